@@ -1,0 +1,32 @@
+# Every target installs what it needs into .venv by itself, and only when the requirements have changed.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test ui bench lint clean
+
+demo: $(INSTALLED)
+	$(BIN)/fullspectrum search digits
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+ui: $(INSTALLED)
+	$(BIN)/fullspectrum ui
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.benchmarks.stages
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+$(INSTALLED): pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $(INSTALLED)

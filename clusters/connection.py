@@ -1,0 +1,64 @@
+"""A connection to Ray, on this machine or at an address."""
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+#: Seconds to wait for the first answer of a cluster's head node.
+PATIENCE = 5.0
+
+
+class ClusterError(ValueError):
+    """A cluster that cannot be reached, in one line."""
+
+
+@contextlib.contextmanager
+def connect(address: str | None = None, cpus: int | None = None, gpus: int | None = None) -> Iterator[None]:
+    """Connects to the Ray cluster at `address` ("host:port", "ray://host:port" or "auto"), else starts Ray here.
+
+    `cpus` and `gpus` bound what a Ray of our own offers; by default all that the machine has. Ray is disconnected, and
+    stopped where it was started here, on leaving. Raises ClusterError when nothing answers at the address.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if address is None:
+        ray.init(num_cpus=cpus, num_gpus=gpus, include_dashboard=False, **quiet)
+    else:
+        _probe(address)
+        try:
+            ray.init(address=address, **quiet)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ClusterError(
+                f"cannot join the Ray cluster at {address!r}: {reason}; is it running, and is RAY_AUTH_TOKEN_PATH set "
+                "where it asks for a token?"
+            ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Ray itself tries for minutes before it gives an address up; a connection attempt tells at once."""
+    if address == "auto":
+        return
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port:
+        raise ClusterError(f"--address {address!r}: expected HOST:PORT, ray://HOST:PORT or auto")
+    try:
+        socket.create_connection((host, port), timeout=PATIENCE).close()
+    except OSError as error:
+        raise ClusterError(
+            f"no Ray cluster answers at {address!r} ({error.strerror or error}); start one with "
+            "`ray start --head`, or leave --address out to run on this machine"
+        ) from None

@@ -1,0 +1,1 @@
+"""Networks, datasets, mask sets, mask file formats and masked training."""

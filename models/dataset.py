@@ -1,0 +1,155 @@
+"""Images in memory, in three splits: training, validation (which decides) and test (which decides nothing)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from .errors import InputError
+from .stratify import holdout
+from .task import Task
+
+SPLITS = ("train", "val", "test")
+
+LEAST_AUGMENTED_SIZE = 32
+"""Pixels a side: a crop shifted by up to 4 pixels keeps the subject of a 32 pixel image, not of a smaller one."""
+
+HOLDOUT = 0.1
+"""Fraction of each class that leaves the training split for validation where a dataset has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """`images` uint8 (N, C, H, W), `labels` int64 (N,), and the `mean` and `std` that normalise them.
+
+    `mean` and `std` are the training split's, float32 (C,), in units of the full pixel range; `Data` fills them in.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    mean: torch.Tensor | None = None
+    std: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: str | torch.device) -> "Split":
+        """Return the split with its tensors on `device`."""
+        values = (self.images, self.labels, self.mean, self.std)
+        return Split(*(value if value is None else value.to(device) for value in values))
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A dataset: `splits` named train, val and test, and whether training may `augment` (crops and flips).
+
+    `mean` and `std` are those of the training split by channel, float32 (C,), in units of the full pixel range.
+    Raises `InputError` when a split is missing or does not suit `task`, or augmented images are too small.
+    """
+
+    name: str
+    task: Task
+    splits: dict[str, Split]
+    mean: torch.Tensor
+    std: torch.Tensor
+    augment: bool = False
+
+    def __post_init__(self) -> None:
+        if set(self.splits) != set(SPLITS):
+            raise InputError(f"{self.name}: splits must be {', '.join(SPLITS)}, but are {', '.join(self.splits)}.")
+        for split, part in self.splits.items():
+            _check_split(f"{self.name}: {split} split", part, self.task)
+        if self.augment and self.task.size < LEAST_AUGMENTED_SIZE:
+            raise InputError(
+                f"{self.name}: only images of at least {LEAST_AUGMENTED_SIZE} pixels can be augmented, "
+                f"but these have {self.task.size}."
+            )
+        bound = {split: replace(part, mean=self.mean, std=self.std) for split, part in self.splits.items()}
+        object.__setattr__(self, "splits", bound)
+
+    def to(self, device: str | torch.device) -> "Data":
+        """Return the dataset with every tensor on `device`."""
+        splits = {split: part.to(device) for split, part in self.splits.items()}
+        return replace(self, splits=splits, mean=self.mean.to(device), std=self.std.to(device))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        name: str,
+        splits: Mapping[str, tuple[object, object]],
+        *,
+        classes: int | None = None,
+        augment: bool = False,
+    ) -> "Data":
+        """Make a dataset of (images, labels) arrays or tensors by split.
+
+        Images are uint8 (N, C, H, W) or (N, H, W), square; labels are integers from 0 to `classes` - 1 (the largest
+        training label where it is not given). Without "val", a tenth of each training class becomes it.
+        Raises `InputError` for anything else.
+        """
+        if not {"train", "test"} <= set(splits) <= set(SPLITS):
+            given = ", ".join(map(str, splits)) or "none"
+            raise InputError(f"{name}: splits must be train, test and perhaps val, but are {given}.")
+        parts = {split: _to_split(f"{name}: {split} split", value) for split, value in splits.items()}
+        if "val" not in parts:
+            kept, held = holdout(f"{name}: train split", parts["train"].labels.numpy(), HOLDOUT)
+            train = parts["train"]
+            parts["train"], parts["val"] = (
+                Split(train.images[rows], train.labels[rows])
+                for rows in (torch.from_numpy(kept), torch.from_numpy(held))
+            )
+        _, channels, size, _ = parts["train"].images.shape
+        task = Task(channels, size, classes or int(parts["train"].labels.max()) + 1)
+        mean, std = channel_statistics(parts["train"].images)
+        return cls(name, task, {split: parts[split] for split in SPLITS}, mean, std, augment)
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation by channel, float32 (C,), of uint8 images (N, C, H, W) scaled to [0, 1].
+
+    A standard deviation is at least one grey level, so that a constant channel can be divided by it.
+    """
+    total, squares = (torch.zeros(images.shape[1], dtype=torch.float64) for _ in range(2))
+    for chunk in images.split(1024):
+        values = chunk.to(torch.float64)
+        total += values.sum(dim=(0, 2, 3))
+        squares += values.square().sum(dim=(0, 2, 3))
+    count = images.numel() / images.shape[1]
+    mean = total / count
+    std = (squares / count - mean.square()).clamp(min=0).sqrt().clamp(min=1)
+    return (mean / 255).float(), (std / 255).float()
+
+
+def _to_split(what: str, value: object) -> Split:
+    """Turn a user's (images, labels) into tensors, checked as far as that goes without knowing the task."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise InputError(f"{what} must be (images, labels), but is a {type(value).__name__}.")
+    images, labels = (torch.as_tensor(part if isinstance(part, torch.Tensor) else np.asarray(part)) for part in value)
+    if labels.is_floating_point() or labels.dtype == torch.bool or labels.ndim != 1:
+        raise InputError(f"{what}: labels must be integers (N,), but are {labels.dtype} {tuple(labels.shape)}.")
+    if labels.numel() == 0:
+        raise InputError(f"{what} is empty.")
+    if labels.min() < 0:
+        raise InputError(f"{what}: labels must be numbered from 0 to classes - 1, but one is {int(labels.min())}.")
+    images = images.unsqueeze(1) if images.ndim == 3 else images
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
+        raise InputError(
+            f"{what}: images must be uint8, from 0 to 255, (N, C, H, W) with H = W, "
+            f"but are {images.dtype} {tuple(images.shape)}."
+        )
+    return Split(images.cpu().contiguous(), labels.cpu().to(torch.int64))
+
+
+def _check_split(what: str, split: Split, task: Task) -> None:
+    images, labels = split.images, split.labels
+    expected = (len(labels), task.channels, task.size, task.size)
+    if images.dtype != torch.uint8 or tuple(images.shape) != expected:
+        raise InputError(f"{what}: images must be uint8 {expected}, but are {images.dtype} {tuple(images.shape)}.")
+    if len(labels) == 0:
+        raise InputError(f"{what} is empty.")
+    if labels.dtype != torch.int64 or labels.min() < 0 or labels.max() >= task.classes:
+        raise InputError(
+            f"{what}: labels must be int64 from 0 to {task.classes - 1}, "
+            f"but are {labels.dtype} from {int(labels.min())} to {int(labels.max())}."
+        )

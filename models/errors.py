@@ -1,0 +1,20 @@
+"""What a user can get wrong."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """A user's mistake, told in one clear line: what was given, what was expected and the way out."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ', did you mean "x"?' for the known name closest to `name`, or an empty string when none is close."""
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f', did you mean "{close[0]}"?' if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the type and the first line of an exception's message, for use inside an `InputError`."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

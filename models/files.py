@@ -1,0 +1,58 @@
+"""Writing files so that a reader sees the old one or the new one, never half of it."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from .errors import InputError
+
+
+def check_target(path: Path) -> None:
+    """Refuse a path that must not be written to.
+
+    Raises `InputError` when the parent folder is missing, or when `path` is a directory or a symbolic link.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}; create it first.")
+    if path.is_symlink():
+        raise InputError(f"cannot write {path}: it is a symbolic link; remove it or give the path of a plain file.")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; give the path of a file.")
+
+
+def write_atomically(path: str | os.PathLike, content: bytes) -> Path:
+    """Write `content` to `path` through a temporary file beside it, flushed to disk before it takes the name.
+
+    Raises `InputError` where `check_target` does and where the folder cannot be written to.
+    """
+    path = Path(path)
+    check_target(path)
+    # Not tempfile: it creates with mode 0600, and a mask is there to be shared as the umask says.
+    temporary = path.parent / f".fullspectrum-{secrets.token_hex(8)}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except PermissionError as error:
+        raise InputError(f"cannot write {path}: {error.strerror} in folder {path.parent}.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    _flush_folder(path.parent)
+    return path
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where the file system can flush a folder."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

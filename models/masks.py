@@ -1,0 +1,198 @@
+"""Mask sets: which weights of a network are kept, by parameter name.
+
+Needs torch, numpy and safetensors only, so that any trainer can import it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch.nn.utils import prune
+
+from . import maskfile
+from .errors import InputError, nearest
+from .files import write_atomically
+from .maskfile import FORMAT_VERSION
+
+__all__ = ["FORMAT_VERSION", "MaskSet", "apply", "check_fits"]
+
+Model = TypeVar("Model", bound=torch.nn.Module)
+
+
+class HasShape(Protocol):
+    """Anything with a shape: a torch tensor, a numpy array, a parameter."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+class MaskSet(Mapping[str, np.ndarray]):
+    """One boolean array per prunable parameter, keyed by the parameter's name, True = kept.
+
+    `masks` maps names to numpy arrays or torch tensors of the parameter's shape, any dtype, values exactly 0 or 1;
+    they are copied, kept in order, and read-only. `metadata` are strings saved along with them.
+    Raises `InputError`, naming the parameter, for other values, an empty mapping or array, and unsafe names.
+    """
+
+    def __init__(self, masks: Mapping[str, object], metadata: Mapping[str, str] | None = None) -> None:
+        if not masks:
+            raise InputError("a mask set needs the mask of at least one parameter, but got none.")
+        self._masks = {_checked_name(name): _checked_mask(name, mask) for name, mask in masks.items()}
+        self.metadata: dict[str, str] = _checked_metadata(metadata or {})
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._masks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold equal masks under equal names; order and metadata do not count."""
+        if not isinstance(other, MaskSet):
+            return NotImplemented
+        return self.keys() == other.keys() and all(np.array_equal(self[name], other[name]) for name in self)
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return f"MaskSet({len(self)} parameters, {self.kept} of {self.size} weights kept, sparsity {self.sparsity:.4f})"
+
+    def __reduce__(self) -> tuple:
+        return MaskSet, (self._masks, self.metadata)
+
+    @property
+    def kept(self) -> int:
+        """Number of weights kept."""
+        return sum(int(np.count_nonzero(mask)) for mask in self._masks.values())
+
+    @property
+    def size(self) -> int:
+        """Number of weights in all masked parameters."""
+        return sum(mask.size for mask in self._masks.values())
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of the masked parameters' weights removed, in [0, 1]."""
+        return (self.size - self.kept) / self.size
+
+    @property
+    def layer_sparsity(self) -> dict[str, float]:
+        """Fraction of weights removed, in [0, 1], by parameter name."""
+        return {name: (mask.size - int(np.count_nonzero(mask))) / mask.size for name, mask in self._masks.items()}
+
+    def digest(self) -> str:
+        """Return 64 hex digits that depend on names, shapes and bits, and on neither order nor metadata."""
+        return maskfile.digest(self._masks)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the mask file atomically, the same bytes in every process, and return its path.
+
+        Raises `InputError` when `path` is a folder or a symbolic link, or lies in a folder that does not exist.
+        """
+        return write_atomically(path, maskfile.encode(self._masks, self.metadata))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "MaskSet":
+        """Read a mask file, believing nothing it says: sizes, names, values and digest are checked.
+
+        Raises `InputError`, naming the file, when it is missing, truncated, corrupted or something else.
+        """
+        masks, metadata = maskfile.decode(path)
+        try:
+            return cls(masks, metadata)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+def check_fits(masks: MaskSet, parameters: Mapping[str, HasShape], *, complete: bool = False) -> MaskSet:
+    """Return `masks` under the names of `parameters`, whatever wrapper (DataParallel, torch.compile) either came from.
+
+    `parameters` maps parameter names to anything with a `.shape`; those without a mask stay dense, unless `complete`.
+    Raises `InputError` that lists every unexpected name and every other shape, and with `complete` every missing mask.
+    """
+    by_plain_name = _by_plain_name(parameters, "the model")
+    given = _by_plain_name(masks, "the mask set")
+    problems = [
+        f"unexpected {name}{nearest(name, by_plain_name)}".rstrip("?") for name in given if name not in by_plain_name
+    ]
+    for name in (name for name in given if name in by_plain_name):
+        ours, theirs = masks[given[name]].shape, tuple(parameters[by_plain_name[name]].shape)
+        if ours != theirs:
+            problems.append(f"{name} has a mask of shape {ours} for weights of shape {theirs}")
+    if complete:
+        problems += [f"missing {name}" for name in by_plain_name if name not in given]
+    if problems:
+        raise InputError(f"the masks do not fit the model: {'; '.join(problems)}.")
+    return MaskSet({by_plain_name[name]: masks[given[name]] for name in given}, masks.metadata)
+
+
+def apply(model: Model, masks: MaskSet) -> Model:
+    """Mask the parameters of `model` in place as `torch.nn.utils.prune` does, and return it.
+
+    Each masked parameter `<m>.weight` becomes the parameter `<m>.weight_orig` and the buffer `<m>.weight_mask`; build
+    the optimizer afterwards. Raises `InputError` when the masks do not fit, or the model is pruned already.
+    """
+    parameters = dict(model.named_parameters())
+    if pruned := [name for name in parameters if name.endswith("_orig") and f"{name[:-5]}_mask" in model.state_dict()]:
+        raise InputError(
+            f"the model is pruned already ({', '.join(pruned)}); call torch.nn.utils.prune.remove on it first."
+        )
+    for name, mask in check_fits(masks, parameters).items():
+        module, _, leaf = name.rpartition(".")
+        kept = torch.tensor(mask, device=parameters[name].device)
+        prune.custom_from_mask(model.get_submodule(module), leaf, kept)
+    return model
+
+
+def _by_plain_name(names: Mapping[str, object], owner: str) -> dict[str, str]:
+    """Map each name without its wrappers' prefixes to the name as it stands."""
+    result: dict[str, str] = {}
+    for name in names:
+        parts = [part for part in name.split(".") if part != "_orig_mod"]
+        while len(parts) > 1 and parts[0] == "module":
+            parts = parts[1:]
+        plain = ".".join(parts)
+        if plain in result:
+            raise InputError(f"{owner} names {plain} twice: {result[plain]} and {name}.")
+        result[plain] = name
+    return result
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise InputError(f"a mask is keyed by its parameter's name, but got {name!r}.")
+    if not name.isprintable() or any(part in name for part in ("/", "\\", "..")) or name == "__metadata__":
+        raise InputError(f"{name!r} is not a parameter's name; expected one like 'layer1.0.conv1.weight'.")
+    return name
+
+
+def _checked_mask(name: str, mask: object) -> np.ndarray:
+    if isinstance(mask, torch.Tensor):
+        # Through float64 because numpy knows neither bfloat16 nor the float8 types; 0 and 1 are exact in all of them.
+        mask = mask.detach().cpu()
+        mask = mask.numpy() if mask.dtype == torch.bool else mask.to(torch.float64).numpy()
+    values = np.asarray(mask)
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"the mask of {name} must be an array of 0 and 1, but has dtype {values.dtype}.")
+    if values.ndim < 1 or values.size < 1:
+        raise InputError(f"the mask of {name} must have the parameter's shape, but has shape {values.shape}.")
+    if values.dtype != bool and (strange := values[(values != 0) & (values != 1)]).size:
+        raise InputError(f"the mask of {name} must hold only 0 and 1, but holds {strange.flat[0]}.")
+    result = np.array(values, dtype=bool, order="C")
+    result.flags.writeable = False
+    return result
+
+
+def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InputError(f"mask metadata must be strings, but got {key!r}: {value!r}.")
+        if key in maskfile.RESERVED:
+            raise InputError(f"the metadata key {key!r} belongs to the file format; use another one.")
+    return dict(metadata)

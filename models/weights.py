@@ -1,0 +1,60 @@
+"""Initial weights: their digest, and the file that keeps them beside a mask."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from . import tensorfile
+from .errors import InputError
+from .files import write_atomically
+
+
+def init_digest(state: Mapping[str, torch.Tensor]) -> str:
+    """Return the hex SHA-256 of names, dtypes, shapes and bytes of a state dict, whatever its order or device."""
+    result = hashlib.sha256()
+    for name in sorted(check_state(state)):
+        tensor = state[name].detach().cpu().contiguous()
+        result.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode() + b"\n")
+        result.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return result.hexdigest()
+
+
+def save_state(
+    path: str | os.PathLike, state: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> Path:
+    """Write a whole state dict, parameters and buffers, atomically as safetensors with its digest; return the path.
+
+    The same bytes in every process. Raises `InputError` for an entry that is no tensor and for paths that
+    `files.check_target` refuses.
+    """
+    own = {"format": "fullspectrum-weights", "init_digest": init_digest(state)}
+    return write_atomically(path, tensorfile.dump(check_state(state), {**(metadata or {}), **own}))
+
+
+def load_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
+    """Read the state dict of any safetensors file, on the CPU, its digest verified where the file has one.
+
+    Raises `InputError`, naming the file, when it is missing, truncated, corrupted or something else.
+    """
+    header, state = tensorfile.read(path)
+    for name, tensor in state.items():
+        # A byte that is neither 0 nor 1 makes a bool tensor behave differently from operator to operator.
+        if tensor.dtype == torch.bool and (tensor.view(torch.uint8) > 1).any():
+            raise InputError(f"{path}: corrupted ({name!r} holds bytes that are no booleans).")
+    if header.metadata.get("init_digest", digest := init_digest(state)) != digest:
+        raise InputError(f"{path}: corrupted (the weights do not match the digest in the file).")
+    return state
+
+
+def check_state(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    """Return `state`. Raises `InputError` for an entry that is no tensor, as a module's extra state may be."""
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise InputError(
+                f"the state dict's {name!r} is no tensor but a {type(value).__name__}; it cannot be saved."
+            )
+    return state

@@ -1,0 +1,1 @@
+"""The commands of the `fullspectrum` command line, one file each."""

@@ -1,0 +1,20 @@
+"""Options that several commands share; each help text stands here once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HomeFolder = Annotated[
+    Path, typer.Option("--home", envvar="FULLSPECTRUM_HOME", help="Folder that holds everything a search writes.")
+]
+Model = Annotated[str, typer.Option("--model", help="Network: a name, torchvision:NAME or module:function.")]
+DataSet = Annotated[str, typer.Option("--data", help="Data set: a name, imagefolder:PATH or module:function.")]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="Initial weights (safetensors), as an export writes them.")
+]
+Masks = Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file (safetensors).")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given again.")
+]
+RUNS = Path("runs")

@@ -1,0 +1,54 @@
+"""`fullspectrum sample`: draws one mask set."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import DataSet, Model
+
+
+def sample(
+    model: Model,
+    data: DataSet,
+    source: Annotated[str, typer.Option(help="Mask source: random, magnitude, snip.")],
+    sparsity: Annotated[float, typer.Option(help="Fraction of weights removed, in [0, 1).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write (safetensors).")],
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the draw.", min=0)] = 0,
+    allocation: Annotated[str, typer.Option(help="Layerwise sparsity: uniform, er, erk, global.")] = "erk",
+    temperature: Annotated[
+        float | None, typer.Option(help="Gumbel temperature, >= 0 (inf: uniform); default: the source's own.")
+    ] = None,
+) -> None:
+    """Draw one mask set and write it to a file.
+
+    Example: fullspectrum sample --model digits_cnn --data digits --source snip --sparsity 0.98 --seed 0 -o mask.safetensors
+    """
+    from ...models.data import load
+    from ...models.errors import InputError
+    from ...models.masks import MaskSet
+    from ...models.networks import build
+    from ..candidates import Workbench
+    from ..config import parse
+    from ..console import warn
+    from ..sources import SOURCES
+    from ..space import MaskDistribution
+
+    if temperature is not None and not temperature >= 0:
+        raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")
+    settings = {"sources": [source], "allocation": allocation, "theta": "none"}
+    study = parse({"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": settings})
+    loaded = load(data, seed)
+    bench = Workbench(study, build(model, loaded.task, seed), loaded)
+    if temperature is None:
+        temperature = SOURCES[source].default_temperature
+    distribution = MaskDistribution(source, temperature, 0, {})
+    masks = MaskSet(bench.draw(distribution, bench.counts(distribution), seed), bench.metadata(distribution, seed))
+    connectivity = bench.connectivity(masks)
+    if connectivity.fault:
+        warn(f"this mask cannot train: {connectivity.fault}")
+    masks.save(output)
+    typer.echo(
+        f"wrote {output}: {masks.kept:,} of {masks.size:,} weights kept, sparsity {masks.sparsity:.4f}, "
+        f"effective {connectivity.effective_sparsity:.4f}, digest {masks.digest()[:12]}"
+    )

@@ -1,0 +1,59 @@
+"""`fullspectrum train`: full training of a mask."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import DataSet, Masks, Model, Settings, Weights
+
+
+def train(
+    masks: Masks,
+    model: Model,
+    data: DataSet,
+    weights: Weights = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the initial weights and the batches.", min=0)] = None,
+    settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Trained weights to write.")] = None,
+) -> None:
+    """Train a masked network in full and measure it on the test split.
+
+    The recipe is that of a study's [training] and [final] tables and can be changed by --set. Without --seed the
+    initial weights are those that the mask file names.
+
+    Example: fullspectrum train mask.safetensors --model digits_cnn --data digits --set final.epochs=20
+    """
+    from ...models.data import load
+    from ...models.errors import InputError
+    from ...models.masks import check_fits
+    from ...models.networks import build, prunable
+    from ...models.weights import save_state
+    from ..config import parse, with_overrides
+    from ..device import claim_device
+    from ..final import train_fully
+    from .masks import load_masks, weights_for
+
+    loaded = load_masks(masks)
+    study = parse(with_overrides({"model": model, "data": data, "sparsity": 0.0}, settings))
+    if study.training.searched():
+        raise InputError(f"train needs a value for each setting, but {', '.join(study.training.searched())} is a table")
+    named = loaded.metadata.get("init_seed", "")
+    seed = seed if seed is not None else int(named) if named.isascii() and named.isdigit() else 0
+    study = study.model_copy(update={"seed": seed})
+    images = load(data, seed)
+    network = build(model, images.task, seed)
+    loaded = check_fits(loaded, prunable(network))
+    network.load_state_dict(weights_for(loaded, weights, model, seed, images.task))
+    typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
+    for result in train_fully(study, images, network, loaded, study.training.recipe(), claim_device(study.resources)):
+        if "outcome" not in result:
+            typer.echo(
+                f"  {result['training/iterations']:>7} iterations  validation {result['accuracy/val_final']:.4f}"
+            )
+    if "accuracy/final" not in result:
+        typer.echo(f"{result['reason']}", err=True)
+        raise typer.Exit(1)
+    if output is not None:
+        save_state(output, network.state_dict())
+    typer.echo(f"validation accuracy {result['accuracy/val_final']:.4f}, test accuracy {result['accuracy/final']:.4f}")

@@ -1,0 +1,108 @@
+"""Where a study's files lie, and how they are written."""
+
+import json
+import math
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..models.errors import InputError
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds everything a search writes: the tracking store and one folder for each study."""
+
+    path: Path
+
+    @property
+    def tracking_uri(self) -> str:
+        """The default MLflow tracking store, SQLite."""
+        return f"sqlite:///{self.path.resolve() / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Artifacts of the default tracking store."""
+        return self.path / "artifacts"
+
+    def create(self) -> "Home":
+        """Makes the folder. Raises InputError where it cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"cannot write to the home folder {str(self.path)!r}: {error.strerror}; "
+                "choose another with --home or FULLSPECTRUM_HOME"
+            ) from None
+        return self
+
+    def study(self, study_id: str) -> "StudyFolder":
+        """The folder of one study."""
+        return StudyFolder(self.path / study_id)
+
+    def find(self, prefix: str) -> "StudyFolder":
+        """The folder of the study whose id begins with `prefix`. Raises InputError unless there is exactly one."""
+        found = sorted(folder.parent.name for folder in self.path.glob(f"{prefix}*/study.json")) if prefix else []
+        if len(found) != 1:
+            known = sorted(folder.parent.name for folder in self.path.glob("*/study.json"))
+            listed = f"the studies there are {', '.join(known)}" if known else "there is no study there yet"
+            problem = "more than one study begins with" if found else "no study"
+            raise InputError(f"{problem} {prefix!r} in {str(self.path)!r}; {listed}")
+        return self.study(found[0])
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The files of one study."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """The study's settings that are not at their defaults."""
+        return self.path / "study.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal: the truth about every trial."""
+        return self.path / "journal.log"
+
+    @property
+    def spool(self) -> Path:
+        """What is on its way to MLflow."""
+        return self.path / "spool.jsonl"
+
+    @property
+    def initial_weights(self) -> Path:
+        """The state that every mask is scored on and every training starts from."""
+        return self.path / "init.safetensors"
+
+    def trial(self, number: int) -> Path:
+        """Files of one trial: mask.safetensors, candidates.json, coordinate.json."""
+        return self.path / "trials" / f"{number:05d}"
+
+    @property
+    def report(self) -> Path:
+        """Tables and plots of the whole study."""
+        return self.path / "report"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` as JSON, whole or not at all; numbers that are not finite become null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(plain(value), allow_nan=False))
+    os.replace(temporary, path)
+
+
+def plain(value: Any) -> Any:
+    """`value` with numbers that are not finite replaced by None: JSON knows neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,73 @@
+"""The gate: which trials train, decided by their spectral score as soon as it is known."""
+
+import bisect
+from typing import Literal
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from .config import Study
+from .seeds import derive
+
+Decision = Literal["passed", "control", "stopped"]
+
+
+class Gate:
+    """Lets through the top `quantile` of the scores so far, and a `control` fraction whatever their score.
+
+    Whether a trial is in the control group is drawn from the seed and its number alone, before the score is looked at,
+    so the group is a fair sample of all trials and the gate's benefit can be measured against it.
+    """
+
+    def __init__(self, quantile: float, control: float, seed: int):
+        self._quantile = quantile
+        self._control = control
+        self._seed = seed
+        self._scores: list[float] = []
+        self.decisions: dict[int, Decision] = {}
+        """The decision on each trial, by its number."""
+
+    def decide(self, number: int, score: float) -> Decision:
+        """Decides on trial `number` once; asked again, gives the same answer.
+
+        The score joins the scores so far and passes if it is among their highest `quantile` (rounded up, so the first
+        always passes). Ties pass.
+        """
+        if number not in self.decisions:
+            bisect.insort(self._scores, score)
+            passing = -int(-self._quantile * len(self._scores) // 1)
+            threshold = self._scores[-max(1, passing)]
+            if self._quantile < 1 and self._in_control(number):
+                self.decisions[number] = "control"
+            else:
+                self.decisions[number] = "passed" if score >= threshold else "stopped"
+        return self.decisions[number]
+
+    def _in_control(self, number: int) -> bool:
+        return derive(self._seed, "control", number) < self._control * 2**63
+
+
+class GatedASHA(AsyncHyperBandScheduler):
+    """The gate at a trial's spectral score, then asynchronous successive halving (Li et al., MLSys 2020) in warm-up."""
+
+    def __init__(self, study: Study, gate: Gate):
+        warmup = study.warmup
+        super().__init__(
+            time_attr="training/iterations",
+            metric="accuracy/val",
+            mode="max",
+            max_t=max(1, warmup.iterations),
+            grace_period=min(warmup.grace_period, max(1, warmup.iterations)),
+            reduction_factor=warmup.reduction_factor,
+        )
+        self._gate = gate
+        self._early_stopping = warmup.early_stopping
+
+    def on_trial_result(self, tune_controller, trial: Trial, result: dict) -> str:
+        """The gate decides at the first result, the rungs at the later ones."""
+        if result["training/iterations"] == 0:
+            stopped = self._gate.decide(trial.config["number"], result["spectral/l2"]) == "stopped"
+            return TrialScheduler.STOP if stopped else TrialScheduler.CONTINUE
+        if not self._early_stopping:
+            return TrialScheduler.CONTINUE
+        return super().on_trial_result(tune_controller, trial, result)

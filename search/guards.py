@@ -1,0 +1,85 @@
+"""What is checked before a mask may train: collapsed layers, input-output paths, effective sparsity."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..models.networks import Task, prunable
+
+_NORMALISATIONS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+)
+
+
+@dataclass(frozen=True)
+class Connectivity:
+    """How a mask set connects the network's inputs to its outputs."""
+
+    effective_sparsity: float
+    """Fraction of weights that are removed or lie on no input-output path, in [0, 1]."""
+    collapsed: tuple[str, ...]
+    """Parameters of which nothing is kept."""
+    cut: tuple[str, ...]
+    """Parameters that keep weights of which none lies on an input-output path."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the mask may not train, naming the layer; None where it may."""
+        if self.collapsed:
+            return f"collapsed: nothing is kept of {', '.join(self.collapsed)}"
+        if self.effective_sparsity == 1:
+            return "no path from the input to an output"
+        return None
+
+
+class PathCounter:
+    """Finds the weights on input-output paths of one network; made once, asked for each mask."""
+
+    def __init__(self, model: nn.Module, task: Task):
+        # Weights are replaced by their masks, biases by zero, normalisations by the identity, and maxima by averages
+        # (whichever position wins on real images, all of them are connected). On positive inputs every quantity then is a sum of products of non-negative numbers, nothing cancels, and the derivative of the
+        # output by a weight is positive exactly where the weight lies on a path (as in SynFlow, with all weights one).
+        self._model = _linearised(copy.deepcopy(model)).cpu().double().eval()
+        for parameter in self._model.parameters():
+            parameter.requires_grad_(False).zero_()
+        self._weights = {name: weight.requires_grad_(True) for name, weight in prunable(self._model).items()}
+        self._image = torch.ones(1, task.channels, task.size, task.size, dtype=torch.float64)
+
+    def check(self, masks: Mapping[str, np.ndarray]) -> Connectivity:
+        """The connectivity under `masks`, which must cover every prunable parameter."""
+        kept = {name: torch.tensor(np.asarray(masks[name])) for name in self._weights}
+        collapsed = tuple(name for name, mask in kept.items() if not mask.any())
+        with torch.no_grad():
+            for name, weight in self._weights.items():
+                # Rows are averages, not sums, so that deep networks neither overflow nor vanish.
+                rows = kept[name].flatten(1).double()
+                weight.copy_((rows / rows.sum(1, keepdim=True).clamp(min=1)).view_as(weight))
+        output = self._model(self._image).sum()
+        gradients = torch.autograd.grad(output, list(self._weights.values()), materialize_grads=True)
+        on_path = {n: (g > 0) & kept[n] for (n, g) in zip(self._weights, gradients, strict=True)}
+        total = sum(mask.numel() for mask in kept.values())
+        effective = sum(int(paths.sum()) for paths in on_path.values())
+        cut = tuple(n for n, paths in on_path.items() if n not in collapsed and not paths.any())
+        return Connectivity(1 - effective / total, collapsed, cut)
+
+
+def _linearised(module: nn.Module) -> nn.Module:
+    if isinstance(module, _NORMALISATIONS):
+        return nn.Identity()
+    if isinstance(module, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
+        average = {nn.MaxPool1d: nn.AvgPool1d, nn.MaxPool2d: nn.AvgPool2d, nn.MaxPool3d: nn.AvgPool3d}[type(module)]
+        return average(module.kernel_size, module.stride, module.padding, module.ceil_mode)
+    for name, child in module.named_children():
+        setattr(module, name, _linearised(child))
+    return module

@@ -1,0 +1,141 @@
+"""The leaderboard of a study: its best masks beside the baselines, and how far the score can be trusted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from scipy.stats import rankdata
+
+from .ledger import FinalRecord, Ledger, TrialRecord
+from .outcome import Outcome
+
+#: Fewest trained trials from which a rank correlation says anything at all.
+FEWEST = 8
+
+BOOTSTRAP_DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: a trial (with its final training, if it had one) or a baseline."""
+
+    label: str
+    source: str
+    distance: float | None
+    layer_sparsity: float | None
+    accuracy_warmup: float | None
+    accuracy_val: float | None
+    accuracy_final: float | None
+    digest: str
+
+    def values(self) -> dict[str, Any]:
+        """The row as it is recorded, by the names of the record."""
+        return {
+            "mask": self.label,
+            "source": self.source,
+            "spectral/l2": self.distance,
+            "sparsity/layer_mean": self.layer_sparsity,
+            "accuracy/warmup": self.accuracy_warmup,
+            "accuracy/val_final": self.accuracy_val,
+            "accuracy/final": self.accuracy_final,
+            "digest": self.digest,
+        }
+
+
+def leaderboard(ledger: Ledger) -> list[Row]:
+    """The rows of a study, best first.
+
+    Trials that were trained in full come first, by validation accuracy after full training; then those that warmed up,
+    by iterations and accuracy; then the others, by distance. Test accuracy decides nothing. Baselines come last.
+    """
+    finals = {record.label: record for record in ledger.finals()}
+    trials = [trial for trial in ledger.trials() if "digest" in trial.result]
+    rows = [_trial_row(trial, finals.get(trial.label)) for trial in sorted(trials, key=lambda t: _rank(t, finals))]
+    baselines = [record for label, record in finals.items() if not label.startswith("trial ")]
+    return rows + [
+        Row(record.label, "", None, None, None, record.accuracy_val, record.accuracy_final, "") for record in baselines
+    ]
+
+
+def _rank(trial: TrialRecord, finals: dict[str, FinalRecord]) -> tuple:
+    result, final = trial.result, finals.get(trial.label)
+    return (
+        -(final.accuracy_val if final else -1),
+        -result.get("training/iterations", 0),
+        -result.get("accuracy/val", -1),
+        -result["spectral/l2"],
+        trial.number,
+    )
+
+
+def _trial_row(trial: TrialRecord, final: FinalRecord | None) -> Row:
+    return Row(
+        trial.label,
+        trial.distribution.source,
+        trial.result["spectral/l2"],
+        trial.result["sparsity/layer_mean"],
+        trial.result.get("accuracy/val"),
+        final.accuracy_val if final else None,
+        final.accuracy_final if final else None,
+        trial.result["digest"],
+    )
+
+
+def split_table(rows: list[Row]) -> dict[str, Any]:
+    """The leaderboard as MLflow shows tables: pandas' split orientation."""
+    values = [row.values() for row in rows]
+    return {"columns": list(values[0]) if values else [], "data": [list(row.values()) for row in values]}
+
+
+def screen_table(rows: list[Row], most: int = 8) -> Table:
+    """The first `most` trials and all baselines, for the terminal."""
+    trials = [row for row in rows if row.digest][:most]
+    table = Table(title="best masks beside the baselines", title_justify="left", header_style="bold")
+    table.add_column("mask")
+    table.add_column("source")
+    for heading in ("distance", "warm-up acc.", "final val acc.", "final test acc."):
+        table.add_column(heading, justify="right")
+    for row in trials + [row for row in rows if not row.digest]:
+        table.add_row(
+            row.label,
+            row.source or "baseline",
+            f"{row.distance:.3f}" if row.distance is not None else "",
+            *(f"{a:.4f}" if a is not None else "" for a in (row.accuracy_warmup, row.accuracy_val, row.accuracy_final)),
+        )
+    return table
+
+
+def trust(trials: list[TrialRecord]) -> tuple[dict[str, float], str]:
+    """Rank correlation (Spearman) with warm-up accuracy of the distance and of plain layer density, and a sentence on it.
+
+    Only trials that finished their warm-up count, so that all accuracies are of the same iterations; the gate and the
+    rungs have thinned out low scores among them, which narrows the range. The distance counts as better only where the
+    95 % bootstrap interval of the difference between the two correlations lies above zero.
+    """
+    done = [t for t in trials if t.outcome is Outcome.FINISHED and "accuracy/val" in t.result]
+    if len(done) < FEWEST:
+        return {}, f"Too few trials finished their warm-up ({len(done)} of at least {FEWEST}) to judge the distance."
+    columns = np.array(
+        [[t.result["spectral/l2"], 1 - t.result["sparsity/layer_mean"], t.result["accuracy/val"]] for t in done]
+    )
+    if not np.ptp(columns, axis=0).all():
+        return {}, "All trials are alike in distance, in layer density or in accuracy: nothing can be ranked."
+    distance, density = _rank_correlations(columns)
+    draws = np.random.default_rng(0).integers(len(done), size=(BOOTSTRAP_DRAWS, len(done)))
+    differences = [np.subtract(*_rank_correlations(columns[draw])) for draw in draws]
+    low, high = np.nanquantile(differences, [0.025, 0.975])
+    verdict = "better than" if low > 0 else "worse than" if high < 0 else "no better than"
+    return {"audit/rho_l2": distance, "audit/rho_layer_density": density}, (
+        f"On {len(done)} finished warm-ups the distance ranks accuracy {verdict} plain layer density "
+        f"(Spearman {distance:+.2f} against {density:+.2f}; 95 % interval of the difference {low:+.2f} to {high:+.2f})."
+    )
+
+
+def _rank_correlations(columns: np.ndarray) -> tuple[float, float]:
+    """Spearman's correlation of the first and of the second column with the third; nan where a column is constant."""
+    ranks = rankdata(columns, axis=0)
+    ranks -= ranks.mean(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        first, second = (ranks[:, :2].T @ ranks[:, 2]) / np.sqrt((ranks[:, :2] ** 2).sum(0) * (ranks[:, 2] ** 2).sum())
+    return float(first), float(second)

@@ -1,0 +1,83 @@
+"""Pictures of a study."""
+
+from pathlib import Path
+
+from .leaderboard import Row
+from .ledger import TrialRecord
+
+#: Okabe-Ito colours, distinct in every common colour blindness.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_GREY = "#8A8A8A"
+
+
+def plot_study(trials: list[TrialRecord], rows: list[Row], title: str, path: Path) -> None:
+    """Draws the study to `path` (PNG): warm-up accuracy against distance, and the final accuracies beside the baselines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    _scatter(left, trials)
+    _finals(right, [row for row in rows if row.accuracy_final is not None])
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _scatter(axes, trials: list[TrialRecord]) -> None:
+    sources = sorted({trial.distribution.source for trial in trials})
+    trained = [trial for trial in trials if "accuracy/val" in trial.result]
+    for source, colour in zip(sources, _COLOURS * len(sources), strict=False):
+        points = [trial for trial in trained if trial.distribution.source == source]
+        finished = [t for t in points if t.outcome == "finished"]
+        stopped = [t for t in points if t.outcome != "finished"]
+        for group, face, label in ((finished, colour, source), (stopped, "none", None)):
+            axes.scatter(
+                [t.result["spectral/l2"] for t in group],
+                [t.result["accuracy/val"] for t in group],
+                s=42,
+                facecolors=face,
+                edgecolors=colour,
+                linewidths=1.4,
+                label=label if points else None,
+                zorder=3,
+            )
+    gated = [t.result["spectral/l2"] for t in trials if t.outcome == "stopped-by-gate"]
+    if gated:
+        # A rug below the axis: trials without an accuracy still have a distance.
+        rug = axes.get_xaxis_transform()
+        heights = [0.02] * len(gated)
+        axes.scatter(
+            gated, heights, marker="|", s=60, color=_GREY, label="stopped by the gate", transform=rug, zorder=2
+        )
+    distances = gated + [t.result["spectral/l2"] for t in trained]
+    if distances:
+        # The rug's points are not in data coordinates and do not widen the axis by themselves.
+        margin = 0.05 * (max(distances) - min(distances)) or 1.0
+        axes.set_xlim(min(distances) - margin, max(distances) + margin)
+    axes.set_xlabel("full-spectrum L2 distance of the trial's best mask")
+    axes.set_ylabel("last warm-up accuracy (validation)")
+    axes.set_title("Does the distance predict accuracy? (hollow: stopped early)", fontsize=10, loc="left")
+    axes.grid(alpha=0.25)
+    if distances:
+        axes.legend(fontsize=8, frameon=False, loc="best")
+
+
+def _finals(axes, rows: list[Row]) -> None:
+    rows = sorted(rows, key=lambda row: row.accuracy_final)
+    for height, row in enumerate(rows):
+        axes.plot(row.accuracy_final, height, "o", markersize=9, color=_COLOURS[0] if row.digest else _GREY)
+        axes.annotate(
+            f"{row.accuracy_final:.3f}",
+            (row.accuracy_final, height),
+            xytext=(0, 8),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+    labels = [f"{row.label} ({row.source})" if row.digest else f"{row.label} (baseline)" for row in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=8)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.margins(x=0.15)
+    axes.set_xlabel("accuracy")
+    axes.set_title("Test accuracy after full training", fontsize=10, loc="left")
+    axes.grid(alpha=0.25)

@@ -1,0 +1,192 @@
+"""What MLflow is told, under the names that the record promises."""
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..spectral.coordinate import FIELDS, Coordinate
+from .candidates import Candidate
+from .config import Study
+from .files import StudyFolder, write_json
+from .outcome import Outcome
+from .spool import Spool
+
+#: Prefixes of the reported values that are metrics of the record.
+METRICS = ("spectral/", "sparsity/", "accuracy/", "training/")
+
+
+def candidate_metrics(candidate: Candidate) -> dict[str, float]:
+    """The metrics of a candidate: the objective, the mean of each field over the layers that define it, sparsities."""
+    coordinate = candidate.coordinate
+    layer_sparsity = list(candidate.masks.layer_sparsity.values())
+    return {
+        "spectral/l2": candidate.score,
+        **{f"spectral/{field}": coordinate.mean(field) for field in FIELDS},
+        "spectral/defined_layers": coordinate.defined_layers,
+        "sparsity/global": candidate.masks.sparsity,
+        "sparsity/effective": candidate.connectivity.effective_sparsity,
+        # The control that every topological score must beat.
+        "sparsity/layer_mean": float(np.mean(layer_sparsity)),
+    }
+
+
+def coordinate_table(coordinate: Coordinate) -> dict[str, Any]:
+    """The per-layer table as MLflow shows tables: pandas' split orientation."""
+    table = coordinate.to_dict()
+    columns = list(next(iter(table.values())))
+    return {"columns": ["layer", *columns], "data": [[name, *row.values()] for name, row in table.items()]}
+
+
+def reported(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a Tune result, what a trial reported itself: its finite metrics, its outcome, the reason, the mask's digest."""
+    kept = {key: result[key] for key in ("outcome", "reason", "digest") if key in result}
+    for key, value in result.items():
+        if key.startswith(METRICS) and isinstance(value, int | float | np.number) and math.isfinite(value):
+            kept[key] = value.item() if isinstance(value, np.number) else value
+    return kept
+
+
+class Recorder:
+    """Turns what happens in a study into the events of its record: a parent run, and a child run for each trial.
+
+    Every event goes to the spool with its time fixed; none of the methods waits for MLflow.
+    """
+
+    def __init__(self, study: Study, folder: StudyFolder, spool: Spool):
+        self._study = study
+        self._folder = folder
+        self.spool = spool
+
+    @property
+    def _parent(self) -> str:
+        return self._study.id
+
+    def start_study(self) -> None:
+        """Opens the parent run: settings, initial weights and environment."""
+        study = self._study
+        write_json(self._folder.report / "study.json", study.model_dump())
+        write_json(self._folder.report / "environment.json", environment())
+        note = (
+            f"Mask search for `{study.model}` on `{study.data}` at sparsity {study.sparsity:g}. "
+            f"Nested runs are trials; their tag `fullspectrum.outcome` tells how each ended."
+        )
+        self.spool.start(
+            self._parent,
+            f"search {study.id}",
+            params={
+                "model": study.model,
+                "data": study.data,
+                "sparsity": study.sparsity,
+                "objective": study.objective,
+                "seed": study.seed,
+                **{f"search.{key}": value for key, value in study.search.model_dump().items()},
+            },
+            tags={"fullspectrum.kind": "study", "fullspectrum.study": study.id, "mlflow.note.content": note},
+        )
+        for path in ("study.json", "environment.json"):
+            self.spool.artifact(self._parent, self._folder.report / path)
+        self.spool.artifact(self._parent, self._folder.initial_weights)
+
+    def _run(self, label: str) -> str:
+        return f"{self._study.id}/{label}"
+
+    def start_trial(self, proposal: Mapping[str, Any]) -> None:
+        """Opens the run of a trial with what was proposed."""
+        number, distribution = proposal["number"], proposal["distribution"]
+        temperature = distribution["temperature"]
+        self._open(
+            f"trial {number}",
+            params={
+                "source": distribution["source"],
+                "temperature": "inf" if temperature is None else temperature,
+                "seed": proposal["seed"],
+                "batch_seed": distribution["batch_seed"],
+                "allocation": self._study.search.allocation,
+                **{f"theta.{group}": value for group, value in distribution["theta"].items()},
+                **self._training(proposal["training"]),
+            },
+            tags={"fullspectrum.kind": "trial", "fullspectrum.attempt": str(proposal["attempt"])},
+        )
+
+    def _training(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
+        return {f"training.{key}": value for key, value in vars(self._study.training.recipe(dict(proposed))).items()}
+
+    def _open(self, label: str, params: dict[str, Any], tags: dict[str, str]) -> None:
+        run = self._run(label)
+        tags = {"fullspectrum.study": self._study.id} | tags
+        self.spool.start(run, label, parent=self._parent, params=params, tags=tags)
+
+    def trial_result(self, number: int, result: Mapping[str, Any], gate: str | None) -> None:
+        """Logs one result of a trial; the first one brings its mask, its candidates and its coordinate."""
+        run, values = self._run(f"trial {number}"), reported(result)
+        step = values.pop("training/iterations", 0)
+        if step == 0:
+            self._first_result(run, number, values, gate)
+        self._metrics(run, values, step)
+        if step:
+            self.spool.metrics(run, {"training/iterations": step}, step)
+
+    def _first_result(self, run: str, number: int, values: Mapping[str, Any], gate: str | None) -> None:
+        folder = self._folder.trial(number)
+        self.spool.artifact(run, folder / "candidates.json")
+        tags = {"fullspectrum.gate": gate} if gate else {}
+        if "digest" in values:
+            tags["fullspectrum.mask_digest"] = values["digest"]
+            # The tag is how MLflow's UI knows an artifact for a table.
+            tags["mlflow.loggedArtifacts"] = json.dumps([{"path": "coordinate.json", "type": "table"}])
+            self.spool.artifact(run, folder / "mask.safetensors")
+            self.spool.artifact(run, folder / "coordinate.json")
+        self.spool.tags(run, tags)
+
+    def _metrics(self, run: str, values: Mapping[str, Any], step: int) -> None:
+        metrics = {key: value for key, value in values.items() if key.startswith(METRICS)}
+        self.spool.metrics(run, metrics, step)
+
+    def end_trial(self, number: int, outcome: Outcome, result: Mapping[str, Any]) -> None:
+        """Closes the run of a trial with its real end."""
+        run = self._run(f"trial {number}")
+        if "accuracy/val" in result:
+            self.spool.metrics(run, {"accuracy/warmup": result["accuracy/val"]}, int(result["training/iterations"]))
+        tags = {"fullspectrum.outcome": outcome.value}
+        if "reason" in result:
+            tags["fullspectrum.reason"] = result["reason"]
+        self.spool.tags(run, tags)
+        self.spool.end(run, "FAILED" if outcome is Outcome.FAILED else "FINISHED")
+
+    def start_baseline(self, label: str, proposed: Mapping[str, Any]) -> None:
+        """Opens the run of a baseline."""
+        self._open(label, params=self._training(proposed), tags={"fullspectrum.kind": "baseline"})
+
+    def final_progress(self, label: str, accuracy: float, iteration: int) -> None:
+        """Logs validation accuracy in the course of full training."""
+        self.spool.metrics(self._run(label), {"accuracy/val_final": accuracy}, iteration)
+
+    def end_final(self, label: str, result: Mapping[str, Any]) -> None:
+        """Logs what full training reached, and closes the run of a baseline (that of a trial is closed already)."""
+        run = self._run(label)
+        self._metrics(run, result, result.get("training/iterations", 0))
+        if not label.startswith("trial "):
+            self.spool.tags(run, {"fullspectrum.outcome": Outcome(result["outcome"]).value})
+            self.spool.end(run, "FINISHED")
+
+    def end_study(self, metrics: Mapping[str, float], files: list[Path], status: str) -> None:
+        """Closes the parent run with the study's tables and plots."""
+        for path in files:
+            self.spool.artifact(self._parent, path)
+        self.spool.metrics(self._parent, dict(metrics), 0)
+        if any(path.name == "leaderboard.json" for path in files):
+            table = json.dumps([{"path": "leaderboard.json", "type": "table"}])
+            self.spool.tags(self._parent, {"mlflow.loggedArtifacts": table})
+        self.spool.end(self._parent, status)
+
+
+def environment() -> dict[str, Any]:
+    """Versions of Python and of the packages that the results depend on."""
+    packages = ("fullspectrum", "torch", "torchvision", "numpy", "scipy", "optuna", "ray", "mlflow")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}

@@ -1,0 +1,37 @@
+"""SNIP: connection sensitivity."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...models.data import Data, class_balanced_batch
+from ...models.networks import prunable
+from .source import Source
+
+#: Images of each class in the batch; the paper takes ten for ten classes.
+IMAGES_PER_CLASS = 10
+
+
+class Snip(Source):
+    """|w * dL/dw|, the sensitivity of the loss to removing the weight (Lee et al., ICLR 2019, equation 6).
+
+    Batch normalisation is in training mode, as in the authors' code. The loss is the cross-entropy of one batch.
+    """
+
+    data_driven = True
+
+    def scores(self, model: nn.Module, data: Data, seed: int) -> dict[str, np.ndarray]:
+        # A copy at the same weights: a forward pass in training mode moves the running statistics.
+        model = copy.deepcopy(model).train()
+        images, labels = class_balanced_batch(data, IMAGES_PER_CLASS, seed)
+        device = next(model.parameters()).device
+        weights = prunable(model)
+        loss = nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
+        # Weights that the loss does not reach have gradient zero.
+        gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+        return {
+            name: (weight.detach() * gradient).abs().double().cpu().numpy()
+            for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
+        }

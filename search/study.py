@@ -1,0 +1,232 @@
+"""Runs one study from its settings to its leaderboard; read it top to bottom as the data flows."""
+
+import contextlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+from ray import tune
+from rich.console import Console
+
+from ..clusters.connection import connect
+from ..models.data import load
+from ..models.errors import InputError
+from ..models.masks import MaskSet
+from ..models.networks import build, initial_state
+from ..models.weights import save_state
+from .candidates import Workbench
+from .config import Study
+from .console import warn
+from .events import TrialEvents
+from .files import Home, StudyFolder, write_json
+from .final import DENSE, ERK_RANDOM, Entry, contenders, train_all
+from .gate import Gate, GatedASHA
+from .leaderboard import Row, leaderboard, split_table, trust
+from .ledger import Ledger, TrialRecord, open_storage
+from .outcome import Outcome
+from .plots import plot_study
+from .progress import Progress
+from .record import Recorder
+from .searcher import MaskSearcher
+from .seeds import derive
+from .space import MaskDistribution
+from .spool import Spool, Uploader
+from .trial import MaskTrial
+
+#: Seconds that the end of a study waits for its record to be delivered.
+PATIENCE = 60.0
+
+# Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours. A metric that is not
+# there yet (accuracy at the spectral score) is no error.
+_TUNE_SETTINGS = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+}
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study came to."""
+
+    study: Study
+    folder: StudyFolder
+    trials: list[TrialRecord]
+    rows: list[Row]
+    remaining: int
+    """Trials still to be run; above 0 where the study was interrupted."""
+    verdict: str
+    """One sentence on whether the distance was worth trusting."""
+
+    @property
+    def trials_by_label(self) -> dict[str, TrialRecord]:
+        """The trials by the names that the leaderboard gives them."""
+        return {trial.label: trial for trial in self.trials}
+
+    @property
+    def failure(self) -> str | None:
+        """The commonest reason where not one trial came to a result; None otherwise."""
+        ended = [trial for trial in self.trials if trial.outcome]
+        if not ended or any(trial.outcome not in (Outcome.FAILED, Outcome.REJECTED) for trial in ended):
+            return None
+        reasons = Counter(trial.result.get("reason", "the worker died") for trial in ended)
+        return reasons.most_common(1)[0][0]
+
+
+def run_study(
+    study: Study, home: Home, console: Console, address: str | None = None, resume: bool = False
+) -> StudyResult:
+    """Runs `study` (of a single sparsity) under `home`, on this machine or on the Ray cluster at `address`.
+
+    Raises InputError for settings that cannot work together, and where the study has been run already and `resume` is
+    not asked for; ClusterError where nothing answers at `address`.
+    """
+    os.environ.update(_TUNE_SETTINGS)
+    folder = home.create().study(study.id)
+    data = load(study.data, study.seed)
+    model = build(study.model, data.task, study.seed)
+    workbench = Workbench(study, model, data)
+    # A budget below the floors is found here and not in every trial.
+    workbench.counts(MaskDistribution(study.search.sources[0], 0.0, 0, {}))
+    ledger = Ledger(study, open_storage(study, folder.journal), list(workbench.shapes))
+    if ledger.proposed and not resume:
+        raise InputError(
+            f"this study ({study.id}) has been run already: {ledger.proposed} trials under {str(folder.path)!r}; "
+            "go on with --resume, or make another one, for example with --set seed=1"
+        )
+    save_state(folder.initial_weights, initial_state(model))
+    write_json(folder.settings, study.settings())
+
+    with _recording(study, home, folder) as recorder:
+        ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
+        with connect(address), Progress(console, study.search.trials, ended) as progress:
+            _check_resources(study, address)
+            shared = ray.put(data), ray.put(initial_state(model))
+            _run_trials(study, ledger, recorder, progress, folder, *shared)
+            if not ledger.remaining:
+                entries = _entries(study, ledger, workbench, folder)
+                train_all(study, entries, *shared, ledger, recorder, progress)
+        return _close(study, folder, ledger, recorder)
+
+
+@contextlib.contextmanager
+def _recording(study: Study, home: Home, folder: StudyFolder) -> Iterator[Recorder]:
+    """The record of the study, opened; whatever ends the study, its run is closed and what can be is delivered."""
+    tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
+    experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
+    recorder = Recorder(study, folder, Spool(folder.spool))
+    uploader = Uploader(folder.spool, home, study.tracking.mlflow, experiment, tags).start()
+    try:
+        recorder.start_study()
+        yield recorder
+    except BaseException:
+        recorder.end_study({}, [], "FAILED")
+        raise
+    finally:
+        recorder.spool.close()
+        if not uploader.close(PATIENCE):
+            warn(
+                f"part of the record has not reached MLflow ({uploader.problem or 'it is slow'}); "
+                f"it is kept in {folder.spool} and is delivered by the next run of this study"
+            )
+
+
+def _check_resources(study: Study, address: str | None) -> None:
+    """On this machine a trial that asks for more than there is would wait for ever; a cluster may still grow."""
+    if address is not None:
+        return
+    available = ray.cluster_resources()
+    for setting, asked, here in (
+        ("resources.cpus", study.resources.cpus, available.get("CPU", 0)),
+        ("resources.gpus", study.resources.gpus, available.get("GPU", 0)),
+    ):
+        if asked > here:
+            raise InputError(
+                f"{setting} = {asked:g}, but this machine has {here:g}; run on a cluster with --address, "
+                f"or lower it with --set {setting}={here:g}"
+            )
+
+
+def _run_trials(study, ledger, recorder, progress, folder, data: ray.ObjectRef, state: ray.ObjectRef) -> None:
+    """The Ray Tune run; after an interruption a fresh one goes on from the ledger."""
+    if not ledger.remaining:
+        return
+    gate = Gate(study.gate.quantile, study.gate.control, study.seed)
+    for trial in ledger.trials():
+        if trial.result.get("gate"):
+            gate.decide(trial.number, trial.result["spectral/l2"])
+    # Workers have working directories of their own.
+    absolute = StudyFolder(folder.path.resolve())
+    trainable = tune.with_parameters(MaskTrial, study=study, data=data, state=state, folder=absolute)
+    resources = {"cpu": study.resources.cpus, "gpu": study.resources.gpus}
+    workspace = folder.path / "tune"
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=MaskSearcher(ledger, gate),
+            scheduler=GatedASHA(study, gate),
+            num_samples=ledger.remaining,
+            max_concurrent_trials=study.search.max_concurrent,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=str(workspace.resolve()),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            callbacks=[TrialEvents(recorder, progress, gate)],
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _entries(study: Study, ledger: Ledger, workbench: Workbench, folder: StudyFolder) -> list[Entry]:
+    """The best masks of the study, and two baselines with the recipe of the best of them."""
+    best = contenders(study, ledger.trials())
+    if not best:
+        return []
+    entries = [
+        Entry(trial.label, MaskSet.load(folder.trial(trial.number) / "mask.safetensors"), trial.training)
+        for trial in best
+    ]
+    recipe = best[0].training
+    return [*entries, Entry(DENSE, None, recipe), Entry(ERK_RANDOM, _erk_random(study, workbench, folder), recipe)]
+
+
+def _erk_random(study: Study, workbench: Workbench, folder: StudyFolder) -> MaskSet:
+    """One random mask with ERK allocation at the study's sparsity: what is to be beaten."""
+    erk = workbench.study.model_copy(
+        update={"search": study.search.model_copy(update={"allocation": "erk", "theta": "none"})}
+    )
+    bench = Workbench(erk, workbench.model, workbench.data)
+    distribution = MaskDistribution("random", float("inf"), 0, {})
+    seed = derive(study.seed, "baseline", ERK_RANDOM)
+    masks = MaskSet(bench.draw(distribution, bench.counts(distribution), seed), bench.metadata(distribution, seed))
+    (folder.path / "baselines").mkdir(exist_ok=True)
+    masks.save(folder.path / "baselines" / f"{ERK_RANDOM}.safetensors")
+    return masks
+
+
+def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder) -> StudyResult:
+    """Tables, plot, and the end of the record."""
+    trials, rows = ledger.trials(), leaderboard(ledger)
+    correlations, verdict = trust(trials)
+    files = []
+    if rows:
+        files = [folder.report / "leaderboard.json", folder.report / "study.png"]
+        write_json(files[0], split_table(rows))
+        title = f"{study.model} on {study.data}, {study.sparsity:.4g} of the weights removed before training"
+        plot_study(trials, rows, title, files[1])
+    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdict)
+    status = "KILLED" if result.remaining else "FAILED" if result.failure else "FINISHED"
+    recorder.end_study(correlations, files, status)
+    return result

@@ -1,0 +1,101 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from fullspectrum.models.batches import CROP_PADDING, batches_per_epoch
+from fullspectrum.models.data import Data, batches, class_balanced_batch, evaluation_batches
+from fullspectrum.models.errors import InputError
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def natural() -> Data:
+    """64 images of 32 pixels whose every pixel tells its place."""
+    rows, columns = np.mgrid[0:32, 0:32]
+    image = np.stack([rows * 7 + 1, columns * 7 + 1, rows + columns + 1]).astype(np.uint8)
+    part = (np.broadcast_to(image, (64, 3, 32, 32)).copy(), np.arange(64) % 2)
+    return Data.from_arrays("natural", {"train": part, "val": part, "test": part}, augment=True)
+
+
+def test_an_epoch_is_a_permutation_without_its_partial_batch(digits):
+    train = digits.splits["train"]
+    assert batches_per_epoch(train, 100) == 10
+    epoch = torch.cat([images for images, _ in islice(batches(train, 100, generator(), False), 10)])
+    order = torch.randperm(1079, generator=generator())[:1000]
+    expected = (train.images[order] / 255 - digits.mean) / digits.std
+    torch.testing.assert_close(epoch, expected)
+
+
+def test_every_epoch_has_an_order_of_its_own(digits):
+    labels = [labels for _, labels in islice(batches(digits.splits["train"], 1079, generator(), False), 2)]
+    assert not torch.equal(*labels) and torch.equal(labels[0].sort()[0], labels[1].sort()[0])
+
+
+def test_a_split_smaller_than_a_batch_is_one_batch(digits):
+    val = digits.splits["val"]
+    assert [len(labels) for _, labels in islice(batches(val, 1000, generator(), False), 2)] == [359, 359]
+
+
+def test_batches_are_a_function_of_the_generator(natural):
+    first, again, other = (next(batches(natural.splits["train"], 16, generator(s), True))[0] for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_skipping_goes_on_where_the_epoch_was_left(natural):
+    train = natural.splits["train"]
+    whole = list(islice(batches(train, 16, generator(), True), 6))
+    rest = list(islice(batches(train, 16, generator(), True, skip=3), 3))
+    for (images, labels), (expected, expected_labels) in zip(rest, whole[3:], strict=True):
+        assert torch.equal(images, expected) and torch.equal(labels, expected_labels)
+
+
+def test_augmented_images_are_crops_of_the_padded_image_and_half_are_flipped(natural):
+    train = natural.splits["train"]
+    drawn = torch.cat([images for images, _ in islice(batches(train, 64, generator(), True), 20)])
+    pixels = (drawn * natural.std[:, None, None] + natural.mean[:, None, None]).mul(255).round().to(torch.uint8)
+    padded = torch.nn.functional.pad(train.images[0], [CROP_PADDING] * 4)
+    crops = {}
+    for top in range(2 * CROP_PADDING + 1):
+        for left in range(2 * CROP_PADDING + 1):
+            crop = padded[:, top : top + 32, left : left + 32]
+            crops[crop.numpy().tobytes()] = False
+            crops[crop.flip(2).contiguous().numpy().tobytes()] = True
+    flipped = [crops[image.numpy().tobytes()] for image in pixels]
+    # Binomial(1280, 1/2) has standard deviation 17.9: 6 of them allowed.
+    assert abs(sum(flipped) - 640) < 6 * 17.9
+    # Of 162 outcomes each is missed by 1280 draws with probability 4e-4: fewer than 5 missed, by Poisson, but for 1e-8.
+    assert len({image.numpy().tobytes() for image in pixels}) > 157
+
+
+def test_evaluation_sees_every_image_once_in_order(digits):
+    val = digits.splits["val"]
+    seen = list(evaluation_batches(val, 100))
+    assert [len(labels) for _, labels in seen] == [100, 100, 100, 59]
+    assert torch.equal(torch.cat([labels for _, labels in seen]), val.labels)
+    expected = (val.images / 255 - digits.mean) / digits.std
+    torch.testing.assert_close(torch.cat([images for images, _ in seen]), expected)
+
+
+def test_a_class_balanced_batch_has_as_many_of_every_class_and_each_image_once(digits):
+    images, labels = class_balanced_batch(digits, 5, seed=3)
+    assert labels.tolist() == [label for label in range(10) for _ in range(5)]
+    assert len(images.flatten(1).unique(dim=0)) == 50
+    again, other = (class_balanced_batch(digits, 5, seed=seed)[0] for seed in (3, 4))
+    assert torch.equal(images, again) and not torch.equal(images, other)
+
+
+def test_a_class_balanced_batch_comes_from_the_training_split(digits):
+    images, _ = class_balanced_batch(digits, 50, seed=0)
+    pixels = (images * digits.std + digits.mean).mul(255).round().to(torch.uint8)
+    train = {image.numpy().tobytes() for image in digits.splits["train"].images}
+    assert all(image.numpy().tobytes() in train for image in pixels)
+
+
+@pytest.mark.parametrize(("per_class", "message"), [(0, "at least 1"), (1000, "ask for fewer")])
+def test_impossible_class_balanced_batches_are_refused(digits, per_class, message):
+    with pytest.raises(InputError, match=message):
+        class_balanced_batch(digits, per_class, seed=0)

@@ -1,0 +1,159 @@
+"""The coordinate of a mask set: its table, its invariances, its policy on the undefined."""
+
+import json
+import pickle
+from dataclasses import fields, replace
+from math import isnan
+
+import numpy as np
+import pytest
+from fullspectrum.spectral import Coordinate, full_spectrum
+from fullspectrum.spectral.coordinate import FIELDS, LayerCoordinate
+
+SHAPES = {"conv1": (12, 3, 3, 3), "conv2": (16, 12, 3, 3), "fc": (10, 80)}
+
+
+def _masks_and_weights(sparsity: float = 0.5, seed: int = 0) -> tuple[dict, dict]:
+    generator = np.random.default_rng(seed)
+    masks = {name: generator.random(shape) >= sparsity for name, shape in SHAPES.items()}
+    return masks, {name: generator.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
+
+
+@pytest.fixture
+def partly_undefined() -> Coordinate:
+    masks, weights = _masks_and_weights()
+    masks["conv1"][:] = False
+    return full_spectrum(masks, weights)
+
+
+def test_layers_stand_in_the_order_of_the_masks():
+    masks, weights = _masks_and_weights()
+    backwards = dict(reversed(masks.items()))
+    assert list(full_spectrum(backwards, weights).layers) == list(backwards)
+
+
+def test_vector_is_the_four_fields_in_order():
+    layer = full_spectrum(*_masks_and_weights()).layers["fc"]
+    assert layer.vector.tolist() == [layer.ramanujan_gap, layer.imdb, layer.weighted_gap, layer.imsg]
+    assert layer.defined
+    assert layer.weighted_gap == layer.weighted_sigma1 - layer.weighted_sigma2
+
+
+def test_sparsity_and_size_are_exact():
+    masks, weights = _masks_and_weights()
+    for name, layer in full_spectrum(masks, weights).layers.items():
+        assert layer.weights == masks[name].size
+        assert layer.sparsity == 1 - np.count_nonzero(masks[name]) / masks[name].size
+
+
+def test_order_of_inputs_and_outputs_does_not_matter():
+    masks, weights = _masks_and_weights()
+    generator = np.random.default_rng(1)
+    orders = {name: [generator.permutation(size) for size in shape] for name, shape in SHAPES.items()}
+    shuffled = [{name: table[name][np.ix_(*orders[name])] for name in SHAPES} for table in (masks, weights)]
+    expected = full_spectrum(masks, weights).to_frame().to_numpy()
+    # Rounding only: a few hundred operations of 1e-16 each.
+    assert full_spectrum(*shuffled).to_frame().to_numpy() == pytest.approx(expected, rel=1e-10, nan_ok=True)
+
+
+@pytest.mark.parametrize("factor", [-1.0, 2.5, 1e-30, 1e30])
+def test_weighted_gaps_scale_with_the_weights_and_nothing_else_does(factor):
+    masks, weights = _masks_and_weights()
+    scaled = full_spectrum(masks, {name: values.astype(float) * factor for name, values in weights.items()})
+    for name, layer in full_spectrum(masks, weights).layers.items():
+        expected = replace(
+            layer,
+            **{
+                field: getattr(layer, field) * abs(factor)
+                for field in ("weighted_gap", "imsg", "weighted_sigma1", "weighted_sigma2")
+            },
+        )
+        assert list(scaled.layers[name].to_dict().values()) == pytest.approx(
+            list(expected.to_dict().values()), rel=1e-10
+        )
+
+
+@pytest.mark.parametrize("sparsity", [0.3, 0.8, 0.95])
+def test_first_value_is_at_least_the_geometric_mean_degree(sparsity):
+    # The Rayleigh quotient of M at the uniform vectors is E / sqrt(L·R) = sqrt(d_L · d_R).
+    masks, _ = _masks_and_weights(sparsity)
+    for name, layer in full_spectrum(masks, None).layers.items():
+        unrolled = masks[name].reshape(len(masks[name]), -1)
+        connected = np.count_nonzero(unrolled.any(axis=0)) * np.count_nonzero(unrolled.any(axis=1))
+        assert layer.sigma1 >= np.count_nonzero(unrolled) / np.sqrt(connected) * (1 - 1e-12)
+
+
+def test_removed_weights_are_not_seen():
+    masks, weights = _masks_and_weights()
+    other = {name: np.where(masks[name], values, 1e6) for name, values in weights.items()}
+    assert full_spectrum(masks, other).to_dict() == full_spectrum(masks, weights).to_dict()
+
+
+def test_kept_zeros_are_edges_and_a_layer_of_them_has_gap_zero():
+    masks, weights = _masks_and_weights()
+    layer = full_spectrum(masks, {name: values * 0 for name, values in weights.items()}).layers["fc"]
+    assert (layer.weighted_gap, layer.imsg) == (0.0, 0.0)
+    assert isnan(layer.normalized_weighted_gap)
+    assert isnan(layer.normalized_imsg)
+    assert layer.ramanujan_gap == full_spectrum(masks, weights).layers["fc"].ramanujan_gap
+
+
+def test_fully_masked_layer_is_all_undefined(partly_undefined):
+    layer = partly_undefined.layers["conv1"]
+    assert (layer.sparsity, layer.subgraphs, layer.weights) == (1.0, 0, 324)
+    undefined = {field.name for field in fields(LayerCoordinate)} - {"sparsity", "subgraphs", "weights"}
+    assert all(isnan(getattr(layer, field)) for field in undefined)
+
+
+def test_undefined_layers_are_counted_out(partly_undefined):
+    assert partly_undefined.defined_layers == 2
+    assert "2 defined" in repr(partly_undefined)
+
+
+@pytest.mark.parametrize("field", [*FIELDS, "narc", "sigma2"])
+def test_mean_is_over_the_defined_layers(partly_undefined, field):
+    conv2, fc = partly_undefined.layers["conv2"], partly_undefined.layers["fc"]
+    assert partly_undefined.mean(field) == (getattr(conv2, field) + getattr(fc, field)) / 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_mean_of_nothing_is_undefined_without_a_warning():
+    coordinate = full_spectrum({"layer": np.zeros((3, 3), dtype=bool)}, None)
+    assert isnan(coordinate.mean("imdb"))
+    assert coordinate.l2_distance() == 0.0
+
+
+def test_mean_of_an_unknown_field_names_the_fields(partly_undefined):
+    with pytest.raises(ValueError, match="field must be one of ramanujan_gap, imdb, .*, but got 'gap'"):
+        partly_undefined.mean("gap")
+
+
+def test_without_weights_the_mask_alone_is_scored():
+    masks, weights = _masks_and_weights()
+    alone, full = full_spectrum(masks, None).layers["conv2"], full_spectrum(masks, weights).layers["conv2"]
+    assert (alone.ramanujan_gap, alone.imdb, alone.narc) == (full.ramanujan_gap, full.imdb, full.narc)
+    assert np.isnan([alone.weighted_gap, alone.imsg, alone.weighted_sigma1, alone.normalized_imsg]).all()
+
+
+def test_frame_has_a_row_for_each_layer_and_a_column_for_each_field(partly_undefined):
+    frame = partly_undefined.to_frame()
+    assert list(frame.index) == list(SHAPES)
+    assert list(frame.columns) == [field.name for field in fields(LayerCoordinate)]
+    assert frame.loc["fc", "imdb"] == partly_undefined.layers["fc"].imdb
+    assert isnan(frame.loc["conv1", "imdb"])
+    assert frame["subgraphs"].dtype == frame["weights"].dtype == np.int64
+
+
+def test_table_is_strict_json_with_null_for_undefined(partly_undefined):
+    table = json.loads(json.dumps(partly_undefined.to_dict(), allow_nan=False))
+    assert table == partly_undefined.to_dict()
+    assert table["conv1"]["imdb"] is None
+    assert table["fc"]["imdb"] == partly_undefined.layers["fc"].imdb
+
+
+def test_coordinate_survives_pickling_with_its_references(partly_undefined):
+    partly_undefined.l2_distance("random")
+    copy = pickle.loads(pickle.dumps(partly_undefined))
+    assert copy.to_dict() == partly_undefined.to_dict()
+    for reference in ("origin", "random", "dense"):
+        assert copy.l2_distance(reference) == partly_undefined.l2_distance(reference)
