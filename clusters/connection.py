@@ -1,6 +1,7 @@
 """A connection to Ray, on this machine or at an address."""
 
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -41,6 +42,9 @@ def connect(address: str | None = None, cpus: int | None = None, gpus: int | Non
     try:
         yield
     finally:
+        # Ray ends the process when a reference to one of its objects is dropped in another thread while it connects
+        # anew; Tune leaves such references in cycles, which are collected while there is still a connection.
+        gc.collect()
         ray.shutdown()
 
 

@@ -22,7 +22,7 @@ class ConfigError(InputError):
 class Section(BaseModel):
     """A table of settings: unknown keys, wrong types and values out of range are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Range(Section):
@@ -61,11 +61,32 @@ def _searchable(fixed: Any) -> Any:
     ]
 
 
+class Searchable(Section):
+    """A table with settings that can be searched: what is searched obeys the range of the fixed value."""
+
+    @model_validator(mode="after")
+    def _searched_values_in_range(self) -> "Searchable":
+        """Checks both ends of each range and every choice."""
+        for name, value in self.searched().items():
+            for end in value.choices if isinstance(value, Choices) else (value.low, value.high):
+                try:
+                    type(self)(**{name: end})
+                except ValidationError as error:
+                    reason = error.errors()[0]["msg"]
+                    raise ValueError(f"{name} = {end!r}: {reason[0].lower()}{reason[1:]}") from None
+        return self
+
+    def searched(self) -> dict[str, Range | Choices]:
+        """The settings that are searched, by name."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Range | Choices)}
+
+
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class Search(Section):
+class Search(Searchable):
     """What is proposed, and how many candidates."""
 
     trials: int = Field(100, ge=1, description="number of trials")
@@ -124,7 +145,7 @@ class Final(Section):
     epochs: int = Field(160, ge=1, description="epochs (passes over the training split)")
 
 
-class Training(Section):
+class Training(Searchable):
     """The recipe of warm-up and final training. A value is fixed; a table { low, high, log } or { choices } is searched."""
 
     optimizer: _searchable(Literal["sgd", "adamw"]) = Field("sgd", description="sgd (with momentum) or adamw")
@@ -135,25 +156,13 @@ class Training(Section):
     batch_size: _searchable(Annotated[int, Field(ge=1)]) = Field(128, description="images a batch")
     schedule: _searchable(Literal["cosine", "constant"]) = Field("cosine", description="learning-rate schedule")
 
-    @model_validator(mode="after")
-    def _searched_values_in_range(self) -> "Training":
-        """A searched setting obeys the range of the fixed one, at both ends of the table or at every choice."""
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            ends = {Range: lambda v: [v.low, v.high], Choices: lambda v: v.choices}.get(type(value))
-            if isinstance(value, Range) and name in ("optimizer", "schedule", "batch_size"):
+    @model_validator(mode="before")
+    @classmethod
+    def _ranges_are_of_real_numbers(cls, values: Any) -> Any:
+        for name in ("optimizer", "schedule", "batch_size"):
+            if isinstance(values, dict) and _kind(values.get(name)) == "range":
                 raise ValueError(f"{name} is searched by {{ choices = [...] }}, not by a range")
-            for end in ends(value) if ends else []:
-                try:
-                    type(self)(**{name: end})
-                except ValidationError as error:
-                    raise ValueError(f"{name}: {end!r}: {error.errors()[0]['msg']}") from None
-        return self
-
-    def searched(self) -> dict[str, Range | Choices]:
-        """The settings that are searched, by name."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in values.items() if isinstance(value, Range | Choices)}
+        return values
 
     def recipe(self, proposed: dict[str, Any] | None = None) -> Recipe:
         """The training recipe with `proposed` values for the searched settings (all of them must be given)."""
@@ -237,7 +246,10 @@ def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
         path = Path(study)
         if not path.is_file():
             raise ConfigError(f"no study file {study!r}; the bundled studies are {', '.join(bundled())}")
-        text = path.read_text()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {study!r} as text: {error}") from None
     elif study in bundled():
         text = (resources.files(__package__) / "studies" / f"{study}.toml").read_text()
     else:
@@ -300,9 +312,19 @@ def _override(settings: dict[str, Any], override: str) -> None:
     settings[last] = value
 
 
+def _depth(error: Any) -> tuple[int, bool]:
+    return len(error["loc"]), error["type"] == "too_short"
+
+
 def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"] if part not in ("fixed", "range", "choices", "int", "float")]
+    errors = error.errors()
+    # Of a setting's several forms, the one whose values were looked at was meant: a list, where a list was given.
+    first = max((e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]), key=_depth)
+    path = [
+        part
+        for part in first["loc"]
+        if isinstance(part, str) and part not in ("fixed", "range", "choices", "int", "float")
+    ]
     path = [part for part in path if not part.startswith(("literal[", "list[", "constrained"))]
     name = ".".join(path)
     section, field = Study, None

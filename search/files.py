@@ -46,9 +46,9 @@ class Home:
 
     def find(self, prefix: str) -> "StudyFolder":
         """The folder of the study whose id begins with `prefix`. Raises InputError unless there is exactly one."""
-        found = sorted(folder.parent.name for folder in self.path.glob(f"{prefix}*/study.json")) if prefix else []
+        known = sorted(folder.parent.name for folder in self.path.glob("*/study.json"))
+        found = [name for name in known if prefix and name.startswith(prefix)]
         if len(found) != 1:
-            known = sorted(folder.parent.name for folder in self.path.glob("*/study.json"))
             listed = f"the studies there are {', '.join(known)}" if known else "there is no study there yet"
             problem = "more than one study begins with" if found else "no study"
             raise InputError(f"{problem} {prefix!r} in {str(self.path)!r}; {listed}")

@@ -1,6 +1,7 @@
 """The gate: which trials train, decided by their spectral score as soon as it is known."""
 
 import bisect
+import math
 from typing import Literal
 
 from ray.tune.experiment import Trial
@@ -35,7 +36,8 @@ class Gate:
         """
         if number not in self.decisions:
             bisect.insort(self._scores, score)
-            passing = -int(-self._quantile * len(self._scores) // 1)
+            # Rounded first: 0.07 * 100 is a little more than 7.
+            passing = math.ceil(round(self._quantile * len(self._scores), 9))
             threshold = self._scores[-max(1, passing)]
             if self._quantile < 1 and self._in_control(number):
                 self.decisions[number] = "control"

@@ -47,12 +47,16 @@ class PathCounter:
     """Finds the weights on input-output paths of one network; made once, asked for each mask."""
 
     def __init__(self, model: nn.Module, task: Task):
-        # Weights are replaced by their masks, biases by zero, normalisations by the identity, and maxima by averages
-        # (whichever position wins on real images, all of them are connected). On positive inputs every quantity then is a sum of products of non-negative numbers, nothing cancels, and the derivative of the
-        # output by a weight is positive exactly where the weight lies on a path (as in SynFlow, with all weights one).
+        # Weights are replaced by their masks, biases by zero, normalisations by the identity, maxima by averages
+        # (whichever position wins on real images, all of them are connected), bounded activations by unbounded ones. On positive inputs every quantity then is
+        # a sum of products of non-negative numbers, nothing cancels, and the derivative of the output by a weight is
+        # positive exactly where the weight lies on a path (as in SynFlow, with all weights one).
         self._model = _linearised(copy.deepcopy(model)).cpu().double().eval()
         for parameter in self._model.parameters():
-            parameter.requires_grad_(False).zero_()
+            parameter.requires_grad_(False)
+        for name, parameter in self._model.named_parameters():
+            # Scales (of layers, of attention) are one: they connect whatever their value is.
+            parameter.fill_(0.0 if name.endswith("bias") else 1.0)
         self._weights = {name: weight.requires_grad_(True) for name, weight in prunable(self._model).items()}
         self._image = torch.ones(1, task.channels, task.size, task.size, dtype=torch.float64)
 
@@ -74,12 +78,26 @@ class PathCounter:
         return Connectivity(1 - effective / total, collapsed, cut)
 
 
+class _Gate(nn.Module):
+    """A sigmoid that never closes: positive at zero, with a derivative that large inputs do not round to zero."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 1 + x / (1 + x)
+
+
 def _linearised(module: nn.Module) -> nn.Module:
     if isinstance(module, _NORMALISATIONS):
         return nn.Identity()
     if isinstance(module, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
         average = {nn.MaxPool1d: nn.AvgPool1d, nn.MaxPool2d: nn.AvgPool2d, nn.MaxPool3d: nn.AvgPool3d}[type(module)]
         return average(module.kernel_size, module.stride, module.padding, module.ceil_mode)
+    if isinstance(module, nn.AdaptiveMaxPool2d):
+        return nn.AdaptiveAvgPool2d(module.output_size)
+    if isinstance(module, nn.Hardtanh):
+        # ReLU6 is one: beyond its upper bound the derivative is zero, and the path would seem cut.
+        return nn.ReLU()
+    if isinstance(module, nn.Sigmoid | nn.Hardsigmoid):
+        return _Gate()
     for name, child in module.named_children():
         setattr(module, name, _linearised(child))
     return module

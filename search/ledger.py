@@ -101,6 +101,7 @@ class Ledger:
         """Numbers of the trials to propose again; a trial whose end was written but not told is told now."""
         unfinished = []
         for trial in self._masks.get_trials(states=[TrialState.RUNNING]):
+            # The end is told to `masks` last, so a trial that is still running there may need to be told to both.
             if "outcome" in trial.user_attrs:
                 self._tell(trial.number, Outcome(trial.user_attrs["outcome"]), trial.user_attrs["result"])
             else:
@@ -157,19 +158,24 @@ class Ledger:
         self._tell(number, outcome, result)
 
     def _tell(self, number: int, outcome: Outcome, result: dict[str, Any]) -> None:
-        """Tells the samplers: the objective to `masks`, the warm-up accuracy to `training`; only finite numbers."""
+        """Tells the samplers: the warm-up accuracy to `training`, the objective to `masks`; only finite numbers."""
+        if self._study.training.searched():
+            self._tell_training(number, outcome, result)
         score = result.get("spectral/l2")
         if outcome is Outcome.FAILED or score is None or not math.isfinite(score):
             self._masks.tell(number, state=TrialState.FAIL)
         else:
             self._masks.tell(number, score)
-        if not self._study.training.searched():
+
+    def _tell_training(self, number: int, outcome: Outcome, result: dict[str, Any]) -> None:
+        trials = self._training.get_trials(deepcopy=False)
+        if number >= len(trials) or trials[number].state.is_finished():
             return
         accuracy = result.get("accuracy/val")
         if outcome is Outcome.FINISHED and accuracy is not None:
             self._training.tell(number, accuracy)
         elif outcome is Outcome.STOPPED_EARLY and accuracy is not None:
-            trial = optuna.trial.Trial(self._training, self._training.get_trials(deepcopy=False)[number]._trial_id)
+            trial = optuna.trial.Trial(self._training, trials[number]._trial_id)
             trial.report(accuracy, result["training/iterations"])
             self._training.tell(number, state=TrialState.PRUNED)
         elif outcome is Outcome.DIVERGED:

@@ -70,7 +70,8 @@ class Recorder:
     def start_study(self) -> None:
         """Opens the parent run: settings, initial weights and environment."""
         study = self._study
-        write_json(self._folder.report / "study.json", study.model_dump())
+        # Without [tracking]: a database URL may hold a password.
+        write_json(self._folder.report / "study.json", study.model_dump(exclude={"tracking"}))
         write_json(self._folder.report / "environment.json", environment())
         note = (
             f"Mask search for `{study.model}` on `{study.data}` at sparsity {study.sparsity:g}. "

@@ -25,14 +25,13 @@ def sample(
 
 def _sample_layer(name: str, scores: np.ndarray, count: int, temperature: float, seed: int) -> np.ndarray:
     flat = np.ravel(scores)
-    if math.isinf(temperature):
-        keys = np.zeros(flat.size)
-    else:
+    if temperature == 0:
+        # Not the logarithm, which rounds neighbouring scores to ties.
+        return top_k(flat, count).reshape(scores.shape)
+    keys = np.random.default_rng(derive(seed, "draw", name)).gumbel(size=flat.size)
+    if not math.isinf(temperature):
         with np.errstate(divide="ignore"):
-            # Temperature 0 needs the order only.
-            keys = np.log(flat) / (temperature or 1.0)
-    if temperature > 0:
-        keys = keys + np.random.default_rng(derive(seed, "draw", name)).gumbel(size=flat.size)
+            keys += np.log(flat) / temperature
     return top_k(keys, count).reshape(scores.shape)
 
 

@@ -21,6 +21,7 @@ class Spool:
     def __init__(self, path: Path):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        _drop_torn_line(path)
         self._file = path.open("a", encoding="utf-8")
         self._lock = threading.Lock()
 
@@ -59,6 +60,14 @@ class Spool:
     def close(self) -> None:
         """Closes the file; events already appended stay."""
         self._file.close()
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cuts off a last line without its end: whoever wrote it died, and the next event would be spoilt by it."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
 
 
 class Uploader:
@@ -141,6 +150,7 @@ class Uploader:
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
             # Imported here: MLflow takes seconds to load, and workers never need it.
             from mlflow import MlflowClient
 
@@ -175,7 +185,8 @@ class Uploader:
                 client.log_batch(run_id, metrics=points)
             case "tags":
                 client.log_batch(run_id, tags=[RunTag(key, value) for key, value in event["tags"].items()])
-            case "artifact":
+            # A trial that failed early leaves no files, and a file that is gone must not hold back all that follows.
+            case "artifact" if Path(event["path"]).is_file():
                 client.log_artifact(run_id, event["path"])
             case "end":
                 client.set_terminated(run_id, event["status"], moment)

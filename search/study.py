@@ -39,6 +39,9 @@ from .trial import MaskTrial
 #: Seconds that the end of a study waits for its record to be delivered.
 PATIENCE = 60.0
 
+#: What the parent run says of the best mask.
+_BEST_METRICS = ("spectral/l2", "accuracy/warmup", "accuracy/val_final", "accuracy/final")
+
 # Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours. A metric that is not
 # there yet (accuracy at the spectral score) is no error.
 _TUNE_SETTINGS = {
@@ -102,16 +105,14 @@ def run_study(
         )
     save_state(folder.initial_weights, initial_state(model))
     write_json(folder.settings, study.settings())
+    # A database URL may hold a password.
+    folder.settings.chmod(0o600)
 
     with _recording(study, home, folder) as recorder:
         ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
         with connect(address), Progress(console, study.search.trials, ended) as progress:
             _check_resources(study, address)
-            shared = ray.put(data), ray.put(initial_state(model))
-            _run_trials(study, ledger, recorder, progress, folder, *shared)
-            if not ledger.remaining:
-                entries = _entries(study, ledger, workbench, folder)
-                train_all(study, entries, *shared, ledger, recorder, progress)
+            _search(study, workbench, ledger, recorder, progress, folder)
         return _close(study, folder, ledger, recorder)
 
 
@@ -151,6 +152,18 @@ def _check_resources(study: Study, address: str | None) -> None:
                 f"{setting} = {asked:g}, but this machine has {here:g}; run on a cluster with --address, "
                 f"or lower it with --set {setting}={here:g}"
             )
+
+
+def _search(
+    study: Study, workbench: Workbench, ledger: Ledger, recorder: Recorder, progress: Progress, folder: StudyFolder
+) -> None:
+    """The trials, then, where all of them have ended, full training of the best."""
+    # Put into the object store once; every worker maps the same memory.
+    shared = ray.put(workbench.data), ray.put(initial_state(workbench.model))
+    _run_trials(study, ledger, recorder, progress, folder, *shared)
+    if not ledger.remaining:
+        entries = _entries(study, ledger, workbench, folder)
+        train_all(study, entries, *shared, ledger, recorder, progress)
 
 
 def _run_trials(study, ledger, recorder, progress, folder, data: ray.ObjectRef, state: ray.ObjectRef) -> None:
@@ -219,14 +232,16 @@ def _erk_random(study: Study, workbench: Workbench, folder: StudyFolder) -> Mask
 def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder) -> StudyResult:
     """Tables, plot, and the end of the record."""
     trials, rows = ledger.trials(), leaderboard(ledger)
-    correlations, verdict = trust(trials)
+    metrics, verdict = trust(trials)
     files = []
     if rows:
         files = [folder.report / "leaderboard.json", folder.report / "study.png"]
         write_json(files[0], split_table(rows))
         title = f"{study.model} on {study.data}, {study.sparsity:.4g} of the weights removed before training"
         plot_study(trials, rows, title, files[1])
+        best = rows[0].values()
+        metrics |= {name: best[name] for name in _BEST_METRICS if best[name] is not None}
     result = StudyResult(study, folder, trials, rows, ledger.remaining, verdict)
     status = "KILLED" if result.remaining else "FAILED" if result.failure else "FINISHED"
-    recorder.end_study(correlations, files, status)
+    recorder.end_study(metrics, files, status)
     return result

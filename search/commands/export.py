@@ -67,6 +67,8 @@ def _best(home, name: str) -> tuple[Path, Path]:
 
 def _download(home, run_id: str, tracking: str | None, scratch: Path) -> tuple[Path, Path]:
     """The mask of an MLflow run, and the weights of the study that it belongs to."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 

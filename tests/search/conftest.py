@@ -1,0 +1,48 @@
+"""Small studies for whole searches."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from fullspectrum.search.config import Study, parse, with_overrides
+from fullspectrum.search.files import Home
+from fullspectrum.search.study import StudyResult, run_study
+from rich.console import Console
+
+#: A whole search in seconds: every stage is there, with as little of each as shows it.
+TINY = {
+    "model": "digits_cnn",
+    "data": "digits",
+    "sparsity": 0.98,
+    "search": {"trials": 4, "samples_per_trial": 2, "sampler": "random"},
+    "gate": {"quantile": 0.5, "control": 0.25},
+    "warmup": {"iterations": 4, "report_every": 2, "grace_period": 2},
+    "final": {"top_k": 1, "epochs": 1},
+    "training": {"learning_rate": {"low": 0.01, "high": 0.1, "log": True}, "batch_size": 64},
+}
+
+
+def tiny_study(*overrides: str) -> Study:
+    """The tiny study with `KEY=VALUE` overrides."""
+    return parse(with_overrides(json.loads(json.dumps(TINY)), overrides))
+
+
+def run_tiny(home: Path, *overrides: str, resume: bool = False) -> StudyResult:
+    """Runs the tiny study under `home`."""
+    return run_study(tiny_study(*overrides), Home(home), Console(file=io.StringIO()), resume=resume)
+
+
+def candidates_of(result: StudyResult) -> dict[int, list[tuple[int, str]]]:
+    """Seed and digest of every candidate, by trial number, as the record holds them."""
+    found = {}
+    for trial in result.trials:
+        record = json.loads((result.folder.trial(trial.number) / "candidates.json").read_text())
+        found[trial.number] = [(row["seed"], row["digest"]) for row in record["candidates"]]
+    return found
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> StudyResult:
+    """A tiny study that ran to its end, on two workers."""
+    return run_tiny(tmp_path_factory.mktemp("home") / "runs")

@@ -1,0 +1,318 @@
+"""Whole searches on the digits, with everything that they write read back."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fullspectrum.models.data import load
+from fullspectrum.models.errors import InputError
+from fullspectrum.models.masks import MaskSet
+from fullspectrum.models.networks import build, initial_state, prunable
+from fullspectrum.models.weights import init_digest, load_state
+from fullspectrum.search.allocation import budget
+from fullspectrum.search.candidates import Workbench
+from fullspectrum.search.files import Home
+from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.space import MaskDistribution
+from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
+from mlflow import MlflowClient
+
+from .conftest import TINY, candidates_of, run_tiny, tiny_study
+
+# A search starts Ray, workers and MLflow's tables: seconds of work on an idle machine, more on a busy one.
+pytestmark = pytest.mark.timeout(300)
+
+TRIALS = TINY["search"]["trials"]
+
+
+def _client(result) -> MlflowClient:
+    return MlflowClient(tracking_uri=Home(result.folder.path.parent).tracking_uri)
+
+
+def _runs(result) -> dict:
+    client = _client(result)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = [run for run in client.search_runs(ids) if run.data.tags["fullspectrum.study"] == result.study.id]
+    assert len({run.info.run_name for run in runs}) == len(runs)
+    return {run.info.run_name: run for run in runs}
+
+
+def _artifact(result, run, name: str) -> Path:
+    return Path(_client(result).download_artifacts(run.info.run_id, name))
+
+
+@pytest.fixture(scope="module")
+def runs(finished) -> dict:
+    return _runs(finished)
+
+
+def test_every_trial_ends_and_has_one_run_under_the_parent(finished, runs):
+    assert [trial.number for trial in finished.trials] == list(range(TRIALS))
+    assert finished.remaining == 0
+    parent = runs[f"search {finished.study.id}"]
+    children = {name for name, run in runs.items() if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id}
+    assert children == {f"trial {number}" for number in range(TRIALS)} | {"dense", "erk-random"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_runs_carry_the_promised_names(finished, runs):
+    for trial in finished.trials:
+        run = runs[f"trial {trial.number}"]
+        assert run.data.tags["fullspectrum.outcome"] == trial.outcome
+        assert run.data.tags["fullspectrum.gate"] == trial.result["gate"]
+        assert run.data.tags["fullspectrum.mask_digest"] == trial.result["digest"]
+        assert run.data.params.keys() >= {"source", "temperature", "seed", "allocation", "training.learning_rate"}
+        promised = {"spectral/l2", "spectral/defined_layers", "sparsity/global", "sparsity/effective"}
+        assert run.data.metrics.keys() >= promised
+        assert run.data.metrics["spectral/l2"] == trial.result["spectral/l2"]
+        if trial.outcome is Outcome.STOPPED_BY_GATE:
+            assert "accuracy/warmup" not in run.data.metrics
+        else:
+            history = _client(finished).get_metric_history(run.info.run_id, "accuracy/val")
+            assert [point.step for point in history] == list(range(2, int(trial.result["training/iterations"]) + 1, 2))
+            assert run.data.metrics["accuracy/warmup"] == history[-1].value
+
+
+def test_the_best_warmed_up_trial_and_the_baselines_are_trained_in_full(finished, runs):
+    warmed = [trial for trial in finished.trials if trial.outcome is Outcome.FINISHED]
+    best = max(warmed, key=lambda trial: trial.result["accuracy/val"])
+    finals = {name for name, run in runs.items() if "accuracy/final" in run.data.metrics and "search" not in name}
+    assert finals == {f"trial {best.number}", "dense", "erk-random"}
+    assert finished.rows[0].label == f"trial {best.number}"
+
+
+def test_the_recorded_mask_is_the_best_candidate_within_budget(finished, runs):
+    total = 504_048
+    for trial in finished.trials:
+        run = runs[f"trial {trial.number}"]
+        masks = MaskSet.load(_artifact(finished, run, "mask.safetensors"))
+        record = json.loads(_artifact(finished, run, "candidates.json").read_text())
+        scores = {row["digest"]: row["l2"] for row in record["candidates"]}
+        assert masks.digest() == max(scores, key=scores.get) == trial.result["digest"]
+        assert masks.kept == total - round(0.98 * total) == budget({n: m.shape for n, m in masks.items()}, 0.98)
+        assert masks.metadata["study"] == finished.study.id
+
+
+def test_every_candidate_is_rebuilt_bit_by_bit_from_its_row(finished):
+    study = finished.study
+    data = load(study.data)
+    bench = Workbench(study, build(study.model, data.task, study.seed), data)
+    for trial in finished.trials:
+        record = json.loads((finished.folder.trial(trial.number) / "candidates.json").read_text())
+        distribution = MaskDistribution.from_dict(record["distribution"])
+        for row in record["candidates"]:
+            masks = bench.draw(distribution, record["counts"], row["seed"])
+            assert masks.digest() == row["digest"]
+            table = full_spectrum(masks, bench.weights).to_dict()
+            for name, values in table.items():
+                # The mask is the same to the bit; sums of floats differ in the last digit with the number of threads.
+                again = [values[field] for field in FIELDS]
+                assert row["layers"][name] == [v if v is None else pytest.approx(v, rel=1e-9, abs=1e-9) for v in again]
+
+
+def test_the_initial_weights_are_recorded_once_and_are_those_of_the_seed(finished, runs):
+    holders = [
+        name
+        for name, run in runs.items()
+        if any(item.path == "init.safetensors" for item in _client(finished).list_artifacts(run.info.run_id))
+    ]
+    assert holders == [f"search {finished.study.id}"]
+    state = load_state(_artifact(finished, runs[holders[0]], "init.safetensors"))
+    data = load("digits")
+    assert init_digest(state) == init_digest(initial_state(build("digits_cnn", data.task, 0)))
+
+
+def test_tables_are_tables_for_the_ui(finished, runs):
+    table = json.loads(_artifact(finished, runs["trial 0"], "coordinate.json").read_text())
+    assert table["columns"][:5] == ["layer", *FIELDS]
+    assert [row[0] for row in table["data"]] == list(prunable(build("digits_cnn", load("digits").task, 0)))
+    assert "coordinate.json" in runs["trial 0"].data.tags["mlflow.loggedArtifacts"]
+    parent = runs[f"search {finished.study.id}"]
+    names = {item.path for item in _client(finished).list_artifacts(parent.info.run_id)}
+    assert names == {"study.json", "environment.json", "init.safetensors", "leaderboard.json", "study.png"}
+
+
+def test_random_proposals_do_not_depend_on_the_number_of_workers(finished, tmp_path):
+    alone = run_tiny(tmp_path / "runs", "search.max_concurrent=1", "warmup.iterations=0", "final.top_k=0")
+    assert candidates_of(alone) == candidates_of(finished)
+
+
+def test_tpe_on_one_worker_repeats_itself(tmp_path):
+    overrides = ("search.sampler=tpe", "search.trials=13", "search.max_concurrent=1", "warmup.iterations=0")
+    one, other = (run_tiny(tmp_path / name, *overrides) for name in ("one", "other"))
+    assert candidates_of(one) == candidates_of(other)
+    # Past its ten random trials the sampler steers: its proposals are not those of the random sampler.
+    random = run_tiny(tmp_path / "random", *overrides, "search.sampler=random")
+    assert candidates_of(one) != candidates_of(random)
+
+
+def test_a_spectral_only_study_finishes_without_any_training(tmp_path):
+    result = run_tiny(tmp_path / "runs", "warmup.iterations=0", "search.sources=['magnitude']")
+    assert {trial.outcome for trial in result.trials} == {Outcome.FINISHED}
+    assert all("accuracy/val" not in trial.result for trial in result.trials)
+    assert result.rows[0].distance == max(trial.result["spectral/l2"] for trial in result.trials)
+
+
+def test_diverged_trials_are_results_and_teach_only_finite_numbers(tmp_path):
+    result = run_tiny(tmp_path / "runs", "training.learning_rate=1e30", "search.trials=2", "gate.quantile=1.0")
+    assert {trial.outcome for trial in result.trials} == {Outcome.DIVERGED}
+    assert all("diverged at iteration" in trial.result["reason"] for trial in result.trials)
+    assert all(math.isfinite(v) for t in result.trials for v in t.result.values() if isinstance(v, float))
+    assert result.failure is None
+
+
+def test_masks_without_a_path_never_train_and_the_study_says_why(tmp_path):
+    result = run_tiny(
+        tmp_path / "runs", "sparsity=0.99995", "search.min_kept_per_output=0", "search.sources=['random']"
+    )
+    assert {trial.outcome for trial in result.trials} == {Outcome.REJECTED}
+    assert "path" in result.failure or "collapsed" in result.failure
+    assert _runs(result)[f"search {result.study.id}"].info.status == "FAILED"
+
+
+def test_a_study_is_not_run_twice_by_accident(finished):
+    with pytest.raises(InputError, match="has been run already.*--resume"):
+        run_tiny(finished.folder.path.parent)
+
+
+def test_resuming_a_finished_study_changes_nothing(finished, runs):
+    before = {name: run.data.metrics for name, run in runs.items()}
+    again = run_tiny(finished.folder.path.parent, resume=True)
+    assert again.trials == finished.trials
+    assert again.rows == finished.rows
+    assert {name: run.data.metrics for name, run in _runs(again).items()} == before
+
+
+def test_a_dead_tracking_server_neither_fails_nor_loses_anything(tmp_path, capsys):
+    result = run_tiny(tmp_path / "runs", "search.trials=2", "tracking.mlflow=http://127.0.0.1:9")
+    assert result.remaining == 0
+    assert "has not reached MLflow" in capsys.readouterr().err
+    events = [json.loads(line) for line in result.folder.spool.read_text().splitlines()]
+    assert {event["run"] for event in events if event["op"] == "end"} >= {
+        f"{result.study.id}/trial {n}" for n in (0, 1)
+    }
+
+
+USER_CODE = """
+import numpy, torch
+
+def network(channels, size, classes):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(channels * size * size, 32),
+                               torch.nn.ReLU(), torch.nn.Linear(32, classes))
+
+class Broken(torch.nn.Sequential):
+    def forward(self, x):
+        if self.training:
+            raise ArithmeticError("the user's own network is broken")
+        return super().forward(x)
+
+def broken(channels, size, classes):
+    return Broken(*network(channels, size, classes))
+
+def images():
+    generator = numpy.random.default_rng(0)
+    def part(n):
+        labels = numpy.arange(n) % 3
+        noise = generator.integers(0, 40, (n, 1, 6, 6))
+        return (noise + 60 * labels[:, None, None, None]).astype(numpy.uint8), labels
+    return {"train": part(120), "val": part(60), "test": part(60)}
+"""
+
+
+def _search(folder: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", "import sys; from fullspectrum.search.cli import main; sys.exit(main())"]
+    return subprocess.Popen(
+        [*command, "search", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _write_study(folder: Path, **changes: object) -> None:
+    lines = [
+        f"{key} = {json.dumps(value)}" for key, value in ({**TINY, **changes}).items() if not isinstance(value, dict)
+    ]
+    for table, values in TINY.items():
+        if isinstance(values, dict):
+            lines.append(f"[{table}]")
+            for key, value in values.items():
+                text = json.dumps(value) if not isinstance(value, dict) else "{ low = 0.01, high = 0.1, log = true }"
+                lines.append(f"{key} = {text}")
+    (folder / "study.toml").write_text("\n".join(lines))
+
+
+def test_a_users_own_network_and_data_are_searched_in_worker_processes(tmp_path):
+    (tmp_path / "own_code.py").write_text(USER_CODE)
+    _write_study(tmp_path, model="own_code:network", data="own_code:images", sparsity=0.8)
+    search = _search(tmp_path, "study.toml")
+    out, err = search.communicate(timeout=200)
+    assert search.returncode == 0, err
+    assert "best masks beside the baselines" in out
+
+
+def test_trials_that_raise_fail_alone_and_a_hopeless_study_names_the_reason(tmp_path):
+    (tmp_path / "own_code.py").write_text(USER_CODE)
+    _write_study(tmp_path, model="own_code:broken", data="own_code:images", sparsity=0.8)
+    search = _search(tmp_path, "study.toml", "--set", "search.sources=['magnitude']", "--set", "gate.quantile=1.0")
+    _, err = search.communicate(timeout=200)
+    assert search.returncode == 1
+    assert "the user's own network is broken" in err
+    assert "Traceback" not in err
+    errors = list(tmp_path.glob("runs/*/trials/*/error.txt"))
+    assert len(errors) == TRIALS
+    assert "ArithmeticError" in errors[0].read_text()
+
+
+def test_a_killed_search_resumes_with_the_proposals_it_would_have_made(tmp_path, finished):
+    # Longer warm-ups than the reference run, which proposals do not depend on, so that the kill falls among trials.
+    _write_study(tmp_path)
+    longer = ("--set", "warmup.iterations=40", "--set", "search.trials=6")
+    search = _search(tmp_path, "study.toml", *longer)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("runs/*/trials/*/candidates.json"))) < 3:
+        assert time.monotonic() < deadline and search.poll() is None
+        time.sleep(0.02)
+    search.kill()
+    search.communicate()
+    resumed = _search(tmp_path, "study.toml", *longer, "--resume")
+    _, err = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, err
+    home = tmp_path / "runs"
+    records = sorted(home.glob("*/trials/*/candidates.json"))
+    assert len(records) == 6
+    again = {
+        int(path.parent.name): [(c["seed"], c["digest"]) for c in json.loads(path.read_text())["candidates"]]
+        for path in records
+    }
+    assert {number: again[number] for number in range(TRIALS)} == candidates_of(finished)
+    client = MlflowClient(tracking_uri=Home(home).tracking_uri)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    names = [run.info.run_name for run in client.search_runs(ids)]
+    assert sorted(names) == sorted({*names}), "a resumed trial must not get a second run"
+    trials = [run for run in client.search_runs(ids) if run.data.tags["fullspectrum.kind"] == "trial"]
+    assert len(trials) == 6
+    assert all(run.data.tags["fullspectrum.outcome"] != "failed" for run in trials)
+    assert all(run.info.status == "FINISHED" for run in trials)
+
+
+def test_a_list_of_sparsities_makes_one_study_each():
+    studies = tiny_study("sparsity=[0.9, 0.98]").each_sparsity()
+    assert [study.sparsity for study in studies] == [0.9, 0.98]
+    assert len({study.id for study in studies}) == 2
+    assert studies[1].id == tiny_study().id
+
+
+def test_masked_weights_stay_zero_through_full_training(finished):
+    from fullspectrum.models.training import MaskedTraining
+
+    study, data = finished.study, load("digits")
+    model = build(study.model, data.task, study.seed)
+    masks = MaskSet.load(finished.folder.trial(0) / "mask.safetensors")
+    recipe = study.training.recipe(finished.trials[0].training)
+    training = MaskedTraining(model, masks, data, recipe, 5, 0)
+    training.run(5)
+    for name, weight in prunable(model).items():
+        assert np.count_nonzero(weight.detach().numpy()[~masks[name]]) == 0
