@@ -52,8 +52,8 @@ def _probe(address: str) -> None:
     """Ray itself tries for minutes before it gives an address up; a connection attempt tells at once."""
     if address == "auto":
         return
-    parts = urlsplit(address if "://" in address else f"//{address}")
     try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None

@@ -103,17 +103,17 @@ def run_study(
             f"this study ({study.id}) has been run already: {ledger.proposed} trials under {str(folder.path)!r}; "
             "go on with --resume, or make another one, for example with --set seed=1"
         )
-    save_state(folder.initial_weights, initial_state(model))
-    write_json(folder.settings, study.settings())
-    # A database URL may hold a password.
-    folder.settings.chmod(0o600)
-
-    with _recording(study, home, folder) as recorder:
-        ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
-        with connect(address), Progress(console, study.search.trials, ended) as progress:
-            _check_resources(study, address)
-            _search(study, workbench, ledger, recorder, progress, folder)
-        return _close(study, folder, ledger, recorder)
+    with connect(address):
+        _check_resources(study, address)
+        save_state(folder.initial_weights, initial_state(model))
+        write_json(folder.settings, study.settings())
+        # A database URL may hold a password.
+        folder.settings.chmod(0o600)
+        with _recording(study, home, folder) as recorder:
+            ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
+            with Progress(console, study.search.trials, ended) as progress:
+                _search(study, workbench, ledger, recorder, progress, folder)
+            return _close(study, folder, ledger, recorder)
 
 
 @contextlib.contextmanager
@@ -237,7 +237,7 @@ def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder
     if rows:
         files = [folder.report / "leaderboard.json", folder.report / "study.png"]
         write_json(files[0], split_table(rows))
-        title = f"{study.model} on {study.data}, {study.sparsity:.4g} of the weights removed before training"
+        title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
         plot_study(trials, rows, title, files[1])
         best = rows[0].values()
         metrics |= {name: best[name] for name in _BEST_METRICS if best[name] is not None}

@@ -6,19 +6,22 @@ from typing import Annotated
 
 import typer
 
-from .options import RUNS, HomeFolder
+from .options import RUNS, HomeFolder, Settings
 
 
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="An MLflow run id, or best:STUDY (id, name or .toml).")],
     format: Annotated[str, typer.Option("--format", help="fullspectrum or torch-prune.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     home: HomeFolder = RUNS,
     tracking: Annotated[
         str | None, typer.Option(help="MLflow tracking URI of the run; default: the record under --home.")
     ] = None,
 ) -> None:
     """Write a mask with its initial weights in the form that another trainer reads.
+
+    best:STUDY with the name or the file of a study takes the same --set as the search did.
 
     Example: fullspectrum export best:digits --format torch-prune -o best.pt
     """
@@ -31,7 +34,7 @@ def export(
 
     with tempfile.TemporaryDirectory() as scratch:
         if run.startswith("best:"):
-            mask_file, weights_file = _best(Home(home), run.removeprefix("best:"))
+            mask_file, weights_file = _best(Home(home), run.removeprefix("best:"), settings)
         else:
             mask_file, weights_file = _download(Home(home), run, tracking, Path(scratch))
         masks = MaskSet.load(mask_file)
@@ -42,8 +45,8 @@ def export(
     )
 
 
-def _best(home, name: str) -> tuple[Path, Path]:
-    """The mask and the weights of a study's best trial."""
+def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
+    """The mask and the weights of the best trial of a study, named by its id or by its settings."""
     import json
 
     from ...models.errors import InputError
@@ -52,7 +55,7 @@ def _best(home, name: str) -> tuple[Path, Path]:
     from ..ledger import Ledger, open_storage
 
     if name.endswith(".toml") or name in bundled():
-        studies = load_study(name).each_sparsity()
+        studies = load_study(name, settings).each_sparsity()
         if len(studies) > 1:
             raise InputError(f"{name} makes {len(studies)} studies; name one: {', '.join(s.id for s in studies)}")
         folder = home.find(studies[0].id)

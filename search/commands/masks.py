@@ -35,6 +35,10 @@ def weights_for(
         if not named or (model is None and named not in DEFAULT_TASKS and not named.startswith("torchvision:")):
             return None
         task = task or _task(masks, named)
+        if model is None:
+            # A stranger's file names the sizes: they must be those of its masks before memory is taken for them.
+            with torch.device("meta"):
+                check_fits(masks, build(named, task, 0).state_dict())
         state = initial_state(build(named, task, _seed(masks, seed)))
     check_fits(masks, state)
     expected = masks.metadata.get("init_digest")

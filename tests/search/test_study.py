@@ -1,5 +1,6 @@
 """Whole searches on the digits, with everything that they write read back."""
 
+import io
 import json
 import math
 import subprocess
@@ -19,8 +20,10 @@ from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.files import Home
 from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.study import run_study
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
 from mlflow import MlflowClient
+from rich.console import Console
 
 from .conftest import TINY, candidates_of, run_tiny, tiny_study
 
@@ -316,3 +319,14 @@ def test_masked_weights_stay_zero_through_full_training(finished):
     training.run(5)
     for name, weight in prunable(model).items():
         assert np.count_nonzero(weight.detach().numpy()[~masks[name]]) == 0
+
+
+def test_the_bundled_cifar10_study_runs_on_files_of_the_real_format(cifar10_root, tmp_path):
+    from fullspectrum.search.config import load_study
+
+    overrides = ["search.trials=2", "search.samples_per_trial=2", "warmup.iterations=2", "warmup.report_every=2"]
+    overrides += ["resources.gpus=0", "resources.cpus=1", "final.top_k=0"]
+    study = load_study("cifar10-resnet20", overrides)
+    result = run_study(study, Home(tmp_path / "runs"), Console(file=io.StringIO()))
+    assert all(trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_BY_GATE) for trial in result.trials)
+    assert all(trial.result["sparsity/global"] == pytest.approx(0.95, abs=1e-5) for trial in result.trials)

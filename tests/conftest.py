@@ -1,0 +1,36 @@
+"""Fixtures that several folders share."""
+
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+from torchvision.datasets import CIFAR10
+
+PER_FILE = 40
+
+
+@pytest.fixture
+def cifar10_root(tmp_path, monkeypatch):
+    """A folder of small files in the format of the real ones, with the checksums that torchvision compares."""
+    folder = tmp_path / CIFAR10.base_folder
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+
+    def write(name: str, content: dict) -> str:
+        raw = pickle.dumps(content)
+        (folder / name).write_bytes(raw)
+        return hashlib.md5(raw).hexdigest()
+
+    def batch(name: str) -> list[str]:
+        pixels = generator.integers(0, 256, (PER_FILE, 3072), dtype=np.uint8)
+        return [name, write(name, {"data": pixels, "labels": [i % 10 for i in range(PER_FILE)]})]
+
+    monkeypatch.setattr(CIFAR10, "train_list", [batch(f"data_batch_{i}") for i in range(1, 6)])
+    monkeypatch.setattr(CIFAR10, "test_list", [batch("test_batch")])
+    meta = {**CIFAR10.meta, "md5": write("batches.meta", {"label_names": [str(i) for i in range(10)]})}
+    monkeypatch.setattr(CIFAR10, "meta", meta)
+    # Never the network: what is absent here cannot be downloaded.
+    monkeypatch.setattr(CIFAR10, "url", (tmp_path / "absent.tar.gz").as_uri())
+    monkeypatch.setenv("FULLSPECTRUM_DATA", str(tmp_path))
+    return tmp_path

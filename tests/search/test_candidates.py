@@ -1,0 +1,208 @@
+"""Candidates: guarded, scored, and rebuilt bit by bit from their rows."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from fullspectrum.models.data import Data, load
+from fullspectrum.models.masks import MaskSet
+from fullspectrum.models.networks import build, initial_state
+from fullspectrum.models.weights import init_digest
+from fullspectrum.search.allocation import budget
+from fullspectrum.search.candidates import Candidate, Workbench, better
+from fullspectrum.search.config import Study, parse, with_overrides
+from fullspectrum.search.files import plain
+from fullspectrum.search.guards import Connectivity
+from fullspectrum.search.seeds import derive
+from fullspectrum.search.space import MaskDistribution
+from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
+
+DISTRIBUTIONS = [
+    MaskDistribution("random", math.inf, 0, {"conv2": 0.4, "fc1": -0.3}),
+    MaskDistribution("magnitude", 0.5, 0, {"conv2": -0.4}),
+    MaskDistribution("snip", 0.3, 1, {}),
+    MaskDistribution("snip", 0.0, 0, {}),
+]
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return load("digits")
+
+
+def study(*overrides: str) -> Study:
+    settings = {"model": "digits_cnn", "data": "digits", "sparsity": 0.98, "search": {"samples_per_trial": 3}}
+    return parse(with_overrides(settings, overrides))
+
+
+@pytest.fixture(scope="module")
+def workbench_of(digits):
+    """Makes a workbench as a new worker does, from settings alone."""
+
+    def make(settings: Study) -> Workbench:
+        return Workbench(settings, build(settings.model, digits.task, settings.seed), digits)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def workbench(workbench_of) -> Workbench:
+    return workbench_of(study())
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda d: f"{d.source}-{d.temperature:g}")
+def test_a_candidate_is_rebuilt_from_its_row_bit_by_bit(workbench, workbench_of, distribution):
+    candidates = list(workbench.candidates(distribution, trial_seed=11))
+    record = json.loads(
+        json.dumps(
+            plain(
+                {
+                    "distribution": distribution.to_dict(),
+                    "counts": workbench.counts(distribution),
+                    "candidates": [candidate.row() for candidate in candidates],
+                }
+            ),
+            allow_nan=False,
+        )
+    )
+    other = workbench_of(study())
+    again = MaskDistribution.from_dict(record["distribution"])
+    assert other.counts(again) == record["counts"]
+    for candidate, row in zip(candidates, record["candidates"], strict=True):
+        masks = other.draw(again, record["counts"], row["seed"])
+        assert masks == candidate.masks
+        assert masks.digest() == row["digest"] == candidate.digest
+        assert plain(other.evaluate(masks, row["seed"]).row()) == row
+
+
+def test_candidates_of_a_trial_have_seeds_of_their_own_and_meet_the_budget(workbench):
+    candidates = list(workbench.candidates(DISTRIBUTIONS[0], trial_seed=11))
+    assert [candidate.seed for candidate in candidates] == [derive(11, "candidate", index) for index in range(3)]
+    assert len({candidate.digest for candidate in candidates}) == 3
+    kept = budget(workbench.shapes, 0.98)
+    assert {candidate.masks.kept for candidate in candidates} == {kept}
+
+
+def test_a_candidate_does_not_depend_on_how_many_were_asked_for(workbench, workbench_of):
+    more = workbench_of(study("search.samples_per_trial=5"))
+    digests = [c.digest for c in more.candidates(DISTRIBUTIONS[1], 11)]
+    assert digests[:3] == [c.digest for c in workbench.candidates(DISTRIBUTIONS[1], 11)]
+
+
+def test_at_temperature_zero_all_candidates_are_the_sources_own(workbench):
+    assert len({candidate.digest for candidate in workbench.candidates(DISTRIBUTIONS[3], 11)}) == 1
+
+
+def test_the_score_is_the_distance_of_the_coordinate_on_the_initial_weights(workbench, workbench_of):
+    for settings in (study(), study("reference=dense", "aggregate=mean_vector")):
+        candidate = next(workbench_of(settings).candidates(DISTRIBUTIONS[0], 11))
+        coordinate = full_spectrum(candidate.masks, workbench.weights)
+        assert candidate.score == coordinate.l2_distance(settings.reference, settings.aggregate)
+        assert candidate.row()["l2"] == candidate.score
+        assert candidate.row()["defined_layers"] == coordinate.defined_layers
+        assert candidate.row()["sparsity/effective"] == candidate.connectivity.effective_sparsity
+
+
+def test_a_row_holds_the_coordinate_of_every_layer(workbench):
+    candidate = next(workbench.candidates(DISTRIBUTIONS[0], 11))
+    layers = candidate.row()["layers"]
+    assert list(layers) == list(workbench.shapes)
+    for name, values in layers.items():
+        layer = candidate.coordinate.layers[name]
+        np.testing.assert_array_equal(
+            np.array(values, dtype=float), np.array([getattr(layer, field) for field in FIELDS], dtype=float)
+        )
+
+
+def test_theta_and_the_sources_batch_reach_the_draw(workbench):
+    plain_counts = workbench.counts(MaskDistribution("snip", 0.0, 0, {}))
+    assert (
+        workbench.counts(MaskDistribution("snip", 0.0, 0, {"conv2": 0.5}))["conv2.weight"]
+        > plain_counts["conv2.weight"]
+    )
+    assert workbench.counts(MaskDistribution("snip", 0.0, 1, {})) == plain_counts
+    draws = {workbench.draw(MaskDistribution("snip", 0.0, batch, {}), plain_counts, 0).digest() for batch in (0, 1)}
+    assert len(draws) == 2
+
+
+def test_the_global_allocation_follows_the_sources_scores(workbench_of):
+    # At half of the weights the ranking empties no layer.
+    bench = workbench_of(study("sparsity=0.5", "search.allocation=global", "search.min_kept_per_output=0"))
+    distribution = MaskDistribution("magnitude", 0.0, 0, {})
+    masks = bench.draw(distribution, bench.counts(distribution), 0)
+    magnitudes = {name: np.abs(weight) for name, weight in bench.weights.items()}
+    least_kept = min(values[masks[name]].min() for name, values in magnitudes.items())
+    most_removed = max(values[~masks[name]].max() for name, values in magnitudes.items() if not masks[name].all())
+    assert least_kept >= most_removed
+
+
+def test_scores_are_computed_once_for_each_source_and_batch(workbench):
+    assert workbench.scores("snip", 1) is workbench.scores("snip", 1)
+    assert workbench.scores("snip", 1) is not workbench.scores("snip", 0)
+
+
+def test_the_workbench_leaves_its_model_at_the_initial_weights(workbench):
+    list(workbench.candidates(DISTRIBUTIONS[2], 5))
+    assert init_digest(initial_state(workbench.model)) == workbench.init_digest
+
+
+def test_a_rejected_candidate_is_not_scored_and_says_why(workbench):
+    masks = {name: np.ones(shape, dtype=bool) for name, shape in workbench.shapes.items()}
+    masks["conv2.weight"] = np.zeros(workbench.shapes["conv2.weight"], dtype=bool)
+    rejected = workbench.evaluate(MaskSet(masks), 7)
+    assert rejected.score is None
+    assert rejected.coordinate is None
+    row = rejected.row()
+    assert row["rejected"] == "collapsed: nothing is kept of conv2.weight"
+    assert (row["l2"], row["layers"], row["defined_layers"], row["seed"]) == (None, {}, 0, 7)
+    assert row["digest"] == MaskSet(masks).digest()
+    json.dumps(row, allow_nan=False)
+
+
+def test_a_mask_file_says_where_its_mask_comes_from(workbench, tmp_path):
+    distribution = DISTRIBUTIONS[0]
+    metadata = workbench.metadata(distribution, 5)
+    assert metadata == {
+        "model": "digits_cnn",
+        "data": "digits",
+        "input": "[1, 8, 8]",
+        "classes": "10",
+        "init_seed": "0",
+        "init_digest": workbench.init_digest,
+        "allocation": "erk",
+        "source": "random",
+        "temperature": "inf",
+        "batch_seed": "0",
+        "theta": '{"conv2": 0.4, "fc1": -0.3}',
+        "seed": "5",
+    }
+    masks = workbench.draw(distribution, workbench.counts(distribution), 5)
+    MaskSet(masks, metadata).save(tmp_path / "mask.safetensors")
+    loaded = MaskSet.load(tmp_path / "mask.safetensors")
+    assert loaded == masks
+    assert metadata.items() <= loaded.metadata.items()
+
+
+def candidate(score: float | None, seed: int = 0) -> Candidate:
+    masks = MaskSet({"fc.weight": np.ones((2, 2))})
+    return Candidate(seed, masks, masks.digest(), Connectivity(0.0, (), ()), None, score)
+
+
+def test_the_higher_score_goes_on():
+    low, high = candidate(1.0), candidate(2.0)
+    assert better(low, high) is high
+    assert better(high, low) is high
+    assert better(None, low) is low
+
+
+def test_the_first_of_equals_goes_on():
+    first, second = candidate(1.0, 1), candidate(1.0, 2)
+    assert better(first, second) is first
+
+
+@pytest.mark.parametrize("score", [None, math.nan, math.inf, -math.inf])
+def test_a_candidate_without_a_finite_score_never_goes_on(score):
+    good = candidate(-5.0)
+    assert better(good, candidate(score)) is good
+    assert better(None, candidate(score)) is None

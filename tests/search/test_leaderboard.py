@@ -1,0 +1,204 @@
+"""The order of the leaderboard, and whether the distance can be trusted."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from fullspectrum.search.leaderboard import FEWEST, Row, leaderboard, screen_table, split_table, trust
+from fullspectrum.search.ledger import FinalRecord, TrialRecord
+from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.space import MaskDistribution
+from rich.console import Console
+from scipy.stats import spearmanr
+
+
+class FakeLedger:
+    """As much of a ledger as the leaderboard reads."""
+
+    def __init__(self, trials: list[TrialRecord], finals: list[FinalRecord] = ()):
+        self._trials, self._finals = trials, list(finals)
+
+    def trials(self) -> list[TrialRecord]:
+        return self._trials
+
+    def finals(self) -> list[FinalRecord]:
+        return self._finals
+
+
+def trial(
+    number: int,
+    distance: float,
+    iterations: int = 0,
+    accuracy: float | None = None,
+    outcome: Outcome = Outcome.FINISHED,
+    layer_sparsity: float = 0.5,
+) -> TrialRecord:
+    result = {"spectral/l2": distance, "sparsity/layer_mean": layer_sparsity, "digest": f"digest {number}"}
+    result |= {"training/iterations": iterations} | ({} if accuracy is None else {"accuracy/val": accuracy})
+    return TrialRecord(number, 1, MaskDistribution("snip", 1.0, 0, {}), {}, outcome, result)
+
+
+def final(label: str, accuracy_val: float, accuracy_final: float = 0.5) -> FinalRecord:
+    return FinalRecord(label, accuracy_val, accuracy_final, {})
+
+
+def order(trials: list[TrialRecord], finals: list[FinalRecord] = ()) -> list[str]:
+    return [row.label for row in leaderboard(FakeLedger(trials, finals))]
+
+
+def test_full_training_ranks_before_warm_up_and_warm_up_before_distance():
+    trials = [trial(0, 9.0), trial(1, 1.0, 100, 0.9), trial(2, 0.5, 100, 0.1), trial(3, 10.0)]
+    assert order(trials, [final("trial 2", 0.3)]) == ["trial 2", "trial 1", "trial 3", "trial 0"]
+
+
+def test_full_trainings_rank_by_validation_and_never_by_test_accuracy():
+    trials = [trial(n, 1.0, 100, 0.5) for n in range(3)]
+    finals = [final("trial 0", 0.7, 0.99), final("trial 1", 0.9, 0.01), final("trial 2", 0.8, 0.5)]
+    assert order(trials, finals) == ["trial 1", "trial 2", "trial 0"]
+
+
+def test_longer_warm_ups_rank_first_and_then_the_more_accurate():
+    trials = [trial(0, 1.0, 50, 0.99), trial(1, 1.0, 100, 0.2), trial(2, 1.0, 100, 0.3), trial(3, 1.0, 50, 0.1)]
+    assert order(trials) == ["trial 2", "trial 1", "trial 0", "trial 3"]
+
+
+def test_ties_go_to_the_higher_distance_and_then_to_the_earlier_trial():
+    trials = [trial(n, distance, 100, 0.5) for n, distance in enumerate([1.0, 3.0, 2.0, 3.0])]
+    assert order(trials) == order(trials[::-1]) == ["trial 1", "trial 3", "trial 2", "trial 0"]
+
+
+def test_an_accuracy_of_zero_is_better_than_none():
+    assert order([trial(0, 9.0), trial(1, 1.0)], [final("trial 1", 0.0)]) == ["trial 1", "trial 0"]
+
+
+def test_baselines_come_last_however_good_they_are():
+    rows = leaderboard(
+        FakeLedger([trial(0, 1.0)], [final("dense", 0.99), final("trial 0", 0.1), final("erk-random", 0.9)])
+    )
+    assert [row.label for row in rows] == ["trial 0", "dense", "erk-random"]
+    assert rows[1] == Row("dense", "", None, None, None, 0.99, 0.5, "")
+
+
+def test_trials_without_a_mask_are_no_rows():
+    rejected = TrialRecord(1, 1, MaskDistribution("snip", 1.0, 0, {}), {}, Outcome.REJECTED, {"reason": "collapsed"})
+    running = TrialRecord(2, 1, MaskDistribution("snip", 1.0, 0, {}), {}, None, {})
+    assert order([rejected, trial(0, 1.0), running]) == ["trial 0"]
+    assert leaderboard(FakeLedger([])) == []
+
+
+def test_a_row_says_what_the_records_say():
+    rows = leaderboard(FakeLedger([trial(4, 2.5, 100, 0.75, layer_sparsity=0.6)], [final("trial 4", 0.8, 0.7)]))
+    assert rows == [Row("trial 4", "snip", 2.5, 0.6, 0.75, 0.8, 0.7, "digest 4")]
+    table = split_table(rows)
+    assert dict(zip(table["columns"], table["data"][0], strict=True)) == {
+        "mask": "trial 4",
+        "source": "snip",
+        "spectral/l2": 2.5,
+        "sparsity/layer_mean": 0.6,
+        "accuracy/warmup": 0.75,
+        "accuracy/val_final": 0.8,
+        "accuracy/final": 0.7,
+        "digest": "digest 4",
+    }
+
+
+def test_an_empty_leaderboard_is_an_empty_table():
+    assert split_table([]) == {"columns": [], "data": []}
+
+
+def test_the_screen_shows_the_best_trials_and_every_baseline():
+    rows = leaderboard(
+        FakeLedger([trial(n, 20.0 - n) for n in range(12)], [final("dense", 0.9), final("erk-random", 0.8)])
+    )
+    console = Console(file=io.StringIO(), width=120)
+    console.print(screen_table(rows, most=3))
+    shown = console.file.getvalue()
+    assert [label for label in ("trial 0", "trial 2", "trial 3", "dense", "erk-random") if label in shown] == [
+        "trial 0",
+        "trial 2",
+        "dense",
+        "erk-random",
+    ]
+
+
+def ranked(distances, densities, accuracies) -> list[TrialRecord]:
+    return [
+        trial(n, distance, 100, accuracy, layer_sparsity=1 - density)
+        for n, (distance, density, accuracy) in enumerate(zip(distances, densities, accuracies, strict=True))
+    ]
+
+
+RISING = np.linspace(0.1, 0.9, 40)
+NOISE = np.random.default_rng(0).permutation(RISING)
+
+
+def test_correlations_are_spearmans():
+    generator = np.random.default_rng(3)
+    distances, densities, accuracies = generator.integers(1, 9, size=(3, 30)) / 10.0
+    metrics, _ = trust(ranked(distances, densities, accuracies))
+    assert metrics == {
+        "audit/rho_l2": pytest.approx(spearmanr(distances, accuracies).statistic),
+        "audit/rho_layer_density": pytest.approx(spearmanr(densities, accuracies).statistic),
+    }
+
+
+@pytest.mark.parametrize(
+    ("distances", "densities", "verdict"),
+    [
+        (RISING, NOISE, "better than"),
+        (NOISE, RISING, "worse than"),
+        (RISING, RISING, "no better than"),
+        (NOISE, np.random.default_rng(1).permutation(RISING), "no better than"),
+        # The sign counts: a distance that ranks backwards is worse than one that does not rank.
+        (-RISING, NOISE, "worse than"),
+    ],
+)
+def test_the_verdict_compares_the_distance_with_plain_density(distances, densities, verdict):
+    _, sentence = trust(ranked(distances, densities, RISING))
+    assert f"On 40 finished warm-ups the distance ranks accuracy {verdict} plain layer density (" in sentence
+    assert "\n" not in sentence
+
+
+def test_too_few_finished_warm_ups_are_not_judged():
+    trials = ranked(RISING[: FEWEST - 1], NOISE[: FEWEST - 1], RISING[: FEWEST - 1])
+    assert trust(trials) == (
+        {},
+        f"Too few trials finished their warm-up ({FEWEST - 1} of at least {FEWEST}) to judge the distance.",
+    )
+    assert trust([])[0] == {}
+    assert trust(ranked(RISING[:FEWEST], NOISE[:FEWEST], RISING[:FEWEST]))[0]["audit/rho_l2"] == pytest.approx(1)
+
+
+def test_only_finished_warm_ups_count():
+    finished = ranked(RISING, NOISE, RISING)
+    others = [
+        trial(100, 99.0, 50, 0.0, Outcome.STOPPED_EARLY),
+        trial(101, 99.0, 0, None, Outcome.STOPPED_BY_GATE),
+        trial(102, 99.0, 0, None, Outcome.FINISHED),
+        trial(103, 99.0, 30, None, Outcome.DIVERGED),
+    ]
+    assert trust(finished + others) == trust(finished)
+
+
+@pytest.mark.parametrize("constant", range(3))
+def test_a_constant_column_ranks_nothing(constant):
+    columns = [RISING, NOISE, RISING]
+    columns[constant] = np.full(40, 0.3)
+    metrics, sentence = trust(ranked(*columns))
+    assert metrics == {}
+    assert sentence.startswith("All trials are alike")
+
+
+def test_draws_of_the_bootstrap_that_are_constant_are_left_out():
+    # One trial differs in density: a third of all draws miss it, and have no correlation.
+    densities = np.full(FEWEST, 0.3)
+    densities[0] = 0.4
+    metrics, sentence = trust(ranked(RISING[:FEWEST], densities, RISING[:FEWEST]))
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert "nan" not in sentence
+
+
+def test_the_verdict_is_the_same_every_time():
+    trials = ranked(RISING, NOISE, RISING)
+    assert trust(trials) == trust(trials)
