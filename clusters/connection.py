@@ -17,18 +17,18 @@ class ClusterError(ValueError):
 
 
 @contextlib.contextmanager
-def connect(address: str | None = None, cpus: int | None = None, gpus: int | None = None) -> Iterator[None]:
+def connect(address: str | None = None) -> Iterator[None]:
     """Connects to the Ray cluster at `address` ("host:port", "ray://host:port" or "auto"), else starts Ray here.
 
-    `cpus` and `gpus` bound what a Ray of our own offers; by default all that the machine has. Ray is disconnected, and
-    stopped where it was started here, on leaving. Raises ClusterError when nothing answers at the address.
+    Ray is disconnected, and stopped where it was started here, on leaving. Raises ClusterError when nothing answers at
+    the address.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if address is None:
-        ray.init(num_cpus=cpus, num_gpus=gpus, include_dashboard=False, **quiet)
+        ray.init(include_dashboard=False, **quiet)
     else:
         _probe(address)
         try:

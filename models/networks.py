@@ -36,7 +36,7 @@ def build(name: str, task: Task, seed: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which seeds every GPU's generator too.
-        torch.default_generator.manual_seed(derive("initial weights", seed))
+        torch.default_generator.manual_seed(derive(seed, "initial weights"))
         return _constructor(name)(task)
 
 

@@ -65,7 +65,7 @@ class MaskedTraining:
         self._digest = masks.digest() if masks is not None else None
         self._zero_removed_weights()
         self._optimizer = recipe.build_optimizer(self.model.parameters())
-        self._generator = torch.Generator().manual_seed(derive("batches", seed))
+        self._generator = torch.Generator().manual_seed(derive(seed, "batches"))
         self._epoch_start = self._generator.get_state()
         self._epoch = batches_per_epoch(self.data.splits["train"], recipe.batch_size)
         self._batches = self._new_batches()
@@ -175,7 +175,7 @@ class MaskedTraining:
 
     def _seed_step(self) -> None:
         """Make dropout, which draws from the global generators, a function of seed and iteration: resumable."""
-        seed = derive("dropout", self._seed, self.iteration)
+        seed = derive(self._seed, "dropout", self.iteration)
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             with torch.cuda.device(self.device):

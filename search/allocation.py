@@ -26,7 +26,7 @@ def _er(shape: tuple[int, ...]) -> float:
 
 
 def _erk(shape: tuple[int, ...]) -> float:
-    """Erdos-Renyi-Kernel (Evci et al., ICML 2020): density proportional to the sum of the dimensions over their product."""
+    """Erdos-Renyi-Kernel (Evci et al., ICML 2020): density proportional to sum / product of the dimensions."""
     return sum(shape) / math.prod(shape)
 
 
@@ -52,11 +52,11 @@ def allocate(
 ) -> dict[str, int]:
     """Kept weights of each layer, as integers that sum to the budget of `sparsity` exactly.
 
-    Layer densities are proportional to the base's times exp(theta[layer]) (0 where absent), scaled to the budget between
-    a floor of `min_kept_per_output` weights per output (at least one a layer) and the layer's size. `base` is
+    Layer densities are proportional to the base's times exp(theta[layer]) (0 where absent), scaled to the budget
+    between a floor of `min_kept_per_output` weights per output (at least one a layer) and the layer's size. `base` is
     "uniform", "er", "erk", or "global": the densities that a global ranking of `scores` gives.
 
-    Raises AllocationError for an unknown base and for a budget below the floors, naming the highest sparsity they allow.
+    Raises AllocationError for an unknown base and for a budget below the floors, naming the highest sparsity.
     """
     names = list(shapes)
     sizes = np.array([math.prod(shapes[name]) for name in names], dtype=np.int64)

@@ -12,13 +12,13 @@ from torch import nn
 from ..models.data import Data
 from ..models.masks import MaskSet
 from ..models.networks import initial_state, prunable
+from ..models.seeds import derive
 from ..models.weights import init_digest
 from ..spectral.coordinate import FIELDS, Coordinate, full_spectrum
 from .allocation import allocate
 from .config import Study
 from .guards import Connectivity, PathCounter
 from .sampling import sample
-from .seeds import derive
 from .sources import SOURCES
 from .space import MaskDistribution, layer_theta
 
@@ -37,7 +37,7 @@ class Candidate:
     """The study's objective; None where the guard rejected the mask."""
 
     def row(self) -> dict[str, Any]:
-        """What `candidates.json` says of it: seed, digest, score, and the coordinate of every layer (null: undefined)."""
+        """What `candidates.json` says of it: seed, digest, score, coordinate of every layer (null: undefined)."""
         layers = {}
         if self.coordinate is not None:
             table = self.coordinate.to_dict()
@@ -47,6 +47,7 @@ class Candidate:
             "digest": self.digest,
             "l2": self.score,
             "rejected": self.connectivity.fault,
+            "cut": list(self.connectivity.cut),
             "sparsity/effective": self.connectivity.effective_sparsity,
             "defined_layers": self.coordinate.defined_layers if self.coordinate else 0,
             "layers": layers,
@@ -109,7 +110,7 @@ class Workbench:
         return Candidate(seed, masks, digest, connectivity, coordinate, score)
 
     def candidates(self, distribution: MaskDistribution, trial_seed: int) -> Iterator[Candidate]:
-        """The `samples_per_trial` candidates of a trial, one at a time: a large network's masks need not all be held."""
+        """The candidates of a trial, one at a time: the masks of a large network need not all be held."""
         counts = self.counts(distribution)
         for index in range(self.study.search.samples_per_trial):
             seed = derive(trial_seed, "candidate", index)

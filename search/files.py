@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..models.errors import InputError
+from ..models.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,9 @@ class StudyFolder:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as JSON, whole or not at all; numbers that are not finite become null."""
+    """Writes `value` as JSON, whole or not at all, and makes the folder; numbers that are not finite become null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(plain(value), allow_nan=False))
-    os.replace(temporary, path)
+    write_atomically(path, json.dumps(plain(value), allow_nan=False).encode())
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from ..models.batches import batches_per_epoch
 from ..models.data import Data
 from ..models.masks import MaskSet
 from ..models.networks import build
+from ..models.seeds import derive
 from ..models.training import Diverged, MaskedTraining, Recipe
 from .config import Study
 from .device import claim_device
@@ -18,7 +19,6 @@ from .ledger import FinalRecord, Ledger, TrialRecord
 from .outcome import Outcome
 from .progress import Progress
 from .record import Recorder
-from .seeds import derive
 
 DENSE = "dense"
 ERK_RANDOM = "erk-random"

@@ -7,8 +7,8 @@ from typing import Literal
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
+from ..models.seeds import derive
 from .config import Study
-from .seeds import derive
 
 Decision = Literal["passed", "control", "stopped"]
 

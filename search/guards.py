@@ -48,9 +48,10 @@ class PathCounter:
 
     def __init__(self, model: nn.Module, task: Task):
         # Weights are replaced by their masks, biases by zero, normalisations by the identity, maxima by averages
-        # (whichever position wins on real images, all of them are connected), bounded activations by unbounded ones. On positive inputs every quantity then is
-        # a sum of products of non-negative numbers, nothing cancels, and the derivative of the output by a weight is
-        # positive exactly where the weight lies on a path (as in SynFlow, with all weights one).
+        # (whichever position wins on real images, all of them are connected), bounded activations by unbounded ones.
+        # On positive inputs every quantity then is a sum of products of non-negative numbers, nothing cancels, and the
+        # derivative of the output by a weight is positive exactly where the weight lies on a path (as in SynFlow, with
+        # all weights one).
         self._model = _linearised(copy.deepcopy(model)).cpu().double().eval()
         for parameter in self._model.parameters():
             parameter.requires_grad_(False)

@@ -107,7 +107,7 @@ def screen_table(rows: list[Row], most: int = 8) -> Table:
 
 
 def trust(trials: list[TrialRecord]) -> tuple[dict[str, float], str]:
-    """Rank correlation (Spearman) with warm-up accuracy of the distance and of plain layer density, and a sentence on it.
+    """Rank correlations (Spearman) with warm-up accuracy of the distance and of layer density, and a sentence on them.
 
     Only trials that finished their warm-up count, so that all accuracies are of the same iterations; the gate and the
     rungs have thinned out low scores among them, which narrows the range. The distance counts as better only where the

@@ -11,9 +11,9 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..models.seeds import derive
 from .config import ConfigError, Study
 from .outcome import Outcome
-from .seeds import derive
 from .space import MaskDistribution, suggest_mask, suggest_training
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -120,7 +120,7 @@ class Ledger:
         return self._study.search.trials - ended
 
     def propose(self) -> dict[str, Any] | None:
-        """The next trial as plain values: number, attempt, seed, distribution, training. None when there is none left."""
+        """The next trial as plain values (number, attempt, seed, distribution, training); None when none is left."""
         again = bool(self._unfinished)
         if not again and self.proposed >= self._study.search.trials:
             return None

@@ -11,7 +11,7 @@ _GREY = "#8A8A8A"
 
 
 def plot_study(trials: list[TrialRecord], rows: list[Row], title: str, path: Path) -> None:
-    """Draws the study to `path` (PNG): warm-up accuracy against distance, and the final accuracies beside the baselines."""
+    """Draws the study to `path` (PNG): warm-up accuracy against distance, and final accuracies with the baselines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.4), layout="constrained")

@@ -44,7 +44,7 @@ def coordinate_table(coordinate: Coordinate) -> dict[str, Any]:
 
 
 def reported(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a Tune result, what a trial reported itself: its finite metrics, its outcome, the reason, the mask's digest."""
+    """What a trial itself reported in a Tune result: finite metrics, outcome, reason, the mask's digest."""
     kept = {key: result[key] for key in ("outcome", "reason", "digest") if key in result}
     for key, value in result.items():
         if key.startswith(METRICS) and isinstance(value, int | float | np.number) and math.isfinite(value):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .seeds import derive
+from ..models.seeds import derive
 
 
 def sample(

@@ -7,7 +7,8 @@ from typing import Any
 
 import optuna
 
-from .config import Choices, Range, Study
+from .config import Study
+from .searchable import Choices, Range
 from .sources import SOURCES
 
 

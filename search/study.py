@@ -16,6 +16,7 @@ from ..models.data import load
 from ..models.errors import InputError
 from ..models.masks import MaskSet
 from ..models.networks import build, initial_state
+from ..models.seeds import derive
 from ..models.weights import save_state
 from .candidates import Workbench
 from .config import Study
@@ -31,10 +32,10 @@ from .plots import plot_study
 from .progress import Progress
 from .record import Recorder
 from .searcher import MaskSearcher
-from .seeds import derive
 from .space import MaskDistribution
-from .spool import Spool, Uploader
+from .spool import Spool
 from .trial import MaskTrial
+from .uploader import Uploader
 
 #: Seconds that the end of a study waits for its record to be delivered.
 PATIENCE = 60.0

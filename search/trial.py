@@ -11,6 +11,7 @@ from ray.tune.result import DONE
 from ..models.data import Data
 from ..models.masks import MaskSet
 from ..models.networks import build
+from ..models.seeds import derive
 from ..models.training import Diverged, MaskedTraining
 from .candidates import Candidate, Workbench, better
 from .config import Study
@@ -18,7 +19,6 @@ from .device import claim_device
 from .files import StudyFolder, write_json
 from .outcome import Outcome
 from .record import candidate_metrics, coordinate_table
-from .seeds import derive
 from .space import MaskDistribution
 
 

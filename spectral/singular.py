@@ -7,7 +7,7 @@ import scipy.linalg
 from scipy import sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-# Measured on one core, sparse and dense: LAPACK on the Gram matrix of the small side is faster up to here, Lanczos beyond.
+# Measured on one core, sparse and dense: up to here LAPACK on the Gram matrix of the small side is faster than Lanczos.
 LAPACK_SIDE = 320
 # A dense matrix is multiplied out to its Gram matrix up to this side; beyond, side² · length outweighs the iterations.
 GRAM_SIDE = 2048
@@ -30,7 +30,7 @@ def two_largest(matrix: np.ndarray | sparse.sparray | sparse.spmatrix) -> tuple[
 
     sigma2 is 0 where the matrix has only one row or one column; an empty or zero matrix gives (0, 0). Both are within
     a relative 1e-5 of LAPACK in float64, as long as they exceed the rounding of sigma1 itself (about 1e-14 · sigma1).
-    The result is a pure function of the matrix. Raises ValueError unless the matrix has two axes and finite real entries.
+    A pure function of the matrix. Raises ValueError unless it has two axes and finite real entries.
 
     The entries are divided by the largest one first, so that no scale of weights overflows when squared. Then
     - a matrix of equal entries (a complete bipartite graph) has rank one: sigma1 in closed form, sigma2 = 0;

@@ -50,9 +50,9 @@ def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
     import json
 
     from ...models.errors import InputError
-    from ..config import bundled, load_study, parse
     from ..leaderboard import leaderboard
     from ..ledger import Ledger, open_storage
+    from ..studyfile import bundled, load_study, parse
 
     if name.endswith(".toml") or name in bundled():
         studies = load_study(name, settings).each_sparsity()

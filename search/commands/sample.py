@@ -22,17 +22,17 @@ def sample(
 ) -> None:
     """Draw one mask set and write it to a file.
 
-    Example: fullspectrum sample --model digits_cnn --data digits --source snip --sparsity 0.98 --seed 0 -o mask.safetensors
+    Example: fullspectrum sample --model digits_cnn --data digits --source snip --sparsity 0.98 -o mask.safetensors
     """
     from ...models.data import load
     from ...models.errors import InputError
     from ...models.masks import MaskSet
     from ...models.networks import build
     from ..candidates import Workbench
-    from ..config import parse
     from ..console import warn
     from ..sources import SOURCES
     from ..space import MaskDistribution
+    from ..studyfile import parse
 
     if temperature is not None and not temperature >= 0:
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")

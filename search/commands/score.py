@@ -80,7 +80,8 @@ def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
     console.print(table)
     console.print(
         f"full-spectrum L2 distance {document['l2']:.4f} (reference {document['reference']}, aggregate "
-        f"{document['aggregate']}); all four defined in {document['defined_layers']} of {len(document['layers'])} layers",
+        f"{document['aggregate']}); all four are defined in {document['defined_layers']} of "
+        f"{len(document['layers'])} layers",
         highlight=False,
         soft_wrap=True,
     )

@@ -22,9 +22,10 @@ def search(
     """
     from rich.console import Console
 
-    from ..config import ConfigError, bundled, load_study
+    from ..config import ConfigError
     from ..files import Home
     from ..study import run_study
+    from ..studyfile import bundled, load_study
 
     console = Console()
     if list_settings:
@@ -52,7 +53,7 @@ def search(
 
 
 def _print_settings() -> None:
-    from ..config import describe_settings
+    from ..settings import describe_settings
 
     for line in describe_settings():
         typer.echo(line)

@@ -29,9 +29,9 @@ def train(
     from ...models.masks import check_fits
     from ...models.networks import build, prunable
     from ...models.weights import save_state
-    from ..config import parse, with_overrides
     from ..device import claim_device
     from ..final import train_fully
+    from ..studyfile import parse, with_overrides
     from .masks import load_masks, weights_for
 
     loaded = load_masks(masks)

@@ -13,13 +13,14 @@ from pathlib import Path
 import torch
 from fullspectrum.models.data import load
 from fullspectrum.models.networks import build
+from fullspectrum.models.seeds import derive
 from fullspectrum.models.training import MaskedTraining
 from fullspectrum.search.candidates import Workbench
-from fullspectrum.search.config import Study, parse
+from fullspectrum.search.config import Study
 from fullspectrum.search.files import Home, write_json
-from fullspectrum.search.seeds import derive
 from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.study import run_study
+from fullspectrum.search.studyfile import parse
 from fullspectrum.spectral.coordinate import full_spectrum
 from rich.console import Console
 from rich.table import Table

@@ -58,9 +58,9 @@ def test_a_cluster_error_is_the_users_to_mend():
 
 @pytest.mark.timeout(180)
 def test_without_an_address_ray_runs_here_and_is_stopped_on_leaving():
-    with connect(cpus=1, gpus=0):
+    with connect():
         assert ray.is_initialized()
-        assert ray.cluster_resources()["CPU"] == 1
+        assert ray.cluster_resources()["CPU"] >= 1
         assert "GPU" not in ray.cluster_resources()
         assert ray.get(ray.remote(num_cpus=1)(lambda: 6 * 7).remote()) == 42
     assert not ray.is_initialized()
@@ -71,6 +71,6 @@ def test_ray_is_stopped_where_the_work_raised():
     class Broken(Exception):
         pass
 
-    with pytest.raises(Broken), connect(cpus=1, gpus=0):
+    with pytest.raises(Broken), connect():
         raise Broken
     assert not ray.is_initialized()

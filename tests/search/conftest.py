@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from fullspectrum.search.config import Study, parse, with_overrides
+from fullspectrum.search.config import Study
 from fullspectrum.search.files import Home
 from fullspectrum.search.study import StudyResult, run_study
+from fullspectrum.search.studyfile import parse, with_overrides
 from rich.console import Console
 
 #: A whole search in seconds: every stage is there, with as little of each as shows it.

@@ -8,14 +8,15 @@ import pytest
 from fullspectrum.models.data import Data, load
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
+from fullspectrum.models.seeds import derive
 from fullspectrum.models.weights import init_digest
 from fullspectrum.search.allocation import budget
 from fullspectrum.search.candidates import Candidate, Workbench, better
-from fullspectrum.search.config import Study, parse, with_overrides
+from fullspectrum.search.config import Study
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards import Connectivity
-from fullspectrum.search.seeds import derive
 from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.studyfile import parse, with_overrides
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
 
 DISTRIBUTIONS = [

@@ -6,18 +6,10 @@ from pathlib import Path
 import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.recipe import Recipe
-from fullspectrum.search.config import (
-    Choices,
-    ConfigError,
-    Range,
-    Section,
-    Study,
-    bundled,
-    describe_settings,
-    load_study,
-    parse,
-    with_overrides,
-)
+from fullspectrum.search.config import ConfigError, Study
+from fullspectrum.search.searchable import Choices, Range, Section
+from fullspectrum.search.settings import describe_settings
+from fullspectrum.search.studyfile import bundled, load_study, parse, with_overrides
 
 REQUIRED = {"model": "digits_cnn", "data": "digits", "sparsity": 0.98}
 
@@ -284,11 +276,6 @@ def test_searched_settings_are_those_given_as_tables():
     assert set(study(*SEARCHED).training.searched()) == {"learning_rate", "momentum", "batch_size"}
     assert study().training.searched() == {}
     assert set(study().search.searched()) == {"temperature"}
-
-
-def test_the_representative_of_a_range_is_its_middle_and_of_choices_the_first():
-    middle = study(*SEARCHED).training.representative()
-    assert middle == {"learning_rate": pytest.approx(0.1), "momentum": pytest.approx(0.7), "batch_size": 64}
 
 
 def test_the_recipe_is_the_fixed_settings_and_the_proposed_ones():

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import pytest
-from fullspectrum.search.config import parse
 from fullspectrum.search.gate import Gate, GatedASHA
+from fullspectrum.search.studyfile import parse
 from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import optuna
 import pytest
-from fullspectrum.search.config import ConfigError, Study, parse, with_overrides
+from fullspectrum.models.seeds import derive
+from fullspectrum.search.config import ConfigError, Study
 from fullspectrum.search.ledger import FinalRecord, Ledger, make_sampler, open_storage
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.seeds import derive
 from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.studyfile import parse, with_overrides
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 

@@ -5,8 +5,9 @@ import math
 
 import optuna
 import pytest
-from fullspectrum.search.config import Study, parse, with_overrides
+from fullspectrum.search.config import Study
 from fullspectrum.search.space import MaskDistribution, groups, layer_theta, suggest_mask, suggest_training
+from fullspectrum.search.studyfile import parse, with_overrides
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial

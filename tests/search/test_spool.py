@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 from fullspectrum.search.files import Home
-from fullspectrum.search.spool import Spool, Uploader
+from fullspectrum.search.spool import Spool
+from fullspectrum.search.uploader import Uploader
 from mlflow import MlflowClient
 from mlflow.entities import Run
 

@@ -322,7 +322,7 @@ def test_masked_weights_stay_zero_through_full_training(finished):
 
 
 def test_the_bundled_cifar10_study_runs_on_files_of_the_real_format(cifar10_root, tmp_path):
-    from fullspectrum.search.config import load_study
+    from fullspectrum.search.studyfile import load_study
 
     overrides = ["search.trials=2", "search.samples_per_trial=2", "warmup.iterations=2", "warmup.report_every=2"]
     overrides += ["resources.gpus=0", "resources.cpus=1", "final.top_k=0"]

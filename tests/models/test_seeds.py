@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from fullspectrum.search.seeds import derive
+from fullspectrum.models.seeds import derive
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,0 +1,69 @@
+"""Settings that are either a fixed value or a table that says what to search."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+
+
+class Section(BaseModel):
+    """A table of settings: unknown keys, wrong types and values out of range are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Range(Section):
+    """A searched number: drawn from [low, high], uniformly or log-uniformly."""
+
+    low: float = Field(description="least value")
+    high: float = Field(description="greatest value")
+    log: bool = Field(False, description="draw log-uniformly; needs low > 0")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if not self.low < self.high:
+            raise ValueError(f"low must be less than high, but got low = {self.low:g}, high = {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log = true needs low greater than 0, but got {self.low:g}")
+        return self
+
+
+class Choices(Section):
+    """A searched setting drawn from a list."""
+
+    choices: list[float | int | str] = Field(min_length=1, description="the values to choose from")
+
+
+def form(value: Any) -> str:
+    """Which of the forms of `searchable` a setting has: fixed, range or choices."""
+    if isinstance(value, dict):
+        return "choices" if "choices" in value else "range"
+    return {Range: "range", Choices: "choices"}.get(type(value), "fixed")
+
+
+def searchable(fixed: Any) -> Any:
+    """A setting that is a plain value (fixed) or a table { low, high, log } or { choices } (searched)."""
+    return Annotated[
+        Annotated[fixed, Tag("fixed")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
+        Discriminator(form),
+    ]
+
+
+class Searchable(Section):
+    """A table with settings that can be searched: what is searched obeys the range of the fixed value."""
+
+    @model_validator(mode="after")
+    def _searched_values_in_range(self) -> "Searchable":
+        """Checks both ends of each range and every choice."""
+        for name, value in self.searched().items():
+            for end in value.choices if isinstance(value, Choices) else (value.low, value.high):
+                try:
+                    type(self)(**{name: end})
+                except ValidationError as error:
+                    reason = error.errors()[0]["msg"]
+                    raise ValueError(f"{name} = {end!r}: {reason[0].lower()}{reason[1:]}") from None
+        return self
+
+    def searched(self) -> dict[str, Range | Choices]:
+        """The settings that are searched, by name."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Range | Choices)}

@@ -1,0 +1,77 @@
+"""Studies by file or by name, with overrides from the command line."""
+
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..models.errors import nearest
+from .config import ConfigError, Study
+from .settings import one_line
+
+
+def bundled() -> list[str]:
+    """Names of the studies that come with the package."""
+    folder = resources.files(__package__) / "studies"
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
+    """The study of a .toml file or of a bundled name, with `KEY=VALUE` overrides (values are TOML, or bare words).
+
+    Raises ConfigError naming the first setting that cannot be used, what was given and what was expected.
+    """
+    if study.endswith(".toml"):
+        path = Path(study)
+        if not path.is_file():
+            raise ConfigError(f"no study file {study!r}; the bundled studies are {', '.join(bundled())}")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {study!r} as text: {error}") from None
+    elif study in bundled():
+        text = (resources.files(__package__) / "studies" / f"{study}.toml").read_text()
+    else:
+        raise ConfigError(
+            f"unknown study {study!r}{nearest(study, bundled())}; "
+            f"give a .toml file or one of the bundled studies: {', '.join(bundled())}"
+        )
+    try:
+        settings = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{study} is not valid TOML: {error}") from None
+    return parse(with_overrides(settings, overrides))
+
+
+def with_overrides(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """`settings` with `KEY=VALUE` overrides put in; raises ConfigError for one that is not of that form."""
+    for override in overrides:
+        _override(settings, override)
+    return settings
+
+
+def parse(settings: dict[str, Any]) -> Study:
+    """The study of nested plain values. Raises ConfigError naming the first setting that cannot be used."""
+    try:
+        return Study.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(one_line(error)) from None
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set search.trials=50")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        settings = settings.setdefault(table, {})
+        if not isinstance(settings, dict):
+            raise ConfigError(f"--set {override}: {table} is a value, not a table of settings")
+    settings[last] = value
