@@ -9,17 +9,7 @@ import torch
 from torch import nn
 
 from ..models.networks import Task, prunable
-
-_NORMALISATIONS = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.BatchNorm3d,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.InstanceNorm1d,
-    nn.InstanceNorm2d,
-    nn.InstanceNorm3d,
-)
+from .positive import PositivePropagation
 
 
 @dataclass(frozen=True)
@@ -47,12 +37,11 @@ class PathCounter:
     """Finds the weights on input-output paths of one network; made once, asked for each mask."""
 
     def __init__(self, model: nn.Module, task: Task):
-        # Weights are replaced by their masks, biases by zero, normalisations by the identity, maxima by averages
-        # (whichever position wins on real images, all of them are connected), bounded activations by unbounded ones.
-        # On positive inputs every quantity then is a sum of products of non-negative numbers, nothing cancels, and the
-        # derivative of the output by a weight is positive exactly where the weight lies on a path (as in SynFlow, with
-        # all weights one).
-        self._model = _linearised(copy.deepcopy(model)).cpu().double().eval()
+        # Weights are replaced by their masks, biases by zero, and all that is not linear by something that is positive
+        # and growing. On positive inputs every quantity then grows with every weight before it, nothing cancels, and
+        # the derivative of the output by a weight is positive exactly where the weight lies on a path (as in SynFlow,
+        # with all weights one).
+        self._model = copy.deepcopy(model).cpu().double().eval()
         for parameter in self._model.parameters():
             parameter.requires_grad_(False)
         for name, parameter in self._model.named_parameters():
@@ -70,35 +59,11 @@ class PathCounter:
                 # Rows are averages, not sums, so that deep networks neither overflow nor vanish.
                 rows = kept[name].flatten(1).double()
                 weight.copy_((rows / rows.sum(1, keepdim=True).clamp(min=1)).view_as(weight))
-        output = self._model(self._image).sum()
+        with PositivePropagation():
+            output = self._model(self._image).sum()
         gradients = torch.autograd.grad(output, list(self._weights.values()), materialize_grads=True)
         on_path = {n: (g > 0) & kept[n] for (n, g) in zip(self._weights, gradients, strict=True)}
         total = sum(mask.numel() for mask in kept.values())
         effective = sum(int(paths.sum()) for paths in on_path.values())
         cut = tuple(n for n, paths in on_path.items() if n not in collapsed and not paths.any())
         return Connectivity(1 - effective / total, collapsed, cut)
-
-
-class _Gate(nn.Module):
-    """A sigmoid that never closes: positive at zero, with a derivative that large inputs do not round to zero."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return 1 + x / (1 + x)
-
-
-def _linearised(module: nn.Module) -> nn.Module:
-    if isinstance(module, _NORMALISATIONS):
-        return nn.Identity()
-    if isinstance(module, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
-        average = {nn.MaxPool1d: nn.AvgPool1d, nn.MaxPool2d: nn.AvgPool2d, nn.MaxPool3d: nn.AvgPool3d}[type(module)]
-        return average(module.kernel_size, module.stride, module.padding, module.ceil_mode)
-    if isinstance(module, nn.AdaptiveMaxPool2d):
-        return nn.AdaptiveAvgPool2d(module.output_size)
-    if isinstance(module, nn.Hardtanh):
-        # ReLU6 is one: beyond its upper bound the derivative is zero, and the path would seem cut.
-        return nn.ReLU()
-    if isinstance(module, nn.Sigmoid | nn.Hardsigmoid):
-        return _Gate()
-    for name, child in module.named_children():
-        setattr(module, name, _linearised(child))
-    return module

@@ -232,3 +232,23 @@ def test_the_model_and_the_global_generators_are_left_as_they_were():
     assert all(p.requires_grad and p.grad is None and p.dtype == torch.float32 for p in model.parameters())
     assert torch.equal(torch.random.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+@pytest.mark.parametrize("last", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid(), nn.Tanh()])
+def test_a_network_that_ends_in_a_bounded_function_is_connected(last):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), last)
+    mask = np.ones((10, 64), bool)
+    mask[:, 5] = False
+    assert PathCounter(model, Task(1, 8, 10)).check({"1.weight": mask}).effective_sparsity == pytest.approx(1 / 64)
+
+
+@pytest.mark.parametrize(("name", "size"), [("vit_b_16", 224), ("swin_t", 64), ("mobilenet_v3_small", 64)])
+def test_a_dense_network_of_torchvision_is_connected_but_for_kernels_that_see_only_padding(name, size):
+    task = Task(3, size, 10)
+    model = build(f"torchvision:{name}", task, 0)
+    found = PathCounter(model, task).check({n: np.ones(w.shape, bool) for n, w in prunable(model).items()})
+    assert found.fault is None
+    # At 64 pixels the last feature maps are two pixels wide: of a 5 x 5 kernel at most 3 x 3 positions see them.
+    depthwise = sum(w.numel() for w in prunable(model).values() if w.ndim == 4 and w.shape[-1] == 5)
+    total = sum(w.numel() for w in prunable(model).values())
+    assert found.effective_sparsity <= depthwise * 16 / 25 / total
