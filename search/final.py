@@ -20,9 +20,6 @@ from .outcome import Outcome
 from .progress import Progress
 from .record import Recorder
 
-DENSE = "dense"
-ERK_RANDOM = "erk-random"
-
 
 @dataclass(frozen=True)
 class Entry:

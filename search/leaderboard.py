@@ -1,5 +1,6 @@
 """The leaderboard of a study: its best masks beside the baselines, and how far the score can be trusted."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from scipy.stats import rankdata
 
 from .ledger import FinalRecord, Ledger, TrialRecord
 from .outcome import Outcome
+
+#: The baselines, by the labels of their rows.
+DENSE, ERK_RANDOM = "dense", "erk-random"
 
 #: Fewest trained trials from which a rank correlation says anything at all.
 FEWEST = 8
@@ -104,6 +108,24 @@ def screen_table(rows: list[Row], most: int = 8) -> Table:
             *(f"{a:.4f}" if a is not None else "" for a in (row.accuracy_warmup, row.accuracy_val, row.accuracy_final)),
         )
     return table
+
+
+def against_random(rows: list[Row], images: int) -> str | None:
+    """A sentence on the best mask beside ERK-random on a test split of `images`; None where one was not trained.
+
+    The two differ where their difference exceeds its 95 % error, as of two independent proportions.
+    """
+    best = next((row for row in rows if row.digest and row.accuracy_final is not None), None)
+    random = next((row for row in rows if row.label == ERK_RANDOM), None)
+    if best is None or random is None:
+        return None
+    ours, theirs = best.accuracy_final, random.accuracy_final
+    error = 1.96 * math.sqrt((ours * (1 - ours) + theirs * (1 - theirs)) / images)
+    verdict = "beats" if ours - theirs > error else "loses to" if theirs - ours > error else "is level with"
+    return (
+        f"The best mask {verdict} an ERK-random one on the test split: {ours:.4f} against {theirs:.4f} "
+        f"(95 % error of the difference {error:.3f}, {images:,} images)."
+    )
 
 
 def trust(trials: list[TrialRecord]) -> tuple[dict[str, float], str]:

@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -67,16 +67,20 @@ class Recorder:
     def _parent(self) -> str:
         return self._study.id
 
+    @property
+    def _note(self) -> str:
+        """The description of the parent run."""
+        return (
+            f"Mask search for `{self._study.model}` on `{self._study.data}` at sparsity {self._study.sparsity:g}. "
+            "Nested runs are trials; their tag `fullspectrum.outcome` tells how each ended."
+        )
+
     def start_study(self) -> None:
         """Opens the parent run: settings, initial weights and environment."""
         study = self._study
         # Without [tracking]: a database URL may hold a password.
         write_json(self._folder.report / "study.json", study.model_dump(exclude={"tracking"}))
         write_json(self._folder.report / "environment.json", environment())
-        note = (
-            f"Mask search for `{study.model}` on `{study.data}` at sparsity {study.sparsity:g}. "
-            f"Nested runs are trials; their tag `fullspectrum.outcome` tells how each ended."
-        )
         self.spool.start(
             self._parent,
             f"search {study.id}",
@@ -88,7 +92,7 @@ class Recorder:
                 "seed": study.seed,
                 **{f"search.{key}": value for key, value in study.search.model_dump().items()},
             },
-            tags={"fullspectrum.kind": "study", "fullspectrum.study": study.id, "mlflow.note.content": note},
+            tags={"fullspectrum.kind": "study", "fullspectrum.study": study.id, "mlflow.note.content": self._note},
         )
         for path in ("study.json", "environment.json"):
             self.spool.artifact(self._parent, self._folder.report / path)
@@ -176,8 +180,11 @@ class Recorder:
             self.spool.tags(run, {"fullspectrum.outcome": Outcome(result["outcome"]).value})
             self.spool.end(run, "FINISHED")
 
-    def end_study(self, metrics: Mapping[str, float], files: list[Path], status: str) -> None:
-        """Closes the parent run with the study's tables and plots."""
+    def end_study(
+        self, metrics: Mapping[str, float], files: Sequence[Path], status: str, verdicts: Sequence[str] = ()
+    ) -> None:
+        """Closes the parent run with the study's tables and plots, and its verdicts in the description."""
+        self.spool.tags(self._parent, {"mlflow.note.content": "\n\n".join([self._note, *verdicts])})
         for path in files:
             self.spool.artifact(self._parent, path)
         self.spool.metrics(self._parent, dict(metrics), 0)

@@ -23,9 +23,9 @@ from .config import Study
 from .console import warn
 from .events import TrialEvents
 from .files import Home, StudyFolder, write_json
-from .final import DENSE, ERK_RANDOM, Entry, contenders, train_all
+from .final import Entry, contenders, train_all
 from .gate import Gate, GatedASHA
-from .leaderboard import Row, leaderboard, split_table, trust
+from .leaderboard import DENSE, ERK_RANDOM, Row, against_random, leaderboard, split_table, trust
 from .ledger import Ledger, TrialRecord, open_storage
 from .outcome import Outcome
 from .plots import plot_study
@@ -65,8 +65,8 @@ class StudyResult:
     rows: list[Row]
     remaining: int
     """Trials still to be run; above 0 where the study was interrupted."""
-    verdict: str
-    """One sentence on whether the distance was worth trusting."""
+    verdicts: list[str]
+    """Sentences on whether the distance was worth trusting, and whether the best mask beats a random one."""
 
     @property
     def trials_by_label(self) -> dict[str, TrialRecord]:
@@ -114,7 +114,7 @@ def run_study(
             ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
             with Progress(console, study.search.trials, ended) as progress:
                 _search(study, workbench, ledger, recorder, progress, folder)
-            return _close(study, folder, ledger, recorder)
+            return _close(study, folder, ledger, recorder, len(data.splits["test"]))
 
 
 @contextlib.contextmanager
@@ -128,7 +128,7 @@ def _recording(study: Study, home: Home, folder: StudyFolder) -> Iterator[Record
         recorder.start_study()
         yield recorder
     except BaseException:
-        recorder.end_study({}, [], "FAILED")
+        recorder.end_study({}, (), "FAILED")
         raise
     finally:
         recorder.spool.close()
@@ -230,10 +230,11 @@ def _erk_random(study: Study, workbench: Workbench, folder: StudyFolder) -> Mask
     return masks
 
 
-def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder) -> StudyResult:
-    """Tables, plot, and the end of the record."""
+def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder, test_images: int) -> StudyResult:
+    """Tables, plot, verdicts, and the end of the record."""
     trials, rows = ledger.trials(), leaderboard(ledger)
     metrics, verdict = trust(trials)
+    verdicts = [sentence for sentence in (against_random(rows, test_images), verdict) if sentence]
     files = []
     if rows:
         files = [folder.report / "leaderboard.json", folder.report / "study.png"]
@@ -242,7 +243,7 @@ def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder
         plot_study(trials, rows, title, files[1])
         best = rows[0].values()
         metrics |= {name: best[name] for name in _BEST_METRICS if best[name] is not None}
-    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdict)
+    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts)
     status = "KILLED" if result.remaining else "FAILED" if result.failure else "FINISHED"
-    recorder.end_study(metrics, files, status)
+    recorder.end_study(metrics, files, status, verdicts)
     return result

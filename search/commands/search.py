@@ -79,7 +79,8 @@ def _report(result, console, home, again: str) -> None:
     if result.rows:
         say()
         console.print(screen_table(result.rows))
-        say(result.verdict)
+        for sentence in result.verdicts:
+            say(sentence)
     say()
     if result.remaining:
         say(f"Interrupted with {result.remaining} trials to go. Go on with:\n  {again}")

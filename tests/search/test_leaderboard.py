@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from fullspectrum.search.leaderboard import FEWEST, Row, leaderboard, screen_table, split_table, trust
+from fullspectrum.search.leaderboard import FEWEST, Row, against_random, leaderboard, screen_table, split_table, trust
 from fullspectrum.search.ledger import FinalRecord, TrialRecord
 from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.space import MaskDistribution
@@ -202,3 +202,19 @@ def test_draws_of_the_bootstrap_that_are_constant_are_left_out():
 def test_the_verdict_is_the_same_every_time():
     trials = ranked(RISING, NOISE, RISING)
     assert trust(trials) == trust(trials)
+
+
+@pytest.mark.parametrize(
+    ("ours", "images", "verdict"),
+    # The 95 % error of 0.9 against 0.8 is 1.96 * sqrt((0.09 + 0.16) / n): 0.098 of 100 images, 0.310 of 10.
+    [(0.9, 100, "beats"), (0.9, 10, "is level with"), (0.7, 1000, "loses to"), (0.8, 1000, "is level with")],
+)
+def test_the_best_mask_is_held_against_a_random_one_with_the_error_of_the_test_split(ours, images, verdict):
+    ledger = FakeLedger([trial(0, 1.0, 100, 0.5)], [final("trial 0", 0.5, ours), final("erk-random", 0.5, 0.8)])
+    sentence = against_random(leaderboard(ledger), images)
+    assert f"The best mask {verdict} an ERK-random one" in sentence
+    assert f"{ours:.4f} against 0.8000" in sentence
+
+
+def test_without_full_training_nothing_is_held_against_a_random_mask():
+    assert against_random(leaderboard(FakeLedger([trial(0, 1.0)])), 100) is None

@@ -130,6 +130,12 @@ def test_the_initial_weights_are_recorded_once_and_are_those_of_the_seed(finishe
     assert init_digest(state) == init_digest(initial_state(build("digits_cnn", data.task, 0)))
 
 
+def test_the_verdicts_stand_in_the_description_of_the_parent(finished, runs):
+    note = runs[f"search {finished.study.id}"].data.tags["mlflow.note.content"]
+    assert len(finished.verdicts) == 2
+    assert all(sentence in note for sentence in finished.verdicts)
+
+
 def test_tables_are_tables_for_the_ui(finished, runs):
     table = json.loads(_artifact(finished, runs["trial 0"], "coordinate.json").read_text())
     assert table["columns"][:5] == ["layer", *FIELDS]
