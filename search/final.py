@@ -36,9 +36,11 @@ class Entry:
 def contenders(study: Study, trials: list[TrialRecord]) -> list[TrialRecord]:
     """The trials to be trained in full: the `final.top_k` best by warm-up accuracy of those that warmed up.
 
-    With `top_k = "all"`, every trial that passed the gate and did not fail. Equals are ordered by number.
+    With `top_k = "all"`, every trial that warmed up. A trial that diverged or failed is none of them. Equals are
+    ordered by number.
     """
-    warmed = [trial for trial in trials if "accuracy/val" in trial.result and trial.outcome is not Outcome.DIVERGED]
+    sound = [trial for trial in trials if trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY)]
+    warmed = [trial for trial in sound if "accuracy/val" in trial.result]
     # A trial that was stopped at a rung has a lower fidelity: whoever warmed up for longer goes first.
     warmed.sort(key=lambda t: (-t.result["training/iterations"], -t.result["accuracy/val"], t.number))
     return warmed if study.final.top_k == "all" else warmed[: study.final.top_k]
@@ -61,15 +63,14 @@ def train_fully(
             training.run(min(piece, total - training.iteration))
             accuracy = training.accuracy("val")
             yield {"training/iterations": training.iteration, "accuracy/val_final": accuracy}
+        yield {
+            "outcome": Outcome.FINISHED.value,
+            "training/iterations": training.iteration,
+            "accuracy/val_final": accuracy,
+            "accuracy/final": training.accuracy("test"),
+        }
     except Diverged as error:
         yield {"outcome": Outcome.DIVERGED.value, "reason": str(error), "training/iterations": training.iteration}
-        return
-    yield {
-        "outcome": Outcome.FINISHED.value,
-        "training/iterations": training.iteration,
-        "accuracy/val_final": accuracy,
-        "accuracy/final": training.accuracy("test"),
-    }
 
 
 @ray.remote(max_retries=1)

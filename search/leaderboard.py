@@ -51,7 +51,8 @@ def leaderboard(ledger: Ledger) -> list[Row]:
     """The rows of a study, best first.
 
     Trials that were trained in full come first, by validation accuracy after full training; then those that warmed up,
-    by iterations and accuracy; then the others, by distance. Test accuracy decides nothing. Baselines come last.
+    by iterations and accuracy; then the others, by distance; then those that diverged or failed. Test accuracy decides
+    nothing. Baselines come last.
     """
     finals = {record.label: record for record in ledger.finals()}
     trials = [trial for trial in ledger.trials() if "digest" in trial.result]
@@ -65,6 +66,7 @@ def leaderboard(ledger: Ledger) -> list[Row]:
 def _rank(trial: TrialRecord, finals: dict[str, FinalRecord]) -> tuple:
     result, final = trial.result, finals.get(trial.label)
     return (
+        trial.outcome in (Outcome.DIVERGED, Outcome.FAILED),
         -(final.accuracy_val if final else -1),
         -result.get("training/iterations", 0),
         -result.get("accuracy/val", -1),

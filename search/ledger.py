@@ -95,18 +95,20 @@ class Ledger:
             optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
             for name in names.values()
         )
-        self._unfinished = self._settle()
+        self._unfinished: list[int] = []
 
-    def _settle(self) -> list[int]:
-        """Numbers of the trials to propose again; a trial whose end was written but not told is told now."""
-        unfinished = []
+    def take_over(self) -> None:
+        """Takes up what another driver left: interrupted trials are proposed again, ends not yet told are told.
+
+        For the driver alone: to read a ledger whose study may be running, do not call it.
+        """
+        self._unfinished = []
         for trial in self._masks.get_trials(states=[TrialState.RUNNING]):
             # The end is told to `masks` last, so a trial that is still running there may need to be told to both.
             if "outcome" in trial.user_attrs:
                 self._tell(trial.number, Outcome(trial.user_attrs["outcome"]), trial.user_attrs["result"])
             else:
-                unfinished.append(trial.number)
-        return unfinished
+                self._unfinished.append(trial.number)
 
     @property
     def proposed(self) -> int:

@@ -162,6 +162,8 @@ class Recorder:
         if "reason" in result:
             tags["fullspectrum.reason"] = result["reason"]
         self.spool.tags(run, tags)
+        if outcome is Outcome.FAILED:
+            self.spool.artifact(run, self._folder.trial(number) / "error.txt")
         self.spool.end(run, "FAILED" if outcome is Outcome.FAILED else "FINISHED")
 
     def start_baseline(self, label: str, proposed: Mapping[str, Any]) -> None:

@@ -104,6 +104,7 @@ def run_study(
             f"this study ({study.id}) has been run already: {ledger.proposed} trials under {str(folder.path)!r}; "
             "go on with --resume, or make another one, for example with --set seed=1"
         )
+    ledger.take_over()
     with connect(address):
         _check_resources(study, address)
         save_state(folder.initial_weights, initial_state(model))
@@ -123,12 +124,14 @@ def _recording(study: Study, home: Home, folder: StudyFolder) -> Iterator[Record
     tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
     recorder = Recorder(study, folder, Spool(folder.spool))
-    uploader = Uploader(folder.spool, home, study.tracking.mlflow, experiment, tags).start()
+    remote = study.tracking.mlflow
+    artifacts = None if remote else (home.artifacts / study.id).resolve().as_uri()
+    uploader = Uploader(folder.spool, remote or home.tracking_uri, experiment, tags, artifacts).start()
     try:
         recorder.start_study()
         yield recorder
-    except BaseException:
-        recorder.end_study({}, (), "FAILED")
+    except BaseException as error:
+        recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
     finally:
         recorder.spool.close()

@@ -73,7 +73,8 @@ class MaskTrial(tune.Trainable):
         write_json(folder / "candidates.json", self._candidates_record(distribution, rows))
         result: dict[str, Any] = {"training/iterations": 0}
         if self._best is None:
-            return result | {"outcome": Outcome.REJECTED.value, "reason": rows[0]["rejected"], DONE: True}
+            reason = rows[0]["rejected"] or "the score is not finite"
+            return result | {"outcome": Outcome.REJECTED.value, "reason": reason, DONE: True}
         metadata = self._workbench.metadata(distribution, self._best.seed) | {"study": self._study.id}
         MaskSet(self._best.masks, metadata).save(folder / "mask.safetensors")
         write_json(folder / "coordinate.json", coordinate_table(self._best.coordinate))
@@ -109,13 +110,14 @@ class MaskTrial(tune.Trainable):
         training = self._training
         try:
             loss = training.run(min(warmup.report_every, warmup.iterations - training.iteration))
+            accuracy = training.accuracy("val")
         except Diverged as error:
             ended = {"outcome": Outcome.DIVERGED.value, "reason": str(error), DONE: True}
             return {"training/iterations": training.iteration} | ended
         result = {
             "training/iterations": training.iteration,
             "training/loss": loss,
-            "accuracy/val": training.accuracy("val"),
+            "accuracy/val": accuracy,
         }
         if training.iteration >= warmup.iterations:
             result |= {"outcome": Outcome.FINISHED.value, DONE: True}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..models.files import write_atomically
-from .files import Home
 
 
 class Uploader:
@@ -19,13 +18,16 @@ class Uploader:
     once, so that delivering an event again changes nothing. While the server is away it tries again, ever more slowly.
     """
 
-    def __init__(self, spool: Path, home: Home, tracking_uri: str | None, experiment: str, tags: Mapping[str, str]):
+    def __init__(
+        self, spool: Path, tracking_uri: str, experiment: str, tags: Mapping[str, str], artifacts: str | None = None
+    ):
+        """`experiment` is made where it is not there yet, with `tags`, its artifacts at the URI `artifacts` if given."""
         self._spool = spool
         self._position_file = spool.with_suffix(".delivered")
-        self._home = home
         self._tracking_uri = tracking_uri
         self._experiment = experiment
         self._tags = dict(tags)
+        self._artifacts = artifacts
         self._runs: dict[str, str] = {}
         self._stop = threading.Event()
         self.problem: str | None = None
@@ -93,7 +95,7 @@ class Uploader:
 
             for name in ("mlflow", "alembic"):
                 logging.getLogger(name).setLevel(logging.WARNING)
-            client = MlflowClient(tracking_uri=self._tracking_uri or self._home.tracking_uri)
+            client = MlflowClient(tracking_uri=self._tracking_uri)
             self._connection = client, self._experiment_id(client)
         return self._connection
 
@@ -101,9 +103,8 @@ class Uploader:
         known = client.get_experiment_by_name(self._experiment)
         if known is not None:
             return known.experiment_id
-        location = None if self._tracking_uri else (self._home.artifacts / self._experiment).resolve().as_uri()
         kind = {"mlflow.experimentKind": "custom_model_development"}
-        return client.create_experiment(self._experiment, artifact_location=location, tags=kind | self._tags)
+        return client.create_experiment(self._experiment, artifact_location=self._artifacts, tags=kind | self._tags)
 
     def _send(self, client, experiment_id: str, event: dict[str, Any]) -> None:
         from mlflow.entities import Metric, Param, RunTag

@@ -40,12 +40,15 @@ def search(
             f"{each.search.trials} trials of {each.search.samples_per_trial} candidates",
             highlight=False,
         )
-        result = run_study(each, Home(home), console, address, resume)
-        failed |= result.failure is not None
         again = ["fullspectrum", "search", study, *(f"--set={s}" for s in settings), "--home", str(home), "--resume"]
-        if address:
-            again += ["--address", address]
-        _report(result, console, home, shlex.join(again))
+        again = shlex.join([*again, "--address", address] if address else again)
+        try:
+            result = run_study(each, Home(home), console, address, resume)
+        except KeyboardInterrupt:
+            typer.echo(f"Interrupted. Go on with:\n  {again}")
+            raise typer.Exit(130) from None
+        failed |= result.failure is not None
+        _report(result, console, home, again)
         if interrupted := result.remaining > 0:
             break
     if failed or interrupted:
@@ -87,7 +90,8 @@ def _report(result, console, home, again: str) -> None:
         return
     at_home = "" if str(home) == "runs" else f" --home {shlex.quote(str(home))}"
     say("Next:")
-    say(f"  fullspectrum ui{at_home}")
+    tracking = result.study.tracking.mlflow
+    say(f"  review it at {tracking}" if tracking else f"  fullspectrum ui{at_home}")
     if not result.rows:
         return
     study, best = result.study, result.trials_by_label[result.rows[0].label]

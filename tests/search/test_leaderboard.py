@@ -218,3 +218,12 @@ def test_the_best_mask_is_held_against_a_random_one_with_the_error_of_the_test_s
 
 def test_without_full_training_nothing_is_held_against_a_random_mask():
     assert against_random(leaderboard(FakeLedger([trial(0, 1.0)])), 100) is None
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.FAILED])
+def test_a_trial_that_diverged_or_failed_ranks_last_however_far_it_came(outcome):
+    assert order([trial(0, 9.0, 140, 0.99, outcome), trial(1, 1.0, 50, 0.1), trial(2, 0.1)]) == [
+        "trial 1",
+        "trial 2",
+        "trial 0",
+    ]

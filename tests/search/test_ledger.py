@@ -31,7 +31,9 @@ def study(*overrides: str) -> Study:
 
 
 def ledger_of(settings: Study, storage=None) -> Ledger:
-    return Ledger(settings, storage or InMemoryStorage(), NAMES)
+    ledger = Ledger(settings, storage or InMemoryStorage(), NAMES)
+    ledger.take_over()
+    return ledger
 
 
 def all_proposals(ledger: Ledger) -> list[dict]:
@@ -320,3 +322,13 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(tmp_path, u
     assert "expected a database URL" in message
     assert "\n" not in message
     assert "hunter2" not in message
+
+
+def test_reading_a_ledger_changes_nothing_of_a_study_that_is_running(journal):
+    settings = study()
+    driver = ledger_of(settings, journal(settings))
+    proposal = driver.propose()
+    reader = Ledger(settings, journal(settings), [])
+    assert [trial.outcome for trial in reader.trials()] == [None]
+    driver.finish(proposal["number"], Outcome.FINISHED, {"spectral/l2": 1.0, "accuracy/val": 0.5})
+    assert [trial.outcome for trial in reader.trials()] == [Outcome.FINISHED]

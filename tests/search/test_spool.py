@@ -34,7 +34,8 @@ def place(tmp_path, store, request) -> SimpleNamespace:
 
 
 def uploader(place, tracking_uri: str | None = None) -> Uploader:
-    return Uploader(place.path, place.home, tracking_uri, place.experiment, {"fullspectrum.study": "abc"})
+    tags, artifacts = {"fullspectrum.study": "abc"}, (place.home.artifacts / "abc").resolve().as_uri()
+    return Uploader(place.path, tracking_uri or place.home.tracking_uri, place.experiment, tags, artifacts)
 
 
 def deliver(place) -> Uploader:
@@ -131,7 +132,7 @@ def test_the_experiment_carries_its_tags_and_its_artifacts_lie_under_the_home(pl
     deliver(place)
     experiment = client_of(place).get_experiment_by_name(place.experiment)
     assert experiment.tags["fullspectrum.study"] == "abc"
-    assert experiment.artifact_location == (place.home.artifacts / place.experiment).resolve().as_uri()
+    assert experiment.artifact_location == (place.home.artifacts / "abc").resolve().as_uri()
 
 
 def test_delivered_twice_changes_nothing(place):
