@@ -21,7 +21,7 @@ class Uploader:
     def __init__(
         self, spool: Path, tracking_uri: str, experiment: str, tags: Mapping[str, str], artifacts: str | None = None
     ):
-        """`experiment` is made where it is not there yet, with `tags`, its artifacts at the URI `artifacts` if given."""
+        """`experiment` is made where it is not there yet, with `tags` and its artifacts at that URI, if given."""
         self._spool = spool
         self._position_file = spool.with_suffix(".delivered")
         self._tracking_uri = tracking_uri

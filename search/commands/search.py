@@ -39,6 +39,7 @@ def search(
             f"study {each.id}: {each.model} on {each.data}, sparsity {each.sparsity:g}, "
             f"{each.search.trials} trials of {each.search.samples_per_trial} candidates",
             highlight=False,
+            soft_wrap=True,
         )
         again = ["fullspectrum", "search", study, *(f"--set={s}" for s in settings), "--home", str(home), "--resume"]
         again = shlex.join([*again, "--address", address] if address else again)
