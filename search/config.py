@@ -88,7 +88,9 @@ class Training(Searchable):
     weight_decay: searchable(Annotated[float, Field(ge=0)]) = Field(5e-4, description="weight decay, >= 0")
     label_smoothing: searchable(Annotated[float, Field(ge=0, lt=1)]) = Field(0.0, description="in [0, 1)")
     batch_size: searchable(Annotated[int, Field(ge=1)]) = Field(128, description="images a batch")
-    schedule: searchable(Literal["cosine", "constant"]) = Field("cosine", description="learning-rate schedule")
+    schedule: searchable(Literal["cosine", "constant"]) = Field(
+        "cosine", description="learning rate: cosine or constant"
+    )
 
     @model_validator(mode="before")
     @classmethod

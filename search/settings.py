@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -19,8 +19,9 @@ def describe_settings(section: type[Section] = Study, prefix: str = "") -> Itera
             yield f"\n[{name}]  {field.description}"
             yield from describe_settings(field.annotation, f"{name}.")
             continue
-        default = "required" if field.is_required() else f"default {_toml(field.default)}"
-        yield f"  {prefix}{name}: {field.description} ({default})"
+        notes = [" | ".join(get_args(field.annotation))] if get_origin(field.annotation) is Literal else []
+        notes.append("required" if field.is_required() else f"default {_toml(field.default)}")
+        yield f"  {prefix}{name}: {field.description} ({'; '.join(notes)})"
 
 
 def _toml(value: Any) -> str:
