@@ -41,8 +41,11 @@ def _run(command: str, folder: Path) -> str:
 
 def _made(target: str) -> str:
     """The last command that `make TARGET` runs, with the installed programs taken from the path."""
-    lines = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return lines.splitlines()[-1].replace(".venv/bin/", "")
+    # These tests may run under a make of their own, whose settings are not meant for this one.
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    command = ["make", "--dry-run", "--no-print-directory", target]
+    made = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
+    return made.stdout.splitlines()[-1].replace(".venv/bin/", "")
 
 
 def _serves(command: str, folder: Path) -> None:
