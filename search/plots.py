@@ -11,13 +11,15 @@ _GREY = "#8A8A8A"
 
 
 def plot_study(trials: list[TrialRecord], rows: list[Row], title: str, path: Path) -> None:
-    """Draws the study to `path` (PNG): warm-up accuracy against distance, and final accuracies with the baselines."""
+    """Draws the study to `path` (PNG): warm-up accuracy against distance, and final accuracies, where there are any."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    _scatter(left, trials)
-    _finals(right, [row for row in rows if row.accuracy_final is not None])
+    finals = [row for row in rows if row.accuracy_final is not None]
+    figure = Figure(figsize=(11 if finals else 6.6, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2, width_ratios=(3, 2)) if finals else [figure.subplots()]
+    _scatter(axes[0], trials)
+    if finals:
+        _finals(axes[1], finals)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)

@@ -240,12 +240,14 @@ def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder
     verdicts = [sentence for sentence in (against_random(rows, test_images), verdict) if sentence]
     files = []
     if rows:
-        files = [folder.report / "leaderboard.json", folder.report / "study.png"]
+        files = [folder.report / "leaderboard.json"]
         write_json(files[0], split_table(rows))
-        title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
-        plot_study(trials, rows, title, files[1])
         best = rows[0].values()
         metrics |= {name: best[name] for name in _BEST_METRICS if best[name] is not None}
+    if any("accuracy/val" in trial.result for trial in trials):
+        files.append(folder.report / "study.png")
+        title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
+        plot_study(trials, rows, title, files[-1])
     result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts)
     status = "KILLED" if result.remaining else "FAILED" if result.failure else "FINISHED"
     recorder.end_study(metrics, files, status, verdicts)

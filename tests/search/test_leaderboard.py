@@ -12,35 +12,7 @@ from fullspectrum.search.space import MaskDistribution
 from rich.console import Console
 from scipy.stats import spearmanr
 
-
-class FakeLedger:
-    """As much of a ledger as the leaderboard reads."""
-
-    def __init__(self, trials: list[TrialRecord], finals: list[FinalRecord] = ()):
-        self._trials, self._finals = trials, list(finals)
-
-    def trials(self) -> list[TrialRecord]:
-        return self._trials
-
-    def finals(self) -> list[FinalRecord]:
-        return self._finals
-
-
-def trial(
-    number: int,
-    distance: float,
-    iterations: int = 0,
-    accuracy: float | None = None,
-    outcome: Outcome = Outcome.FINISHED,
-    layer_sparsity: float = 0.5,
-) -> TrialRecord:
-    result = {"spectral/l2": distance, "sparsity/layer_mean": layer_sparsity, "digest": f"digest {number}"}
-    result |= {"training/iterations": iterations} | ({} if accuracy is None else {"accuracy/val": accuracy})
-    return TrialRecord(number, 1, MaskDistribution("snip", 1.0, 0, {}), {}, outcome, result)
-
-
-def final(label: str, accuracy_val: float, accuracy_final: float = 0.5) -> FinalRecord:
-    return FinalRecord(label, accuracy_val, accuracy_final, {})
+from .records import FakeLedger, final, trial
 
 
 def order(trials: list[TrialRecord], finals: list[FinalRecord] = ()) -> list[str]:

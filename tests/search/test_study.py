@@ -165,6 +165,8 @@ def test_a_spectral_only_study_finishes_without_any_training(tmp_path):
     assert {trial.outcome for trial in result.trials} == {Outcome.FINISHED}
     assert all("accuracy/val" not in trial.result for trial in result.trials)
     assert result.rows[0].distance == max(trial.result["spectral/l2"] for trial in result.trials)
+    # There is nothing to draw: no accuracy was measured.
+    assert [path.name for path in result.folder.report.glob("*.png")] == []
 
 
 def test_diverged_trials_are_results_and_teach_only_finite_numbers(tmp_path):
