@@ -23,6 +23,8 @@ def connect(address: str | None = None) -> Iterator[None]:
     Ray is disconnected, and stopped where it was started here, on leaving. Raises ClusterError when nothing answers at
     the address.
     """
+    # Ray reports its use to its makers unless told not to, and warns of a coming change in how it hides GPUs.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 

@@ -1,6 +1,7 @@
 """The `fullspectrum` command."""
 
 import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -27,8 +28,17 @@ for command in (search, sample, score, train, export, ui):
     app.command()(command)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fullspectrum {version('fullspectrum')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of a mistake; may stand anywhere.")
     ] = False,

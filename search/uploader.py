@@ -1,14 +1,13 @@
 """Delivers a spool to MLflow in the background."""
 
 import json
-import logging
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..models.files import write_atomically
+from .tracking import client_for
 
 
 class Uploader:
@@ -85,17 +84,7 @@ class Uploader:
 
     def _connect(self):
         if not hasattr(self, "_connection"):
-            # One retry with a short wait, not minutes: this thread has its own patience.
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-            # Imported here: MLflow takes seconds to load, and workers never need it.
-            from mlflow import MlflowClient
-
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.WARNING)
-            client = MlflowClient(tracking_uri=self._tracking_uri)
+            client = client_for(self._tracking_uri)
             self._connection = client, self._experiment_id(client)
         return self._connection
 

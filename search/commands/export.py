@@ -70,17 +70,15 @@ def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
 
 def _download(home, run_id: str, tracking: str | None, scratch: Path) -> tuple[Path, Path]:
     """The mask of an MLflow run, and the weights of the study that it belongs to."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
     from ...models.errors import InputError
+    from ..tracking import client_for
 
     tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI")
     if tracking is None and not (home.path / "mlflow.db").exists():
         raise InputError(f"there is no record in {str(home.path)!r}; give the right --home, or --tracking URI")
-    client = MlflowClient(tracking_uri=tracking or home.tracking_uri)
+    client = client_for(tracking or home.tracking_uri)
+    from mlflow.exceptions import MlflowException
+
     try:
         parent = client.get_run(run_id).data.tags.get("mlflow.parentRunId")
         if parent is None:

@@ -20,10 +20,12 @@ def ui(
     """
     from ...models.errors import InputError
     from ..files import Home
+    from ..tracking import set_up
 
     record = Home(home)
     if not (record.path / "mlflow.db").exists():
         raise InputError(f"there is no record in {str(home)!r} yet; run a search first, or give the right --home")
     typer.echo(f"MLflow UI on http://{host}:{port} (stop with Ctrl-C)", err=True)
     command = ["mlflow", "ui", "--backend-store-uri", record.tracking_uri, "--host", host, "--port", str(port)]
+    set_up()
     os.execv(sys.executable, [sys.executable, "-m", *command])
