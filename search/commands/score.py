@@ -60,11 +60,14 @@ def _document(coordinate, distance: float, reference: str, aggregate: str) -> di
 
 
 def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from ...spectral.coordinate import FIELDS
 
-    table = Table(header_style="bold", caption_justify="left", caption="– undefined: too few edges or nodes")
+    # Narrow: the parameters of a ResNet and all columns fit on 80 characters.
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left")
+    table.caption = "– undefined: too few edges or nodes"
     table.add_column("parameter", overflow="fold")
     for symbol in ("sparsity", "Δr", "Δr_imdb", "λ", "λ_imsg", "σ₁", "σ₂"):
         table.add_column(symbol, justify="right", no_wrap=True)
@@ -76,7 +79,7 @@ def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
         columns = (values[field] for field in ("sparsity", *FIELDS, "sigma1", "sigma2"))
         table.add_row(name.removesuffix(".weight"), *map(cell, columns))
     table.add_section()
-    table.add_row("mean", f"{sparsity:.3f}", *(cell(document["mean"][field]) for field in FIELDS), "", "")
+    table.add_row("network (mean)", f"{sparsity:.3f}", *(cell(document["mean"][field]) for field in FIELDS), "", "")
     console.print(table)
     console.print(
         f"full-spectrum L2 distance {document['l2']:.4f} (reference {document['reference']}, aggregate "
