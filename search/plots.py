@@ -80,6 +80,7 @@ def _finals(axes, rows: list[Row]) -> None:
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.margins(x=0.15)
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel("accuracy")
     axes.set_title("Test accuracy after full training", fontsize=10, loc="left")
     axes.grid(alpha=0.25)
