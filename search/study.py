@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -201,9 +203,25 @@ def _run_trials(study, ledger, recorder, progress, folder, data: ray.ObjectRef, 
         ),
     )
     try:
-        tuner.fit()
+        with _interrupts_restored():
+            tuner.fit()
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _interrupts_restored() -> Iterator[None]:
+    """Tune leaves its own handlers behind, and the first Ctrl-C after it would be lost in them."""
+    if threading.current_thread() is not threading.main_thread():
+        # Handlers belong to the main thread; in another one Tune installs none.
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _entries(study: Study, ledger: Ledger, workbench: Workbench, folder: StudyFolder) -> list[Entry]:

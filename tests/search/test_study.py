@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -338,3 +339,28 @@ def test_the_bundled_cifar10_study_runs_on_files_of_the_real_format(cifar10_root
     result = run_study(study, Home(tmp_path / "runs"), Console(file=io.StringIO()))
     assert all(trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_BY_GATE) for trial in result.trials)
     assert all(trial.result["sparsity/global"] == pytest.approx(0.95, abs=1e-5) for trial in result.trials)
+
+
+def test_an_interrupt_during_full_training_says_how_to_go_on(tmp_path):
+    _write_study(tmp_path)
+    search = _search(tmp_path, "study.toml", "--set", "search.trials=2", "--set", "final.epochs=100000")
+    deadline = time.monotonic() + 120
+    while not any('"op": "start", "run"' in s and "/dense" in s for s in _spools(tmp_path)):
+        assert time.monotonic() < deadline
+        assert search.poll() is None
+        time.sleep(0.1)
+    search.send_signal(signal.SIGINT)
+    try:
+        out, err = search.communicate(timeout=100)
+    finally:
+        # Where the signal is lost, the search would train on for hours.
+        search.kill()
+    assert search.returncode == 130, err
+    assert "Interrupted. Go on with:" in out
+    assert "--set=final.epochs=100000" in out
+    assert "--resume" in out
+    assert '"status": "KILLED"' in _spools(tmp_path)[0].splitlines()[-1]
+
+
+def _spools(folder: Path) -> list[str]:
+    return [path.read_text() for path in folder.glob("runs/*/spool.jsonl")]
