@@ -15,7 +15,7 @@ from ..models.seeds import derive
 from ..models.training import Diverged, MaskedTraining, Recipe
 from .config import Study
 from .device import claim_device
-from .ledger import FinalRecord, Ledger, TrialRecord
+from .ledger import BASELINES, FinalRecord, Ledger, TrialRecord
 from .outcome import Outcome
 from .progress import Progress
 from .record import Recorder
@@ -95,7 +95,7 @@ def train_all(
     resources = {"num_cpus": study.resources.cpus, "num_gpus": study.resources.gpus, "num_returns": "streaming"}
     running = {}
     for entry in entries:
-        if not entry.label.startswith("trial "):
+        if entry.label in BASELINES:
             recorder.start_baseline(entry.label, entry.proposed)
         recipe = study.training.recipe(entry.proposed)
         running[_train_remotely.options(**resources).remote(study, data, state, entry.masks, recipe)] = entry

@@ -8,11 +8,8 @@ import numpy as np
 from rich.table import Table
 from scipy.stats import rankdata
 
-from .ledger import FinalRecord, Ledger, TrialRecord
+from .ledger import BASELINES, ERK_RANDOM, FinalRecord, Ledger, TrialRecord
 from .outcome import Outcome
-
-#: The baselines, by the labels of their rows.
-DENSE, ERK_RANDOM = "dense", "erk-random"
 
 #: Fewest trained trials from which a rank correlation says anything at all.
 FEWEST = 8
@@ -57,7 +54,7 @@ def leaderboard(ledger: Ledger) -> list[Row]:
     finals = {record.label: record for record in ledger.finals()}
     trials = [trial for trial in ledger.trials() if "digest" in trial.result]
     rows = [_trial_row(trial, finals.get(trial.label)) for trial in sorted(trials, key=lambda t: _rank(t, finals))]
-    baselines = [record for label, record in finals.items() if not label.startswith("trial ")]
+    baselines = [record for label, record in finals.items() if label in BASELINES]
     return rows + [
         Row(record.label, "", None, None, None, record.accuracy_val, record.accuracy_final, "") for record in baselines
     ]

@@ -14,6 +14,7 @@ from ..spectral.coordinate import FIELDS, Coordinate
 from .candidates import Candidate
 from .config import Study
 from .files import StudyFolder, write_json
+from .ledger import BASELINES
 from .outcome import Outcome
 from .spool import Spool
 
@@ -130,12 +131,11 @@ class Recorder:
     def trial_result(self, number: int, result: Mapping[str, Any], gate: str | None) -> None:
         """Logs one result of a trial; the first one brings its mask, its candidates and its coordinate."""
         run, values = self._run(f"trial {number}"), reported(result)
-        step = values.pop("training/iterations", 0)
+        step = values.get("training/iterations", 0)
         if step == 0:
+            values.pop("training/iterations", None)
             self._first_result(run, number, values, gate)
         self._metrics(run, values, step)
-        if step:
-            self.spool.metrics(run, {"training/iterations": step}, step)
 
     def _first_result(self, run: str, number: int, values: Mapping[str, Any], gate: str | None) -> None:
         folder = self._folder.trial(number)
@@ -143,8 +143,7 @@ class Recorder:
         tags = {"fullspectrum.gate": gate} if gate else {}
         if "digest" in values:
             tags["fullspectrum.mask_digest"] = values["digest"]
-            # The tag is how MLflow's UI knows an artifact for a table.
-            tags["mlflow.loggedArtifacts"] = json.dumps([{"path": "coordinate.json", "type": "table"}])
+            tags |= _table("coordinate.json")
             self.spool.artifact(run, folder / "mask.safetensors")
             self.spool.artifact(run, folder / "coordinate.json")
         self.spool.tags(run, tags)
@@ -164,7 +163,7 @@ class Recorder:
         self.spool.tags(run, tags)
         if outcome is Outcome.FAILED:
             self.spool.artifact(run, self._folder.trial(number) / "error.txt")
-        self.spool.end(run, "FAILED" if outcome is Outcome.FAILED else "FINISHED")
+        self.spool.end(run, _status(outcome))
 
     def start_baseline(self, label: str, proposed: Mapping[str, Any]) -> None:
         """Opens the run of a baseline."""
@@ -178,9 +177,10 @@ class Recorder:
         """Logs what full training reached, and closes the run of a baseline (that of a trial is closed already)."""
         run = self._run(label)
         self._metrics(run, result, result.get("training/iterations", 0))
-        if not label.startswith("trial "):
-            self.spool.tags(run, {"fullspectrum.outcome": Outcome(result["outcome"]).value})
-            self.spool.end(run, "FINISHED")
+        if label in BASELINES:
+            outcome = Outcome(result["outcome"])
+            self.spool.tags(run, {"fullspectrum.outcome": outcome.value})
+            self.spool.end(run, _status(outcome))
 
     def end_study(
         self, metrics: Mapping[str, float], files: Sequence[Path], status: str, verdicts: Sequence[str] = ()
@@ -191,9 +191,18 @@ class Recorder:
             self.spool.artifact(self._parent, path)
         self.spool.metrics(self._parent, dict(metrics), 0)
         if any(path.name == "leaderboard.json" for path in files):
-            table = json.dumps([{"path": "leaderboard.json", "type": "table"}])
-            self.spool.tags(self._parent, {"mlflow.loggedArtifacts": table})
+            self.spool.tags(self._parent, _table("leaderboard.json"))
         self.spool.end(self._parent, status)
+
+
+def _status(outcome: Outcome) -> str:
+    """MLflow's status of a run that ended so: whatever came of it is a result, unless it failed."""
+    return "FAILED" if outcome is Outcome.FAILED else "FINISHED"
+
+
+def _table(path: str) -> dict[str, str]:
+    """The tag by which MLflow's UI knows the artifact at `path` for a table."""
+    return {"mlflow.loggedArtifacts": json.dumps([{"path": path, "type": "table"}])}
 
 
 def environment() -> dict[str, Any]:

@@ -27,8 +27,8 @@ from .events import TrialEvents
 from .files import Home, StudyFolder, write_json
 from .final import Entry, contenders, train_all
 from .gate import Gate, GatedASHA
-from .leaderboard import DENSE, ERK_RANDOM, Row, against_random, leaderboard, split_table, trust
-from .ledger import Ledger, TrialRecord, open_storage
+from .leaderboard import Row, against_random, leaderboard, split_table, trust
+from .ledger import DENSE, ERK_RANDOM, Ledger, TrialRecord, open_storage
 from .outcome import Outcome
 from .plots import plot_study
 from .progress import Progress
@@ -239,9 +239,7 @@ def _entries(study: Study, ledger: Ledger, workbench: Workbench, folder: StudyFo
 
 def _erk_random(study: Study, workbench: Workbench, folder: StudyFolder) -> MaskSet:
     """One random mask with ERK allocation at the study's sparsity: what is to be beaten."""
-    erk = workbench.study.model_copy(
-        update={"search": study.search.model_copy(update={"allocation": "erk", "theta": "none"})}
-    )
+    erk = study.model_copy(update={"search": study.search.model_copy(update={"allocation": "erk", "theta": "none"})})
     bench = Workbench(erk, workbench.model, workbench.data)
     distribution = MaskDistribution("random", float("inf"), 0, {})
     seed = derive(study.seed, "baseline", ERK_RANDOM)

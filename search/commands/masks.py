@@ -39,7 +39,7 @@ def weights_for(
             # A stranger's file names the sizes: they must be those of its masks before memory is taken for them.
             with torch.device("meta"):
                 check_fits(masks, build(named, task, 0).state_dict())
-        state = initial_state(build(named, task, _seed(masks, seed)))
+        state = initial_state(build(named, task, initial_seed(masks, seed)))
     check_fits(masks, state)
     expected = masks.metadata.get("init_digest")
     if expected and expected != init_digest(state):
@@ -61,7 +61,11 @@ def _task(masks: MaskSet, model: str) -> Task:
         raise InputError(f"the mask file does not say what {model!r} takes; give the weights with --weights") from None
 
 
-def _seed(masks: MaskSet, seed: int | None) -> int:
+def initial_seed(masks: MaskSet, seed: int | None) -> int:
+    """The seed of the initial weights: the one that is given, else the one that the mask file names, else 0.
+
+    Raises InputError where the file names something that is no seed.
+    """
     if seed is not None:
         return seed
     text = masks.metadata.get("init_seed", "0")

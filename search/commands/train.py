@@ -32,14 +32,13 @@ def train(
     from ..device import claim_device
     from ..final import train_fully
     from ..studyfile import parse, with_overrides
-    from .masks import load_masks, weights_for
+    from .masks import initial_seed, load_masks, weights_for
 
     loaded = load_masks(masks)
     study = parse(with_overrides({"model": model, "data": data, "sparsity": 0.0}, settings))
     if study.training.searched():
         raise InputError(f"train needs a value for each setting, but {', '.join(study.training.searched())} is a table")
-    named = loaded.metadata.get("init_seed", "")
-    seed = seed if seed is not None else int(named) if named.isascii() and named.isdigit() else 0
+    seed = initial_seed(loaded, seed)
     study = study.model_copy(update={"seed": seed})
     images = load(data, seed)
     network = build(model, images.task, seed)

@@ -304,6 +304,12 @@ class TestMistakes:
         assert "nosuch.safetensors" in complaint("score", "nosuch.safetensors")
         assert "unknown --reference 'orgin'" in complaint("score", mask_file, "--reference", "orgin")
 
+    @pytest.mark.parametrize("command", [["score"], ["train", "--model", "digits_cnn", "--data", "digits"]])
+    def test_a_mask_file_whose_seed_is_none(self, command, complaint, mask_file, tmp_path):
+        odd = MaskSet.load(mask_file)
+        MaskSet(odd, odd.metadata | {"init_seed": "-1"}).save(tmp_path / "odd.safetensors")
+        assert "init_seed is '-1', which is no seed; give --seed" in complaint(*command, tmp_path / "odd.safetensors")
+
     def test_masks_that_do_not_fit_are_told_with_all_mismatches(self, complaint, mask_file):
         line = complaint("train", mask_file, "--model", "resnet20", "--data", "digits")
         assert "conv1.weight has a mask of shape (32, 1, 3, 3) for weights of shape (16, 1, 3, 3)" in line
