@@ -1,24 +1,47 @@
 """The bipartite graph of a pruned layer."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+from .matrix import EdgeMatrix
+
 # A left degree enters the nested subgraphs when at least this many left nodes share it.
 MIN_SHARED = 3
 
 
+class BipartiteGraph:
+    """What the graph of a mask tells of itself, its isolated nodes dropped: inputs on the left, outputs on the right.
+
+    `left` and `right` are the numbers of nodes that have an edge, `edges` that of the kept weights; `full_left` and
+    `full_right` are the numbers of nodes before any were dropped.
+    """
+
+    left: int
+    right: int
+    edges: int
+    full_left: int
+    full_right: int
+
+    @property
+    def mean_left_degree(self) -> float:
+        """Edges for each left node; nan for an empty graph."""
+        return self.edges / self.left if self.left else float("nan")
+
+    @property
+    def mean_right_degree(self) -> float:
+        """Edges for each right node; nan for an empty graph."""
+        return self.edges / self.right if self.right else float("nan")
+
+
 @dataclass(frozen=True, eq=False)
-class Biadjacency:
-    """The graph of a mask with its isolated nodes dropped: input positions on the left, outputs on the right.
+class Biadjacency(BipartiteGraph):
+    """A graph by its edges, in compressed rows, one row for each left node.
 
-    The edges are held in compressed rows, one row for each left node: those of left node `i` lead to the right nodes
-    `ends[starts[i]:starts[i + 1]]`, in increasing order. `magnitudes` holds |weight| for each edge as float64, or is
-    None for a graph without weights; a kept weight that happens to be 0 is still an edge.
-
-    `full_left` and `full_right` are the numbers of nodes before any were dropped.
+    Those of left node `i` lead to the right nodes `ends[starts[i]:starts[i + 1]]`, in increasing order. `magnitudes`
+    holds |weight| for each edge as float64, or is None for a graph without weights; a kept weight that happens to be 0
+    is still an edge.
     """
 
     starts: np.ndarray
@@ -27,32 +50,6 @@ class Biadjacency:
     right: int
     full_left: int
     full_right: int
-
-    @classmethod
-    def from_mask(cls, mask: np.ndarray, weights: np.ndarray | None = None) -> "Biadjacency":
-        """The graph of one layer.
-
-        `mask` is boolean, of shape (out, in, …) with at least two axes, True = kept; the axes after the first are
-        unrolled into one. `weights` has the same shape and any real type. Raises ValueError where that does not hold.
-        """
-        mask = np.asarray(mask)
-        if mask.dtype != bool or mask.ndim < 2:
-            raise ValueError(
-                f"mask must be a boolean array with at least 2 axes, but got {mask.dtype} of shape {mask.shape}."
-            )
-        if weights is not None and np.shape(weights) != mask.shape:
-            raise ValueError(f"weights have shape {np.shape(weights)}, but their mask has {mask.shape}.")
-        outputs = mask.shape[0]
-        inputs = mask[0].size if outputs else 0
-        # Transposed before the scan, so that the edges come out sorted by left node.
-        edges = np.flatnonzero(np.ascontiguousarray(mask.reshape(outputs, inputs).T))
-        left, right = np.divmod(edges, max(outputs, 1))
-        magnitudes = None
-        if weights is not None:
-            magnitudes = np.abs(np.asarray(weights).reshape(outputs, inputs)[right, left].astype(np.float64))
-        degrees = np.bincount(left, minlength=inputs)
-        ends, kept_right = _relabelled(right, outputs)
-        return cls(_starts(degrees[degrees > 0]), ends, magnitudes, kept_right, inputs, outputs)
 
     @property
     def left(self) -> int:
@@ -69,53 +66,137 @@ class Biadjacency:
         """The degree of each left node, each at least 1."""
         return np.diff(self.starts)
 
-    @property
-    def mean_left_degree(self) -> float:
-        """Edges for each left node; nan for an empty graph."""
-        return self.edges / self.left if self.left else float("nan")
+    def pattern(self) -> EdgeMatrix:
+        """M: the 0/1 biadjacency matrix, (left, right)."""
+        return EdgeMatrix(self.starts, self.ends, None, self.right)
 
-    @property
-    def mean_right_degree(self) -> float:
-        """Edges for each right node; nan for an empty graph."""
-        return self.edges / self.right if self.right else float("nan")
+    def weighted(self) -> EdgeMatrix:
+        """|W∘M|: the biadjacency matrix of absolute weights, (left, right). Needs `magnitudes`."""
+        return EdgeMatrix(self.starts, self.ends, self.magnitudes, self.right)
 
-    def pattern(self) -> sparse.csr_array:
-        """M: the 0/1 biadjacency matrix, (left, right), float64."""
-        return self._matrix(np.ones(self.edges))
-
-    def weighted(self) -> sparse.csr_array:
-        """|W∘M|: the biadjacency matrix of absolute weights, (left, right), float64. Needs `magnitudes`."""
-        return self._matrix(self.magnitudes)
-
-    def nested(self) -> Iterator["Biadjacency"]:
+    def nested(self) -> list[BipartiteGraph]:
         """The nested left-regular subgraphs, by increasing degree (Hoang et al., ICLR 2023 and NeurIPS 2023).
 
         For each degree that at least three left nodes share: those nodes with all their right neighbours.
         """
         degrees = self.left_degrees
         counts = np.bincount(degrees)
-        for degree in np.flatnonzero(counts >= MIN_SHARED):
-            if counts[degree] == self.left:
-                yield self  # the graph is left-regular: its one subgraph is the graph itself
-                return
-            nodes = np.flatnonzero(degrees == degree)
-            chosen = (self.starts[nodes][:, None] + np.arange(degree)).ravel()
-            ends, right = _relabelled(self.ends[chosen], self.right)
-            magnitudes = None if self.magnitudes is None else self.magnitudes[chosen]
-            starts = np.arange(0, chosen.size + 1, degree)
-            yield Biadjacency(starts, ends, magnitudes, right, self.full_left, self.full_right)
+        shared = np.flatnonzero(counts >= MIN_SHARED)
+        if shared.size == 1 and counts[shared[0]] == self.left:
+            return [self]  # the graph is left-regular: its one subgraph is the graph itself
+        # All subgraphs at once: the left nodes sorted by degree, so that each subgraph is a slice of rows.
+        nodes = np.flatnonzero(counts[degrees] >= MIN_SHARED)
+        nodes = nodes[np.argsort(degrees[nodes], kind="stable")]
+        starts = _starts(degrees[nodes])
+        chosen = np.repeat(self.starts[nodes] - starts[:-1], degrees[nodes]) + np.arange(starts[-1])
+        subgraph = np.repeat(np.arange(shared.size), counts[shared] * shared)
+        seats = subgraph * self.right + self.ends[chosen]
+        seen = np.zeros((shared.size, self.right), dtype=bool)
+        seen.ravel()[seats] = True
+        ends = (np.cumsum(seen, axis=1, dtype=np.int32) - 1).ravel()[seats]
+        magnitudes = None if self.magnitudes is None else self.magnitudes[chosen]
+        graphs, rows = [], _starts(counts[shared])
+        for first, last, right in zip(rows, rows[1:], np.count_nonzero(seen, axis=1), strict=False):
+            edges = slice(starts[first], starts[last])
+            graphs.append(
+                Biadjacency(
+                    starts[first : last + 1] - starts[first],
+                    ends[edges],
+                    None if magnitudes is None else magnitudes[edges],
+                    int(right),
+                    self.full_left,
+                    self.full_right,
+                )
+            )
+        return graphs
 
-    def _matrix(self, values: np.ndarray) -> sparse.csr_array:
-        return sparse.csr_array((values, self.ends, self.starts), shape=(self.left, self.right))
+
+@dataclass(frozen=True, eq=False)
+class CompleteGraph(BipartiteGraph):
+    """A graph with every edge between its nodes, as of an unpruned layer or one without some of its channels.
+
+    It needs no list of edges. `weights` has the shape (right, left) or (left, right), any real type, or is None.
+    """
+
+    left: int
+    right: int
+    weights: np.ndarray | None
+    full_left: int
+    full_right: int
+
+    @property
+    def edges(self) -> int:
+        """The number of edges, which is the number of kept weights."""
+        return self.left * self.right
+
+    def pattern(self) -> np.ndarray:
+        """M: all ones, (left, right), without memory of its own."""
+        return np.broadcast_to(1.0, (self.left, self.right))
+
+    def weighted(self) -> np.ndarray:
+        """W, whose absolute values are the biadjacency matrix or its transpose."""
+        return self.weights
+
+    def nested(self) -> list[BipartiteGraph]:
+        """The graph itself, as it is left-regular, where it has enough nodes to share a degree."""
+        return [self] if self.left >= MIN_SHARED else []
+
+
+def bipartite_graph(
+    mask: np.ndarray, weights: np.ndarray | None = None, groups: int = 1, inputs_first: bool = False
+) -> Biadjacency | CompleteGraph:
+    """The graph of one layer.
+
+    `mask` is boolean, of shape (out, in, …) with at least two axes, True = kept; the axes after the first are unrolled
+    into one, so that a convolution's left nodes are its in·kh·kw input positions. `weights` has the same shape and any
+    real type.
+    With `groups` > 1 the mask is that of a grouped convolution, (out, in/groups, …): the outputs fall into that many
+    equal parts, each with input positions of its own, and the graph into as many blocks.
+    With `inputs_first` the first axis is the input's, as of an embedding (num, dim) or a transposed convolution
+    (in, out/groups, …), whose right nodes are its output positions.
+    Raises ValueError where that does not hold.
+    """
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.ndim < 2:
+        raise ValueError(
+            f"mask must be a boolean array with at least 2 axes, but got {mask.dtype} of shape {mask.shape}."
+        )
+    if weights is not None and np.shape(weights) != mask.shape:
+        raise ValueError(f"weights have shape {np.shape(weights)}, but their mask has {mask.shape}.")
+    if groups < 1 or len(mask) % groups:
+        raise ValueError(f"groups must divide the first axis of the mask, {len(mask)}, but are {groups}.")
+    rows, columns = len(mask), mask[0].size if len(mask) else 0
+    sides = (rows, groups * columns) if inputs_first else (groups * columns, rows)
+    if groups == 1 and mask.size and mask.all():
+        return CompleteGraph(*sides, None if weights is None else np.reshape(weights, (rows, columns)), *sides)
+    # The kept weights row by row, as they lie in memory.
+    kept = np.flatnonzero(mask)
+    degrees = np.diff(np.searchsorted(kept, np.arange(rows + 1) * columns))
+    row = np.repeat(np.arange(rows), degrees)
+    column = kept + (row // (rows // groups) - row) * columns
+    values = None if weights is None else np.ravel(weights)[kept]
+    column, connected = _relabelled(column, groups * columns)
+    starts = _starts(degrees[degrees > 0])
+    nodes = (len(starts) - 1, connected)
+    if kept.size and kept.size == nodes[0] * nodes[1]:
+        left, right = nodes if inputs_first else nodes[::-1]
+        return CompleteGraph(left, right, None if values is None else values.reshape(nodes), *sides)
+    magnitudes = None if values is None else np.abs(values, dtype=np.float64)
+    if inputs_first:
+        return Biadjacency(starts, column, magnitudes, connected, *sides)
+    entries = np.ones(kept.size, dtype=np.int8) if magnitudes is None else magnitudes
+    by_left = sparse.csc_array((entries, column, starts), shape=nodes[::-1]).tocsr()
+    magnitudes = None if magnitudes is None else by_left.data
+    return Biadjacency(by_left.indptr, by_left.indices, magnitudes, nodes[0], *sides)
 
 
 def _starts(degrees: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(degrees)])
 
 
-def _relabelled(ends: np.ndarray, total: int) -> tuple[np.ndarray, int]:
-    """The same node numbers counted without gaps, and how many there are."""
+def _relabelled(nodes: np.ndarray, total: int) -> tuple[np.ndarray, int]:
+    """Node numbers below `total` counted without those that do not occur, and how many occur."""
     seen = np.zeros(total, dtype=bool)
-    seen[ends] = True
-    labels = np.cumsum(seen) - 1
-    return labels[ends], int(np.count_nonzero(seen))
+    seen[nodes] = True
+    labels = np.cumsum(seen, dtype=np.int32) - 1
+    return labels[nodes], int(np.count_nonzero(seen))

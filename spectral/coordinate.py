@@ -1,19 +1,21 @@
 """The full-spectrum coordinate of a mask set, and its distances."""
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields, replace
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arrays import numpy_arrays
-from .layer import FIELDS, LayerCoordinate, layer_coordinate
-from .references import REFERENCE_POINTS, Layer, defined_mean
+from .chance import DRAWS, Chance, chance
+from .evaluation import Layer, layer_coordinates, usable_cores
+from .layer import FIELDS, LayerCoordinate
 
 if TYPE_CHECKING:
     import pandas
 
-REFERENCES = tuple(REFERENCE_POINTS)
+REFERENCES = ("origin", "random", "dense")
 AGGREGATES = ("sum", "mean_vector")
 
 _COLUMNS = tuple(field.name for field in fields(LayerCoordinate))
@@ -21,22 +23,56 @@ _COLUMNS = tuple(field.name for field in fields(LayerCoordinate))
 __all__ = ["AGGREGATES", "FIELDS", "REFERENCES", "Coordinate", "LayerCoordinate", "full_spectrum"]
 
 
-def full_spectrum(masks: Mapping[str, Any], weights: Mapping[str, Any] | None) -> "Coordinate":
+def full_spectrum(
+    masks: Mapping[str, Any],
+    weights: Mapping[str, Any] | None,
+    groups: Mapping[str, int] | None = None,
+    inputs_first: Collection[str] = (),
+    *,
+    threads: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> "Coordinate":
     """The coordinate of a mask set (Hoang, Kundu, Liu and Wang, NeurIPS 2023).
 
-    Both arguments map parameter names to numpy arrays or torch tensors, on any device and of any real type, of shape
-    (out, in, …) with at least two axes. Masks hold 0 (removed) and 1 (kept). `weights` holds every name of `masks` with
-    the same shape, and may hold more; None scores the masks alone and leaves the weighted fields nan.
+    `masks` and `weights` map parameter names to numpy arrays or torch tensors, on any device and of any real type, of
+    shape (out, in, …) with at least two axes. Masks hold 0 (removed) and 1 (kept). `weights` holds every name of
+    `masks` with the same shape, and may hold more; None scores the masks alone and leaves the weighted fields nan.
+    `groups` says which parameters are of grouped convolutions, (out, in/groups, …), with how many groups;
+    `inputs_first` which have the input on the first axis: embeddings (num, dim) and transposed convolutions (in,
+    out/groups, …). Both may name more than `masks` holds.
+    `threads` defaults to the cores that the process may use, and does not change the values. `progress` is called with
+    the name of each layer that is done. Layers that were scored before, in this process, are not computed again.
     Raises ValueError, naming the parameters, where that does not hold or a weight is not finite.
     """
+    groups = groups or {}
     masks, weights = numpy_arrays(masks, weights)
-    scored = {name: layer_coordinate(mask, weights and weights[name]) for name, mask in masks.items()}
-    settings = {}
-    for name, mask in masks.items():
-        # Copied: the references are computed when first asked for, and the weights may have been trained by then.
-        values = None if weights is None else weights[name].copy()
-        settings[name] = Layer(name, mask.shape, int(np.count_nonzero(mask)), values)
-    return Coordinate(scored, settings)
+    for name, count in groups.items():
+        if name in masks and (count < 1 or len(masks[name]) % count):
+            raise ValueError(
+                f"groups of {name} must divide its first axis, {len(masks[name])}, but are {count}: "
+                "give the groups of the convolution that the mask is of."
+            )
+    threads = usable_cores() if threads is None else max(1, threads)
+    layers = [
+        Layer(
+            name, mask.shape, None if weights is None else weights[name], int(groups.get(name, 1)), name in inputs_first
+        )
+        for name, mask in masks.items()
+    ]
+    scored = layer_coordinates(zip(layers, masks.values(), strict=True), threads, progress)
+    kept = [int(np.count_nonzero(mask)) for mask in masks.values()]
+    return Coordinate(dict(zip(masks, scored, strict=True)), [_own(layer) for layer in layers], kept, threads)
+
+
+def _own(layer: Layer) -> Layer:
+    """The layer with weights that nobody changes.
+
+    The references are computed when first asked for, and the weights may have been trained by then. Weights that are
+    read-only are not copied.
+    """
+    if layer.weights is None or not layer.weights.flags.writeable:
+        return layer
+    return replace(layer, weights=layer.weights.copy())
 
 
 class Coordinate:
@@ -46,9 +82,11 @@ class Coordinate:
     contributes 0 to a distance and nothing to a mean, so `defined_layers` should be reported beside either.
     """
 
-    def __init__(self, layers: dict[str, LayerCoordinate], settings: dict[str, Layer]) -> None:
+    def __init__(
+        self, layers: dict[str, LayerCoordinate], unmasked: list[Layer], kept: list[int], threads: int
+    ) -> None:
         self.layers = layers
-        self._settings = settings
+        self._unmasked, self._kept, self._threads = unmasked, kept, threads
         self._references: dict[str, np.ndarray] = {}
 
     def __repr__(self) -> str:
@@ -62,7 +100,9 @@ class Coordinate:
     def mean(self, field: str) -> float:
         """The mean of a field of `LayerCoordinate` over the layers where it is defined; nan where it is in none."""
         _check_choice("field", field, _COLUMNS)
-        return defined_mean(np.array([getattr(layer, field) for layer in self.layers.values()], dtype=np.float64))
+        values = [getattr(layer, field) for layer in self.layers.values()]
+        defined = [value for value in values if not isnan(value)]
+        return float(np.mean(defined)) if defined else nan
 
     def l2_distance(self, reference: str = "origin", aggregate: str = "sum") -> float:
         """The full-spectrum L2 distance, at least 0, from a reference point x_ref.
@@ -70,8 +110,8 @@ class Coordinate:
         `reference`: "origin"; "random", the mean coordinate of uniform random masks of the same layer sparsities on the
         same weights; "dense", the coordinate of the unpruned network. `aggregate`: "sum" of ‖x − x_ref‖₂ over the
         layers, or "mean_vector", the norm of the mean of x − x_ref over all layers. A component that is undefined in x
-        or in x_ref contributes 0. The references are computed once, when first asked for: "random" takes about eight
-        times as long as the score itself. Raises ValueError for other names.
+        or in x_ref contributes 0. The references are computed once, when first asked for: "random" takes as long as
+        `chance.DRAWS` scores. Raises ValueError for other names.
         """
         _check_choice("reference", reference, REFERENCES)
         _check_choice("aggregate", aggregate, AGGREGATES)
@@ -79,6 +119,31 @@ class Coordinate:
         if aggregate == "mean_vector":
             return float(np.linalg.norm(differences.mean(axis=0)))
         return float(np.linalg.norm(differences, axis=1).sum())
+
+    def layer_distances(self, reference: str = "origin") -> dict[str, float]:
+        """‖x − x_ref‖₂ of each layer, by name: what `l2_distance` with aggregate "sum" adds up. See there."""
+        _check_choice("reference", reference, REFERENCES)
+        differences = np.nan_to_num(self._vectors() - self._reference(reference), nan=0.0)
+        return dict(zip(self.layers, np.linalg.norm(differences, axis=1).tolist(), strict=True))
+
+    def z_scores(
+        self, draws: int = DRAWS, progress: Callable[[str], None] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """How many standard deviations each of `FIELDS` lies above chance, by layer and field.
+
+        Chance is `draws` (at least 2) uniform random masks that keep as many of the layer's weights, seeded; it is
+        remembered, so that candidates with the same counts share it. nan where the field or chance is undefined, and
+        where all random masks are alike (an unpruned layer). With so few draws a z-score is an estimate: its own
+        relative error is about 1/√(2·(draws − 1)). `progress` is called with a layer's name for each of its draws.
+        Raises ValueError for fewer than 2 draws.
+        """
+        if draws < 2:
+            raise ValueError(f"draws must be at least 2, for a standard deviation, but are {draws}.")
+        scores = [
+            measured.z_scores(layer.vector).tolist()
+            for measured, layer in zip(self._chance(draws, progress), self.layers.values(), strict=True)
+        ]
+        return {name: dict(zip(FIELDS, row, strict=True)) for name, row in zip(self.layers, scores, strict=True)}
 
     def to_frame(self) -> "pandas.DataFrame":
         """A table with a row for each layer, indexed by its name, and a column for each field of `LayerCoordinate`."""
@@ -96,8 +161,21 @@ class Coordinate:
 
     def _reference(self, name: str) -> np.ndarray:
         if name not in self._references:
-            self._references[name] = np.array([REFERENCE_POINTS[name](layer) for layer in self._settings.values()])
+            self._references[name] = getattr(self, f"_{name}")()
         return self._references[name]
+
+    def _origin(self) -> np.ndarray:
+        return np.zeros((len(self.layers), len(FIELDS)))
+
+    def _random(self) -> np.ndarray:
+        return np.array([one.mean for one in self._chance(DRAWS, None)])
+
+    def _dense(self) -> np.ndarray:
+        masked = ((layer, np.broadcast_to(True, layer.shape)) for layer in self._unmasked)
+        return np.array([one.vector for one in layer_coordinates(masked, self._threads)])
+
+    def _chance(self, draws: int, progress: Callable[[str], None] | None) -> list[Chance]:
+        return chance(self._unmasked, self._kept, draws, self._threads, progress)
 
 
 def _check_choice(what: str, given: str, choices: tuple[str, ...]) -> None:

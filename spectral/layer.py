@@ -6,8 +6,8 @@ from math import isfinite, nan
 import numpy as np
 
 from . import gaps
-from .biadjacency import Biadjacency
-from .singular import two_largest
+from .biadjacency import BipartiteGraph
+from .singular import Matrix
 
 # The four axes of the coordinate, in order (Hoang, Kundu, Liu and Wang, NeurIPS 2023).
 FIELDS = ("ramanujan_gap", "imdb", "weighted_gap", "imsg")
@@ -59,57 +59,73 @@ class LayerCoordinate:
 
 
 @dataclass(frozen=True)
-class _Spectrum:
+class _Gaps:
     """The gaps of one graph, each with the bound that it is normalized by."""
 
     gap: float
     bound: float
-    sigma1: float
-    sigma2: float
     weighted_gap: float
     weighted_sigma1: float
-    weighted_sigma2: float
 
 
-def layer_coordinate(mask: np.ndarray, weights: np.ndarray | None = None) -> LayerCoordinate:
-    """The coordinate of one layer.
+class LayerSpectrum:
+    """The graphs of one layer, the whole and its nested subgraphs, whose singular values make its coordinate."""
 
-    `mask` is boolean, of shape (out, in, …) and not empty, True = kept; `weights` has the same shape, finite. Raises
-    ValueError where `Biadjacency.from_mask` does.
-    """
-    graph = Biadjacency.from_mask(mask, weights)
-    whole = _spectrum(graph)
-    nested = [
-        whole if subgraph is graph else _spectrum(subgraph)
-        for subgraph in graph.nested()
-        if min(subgraph.mean_left_degree, subgraph.mean_right_degree) >= gaps.MIN_DEGREE
-    ]
-    return LayerCoordinate(
-        ramanujan_gap=whole.gap,
-        imdb=gaps.iterative_mean([each.gap for each in nested]),
-        weighted_gap=whole.weighted_gap,
-        imsg=gaps.iterative_mean([each.weighted_gap for each in nested]),
-        normalized_ramanujan_gap=gaps.normalized(whole.gap, whole.bound),
-        normalized_imdb=gaps.iterative_mean([gaps.normalized(each.gap, each.bound) for each in nested]),
-        normalized_weighted_gap=gaps.normalized(whole.weighted_gap, whole.weighted_sigma1),
-        normalized_imsg=gaps.iterative_mean(
-            [gaps.normalized(each.weighted_gap, each.weighted_sigma1) for each in nested]
-        ),
-        narc=gaps.narc(graph.left, graph.right, graph.full_left, graph.full_right, graph.edges, whole.sigma2),
-        sigma1=whole.sigma1,
-        sigma2=whole.sigma2,
-        weighted_sigma1=whole.weighted_sigma1,
-        weighted_sigma2=whole.weighted_sigma2,
-        subgraphs=len(nested),
-        sparsity=1 - graph.edges / mask.size,
-        weights=mask.size,
-    )
+    def __init__(self, graph: BipartiteGraph, size: int, weighted: bool) -> None:
+        """`graph` of a layer with `size` weights; `weighted` says whether the graph holds any of them."""
+        self._size, self._weighted = size, weighted
+        nested = [
+            subgraph
+            for subgraph in graph.nested()
+            if min(subgraph.mean_left_degree, subgraph.mean_right_degree) >= gaps.MIN_DEGREE
+        ]
+        self._graphs = [graph, *(subgraph for subgraph in nested if subgraph is not graph)]
+        self._nested = [self._graphs.index(subgraph) for subgraph in nested]
+
+    @property
+    def edges(self) -> int:
+        """The number of kept weights."""
+        return self._graphs[0].edges
+
+    def matrices(self) -> list[Matrix]:
+        """Whose two largest singular values `coordinate` needs: for each graph M and, with weights, |W∘M|."""
+        return [
+            matrix for graph in self._graphs for matrix in ([graph.pattern()] + [graph.weighted()] * self._weighted)
+        ]
+
+    def coordinate(self, sigmas: np.ndarray) -> LayerCoordinate:
+        """The coordinate, from the two largest singular values of `matrices()`: shape (matrices, 2)."""
+        graph = self._graphs[0]
+        each = np.full((len(self._graphs), 4), nan)
+        each[:, : 2 + 2 * self._weighted] = np.reshape(sigmas, (len(self._graphs), -1))
+        if not graph.edges:
+            each[:] = nan
+        values = [_gaps(member, *row) for member, row in zip(self._graphs, each.tolist(), strict=True)]
+        whole, nested = values[0], [values[number] for number in self._nested]
+        sigma1, sigma2, heaviest, second = each[0].tolist()
+        return LayerCoordinate(
+            ramanujan_gap=whole.gap,
+            imdb=gaps.iterative_mean([one.gap for one in nested]),
+            weighted_gap=whole.weighted_gap,
+            imsg=gaps.iterative_mean([one.weighted_gap for one in nested]),
+            normalized_ramanujan_gap=gaps.normalized(whole.gap, whole.bound),
+            normalized_imdb=gaps.iterative_mean([gaps.normalized(one.gap, one.bound) for one in nested]),
+            normalized_weighted_gap=gaps.normalized(whole.weighted_gap, whole.weighted_sigma1),
+            normalized_imsg=gaps.iterative_mean(
+                [gaps.normalized(one.weighted_gap, one.weighted_sigma1) for one in nested]
+            ),
+            narc=gaps.narc(graph.left, graph.right, graph.full_left, graph.full_right, graph.edges, sigma2),
+            sigma1=sigma1,
+            sigma2=sigma2,
+            weighted_sigma1=heaviest,
+            weighted_sigma2=second,
+            subgraphs=len(nested),
+            sparsity=1 - graph.edges / self._size,
+            weights=self._size,
+        )
 
 
-def _spectrum(graph: Biadjacency) -> _Spectrum:
-    sigma1, sigma2 = two_largest(graph.pattern()) if graph.edges else (nan, nan)
-    heaviest, second = two_largest(graph.weighted()) if graph.edges and graph.magnitudes is not None else (nan, nan)
+def _gaps(graph: BipartiteGraph, sigma1: float, sigma2: float, heaviest: float, second: float) -> _Gaps:
     bound = gaps.ramanujan_bound(graph.mean_left_degree, graph.mean_right_degree)
-    weighted_gap = gaps.weighted_gap(graph.left, graph.right, heaviest, second)
     gap = gaps.ramanujan_gap(graph.mean_left_degree, graph.mean_right_degree, sigma2)
-    return _Spectrum(gap, bound, sigma1, sigma2, weighted_gap, heaviest, second)
+    return _Gaps(gap, bound, gaps.weighted_gap(graph.left, graph.right, heaviest, second), heaviest)

@@ -1,69 +1,38 @@
-"""The two largest singular values of a matrix."""
+"""The two largest singular values of many matrices, each by the method that is fastest for its size and density."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 from scipy import sparse
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-# Measured on one core, sparse and dense: up to here LAPACK on the Gram matrix of the small side is faster than Lanczos.
-LAPACK_SIDE = 320
-# A dense matrix is multiplied out to its Gram matrix up to this side; beyond, side² · length outweighs the iterations.
-GRAM_SIDE = 2048
-# Below this size, or above this density, a sparse matrix is handled faster as a dense one.
-DENSE_ENTRIES = 2**15
-DENSE_FRACTION = 0.1
+from .lanczos import expected_steps, two_largest_eigenvalues
+from .matrix import EdgeMatrix
+from .operators import BlockDiagonal, DenseGram, Streamed, magnitudes
+
+# Edges that are multiplied as one matrix: so many that a product outweighs its call, so few that the cache holds them.
+BATCH_EDGES = 2**17
+# Nanoseconds, measured on one core: an edge in one of the two products of a Lanczos step, an entry of a vector in all
+# that a step does with it, a multiplication with addition of a matrix product, an entry of a dense matrix times a
+# vector.
+EDGE, VECTOR_ENTRY, PRODUCT, DENSE_ENTRY = 0.75, 12.0, 0.03, 0.35
+# LAPACK on a Gram matrix: its call, and for each side cubed. What a Lanczos step costs beside its arithmetic; a batch
+# shares that among many.
+LAPACK_CALL, LAPACK_CUBE, STEP_CALL = 40_000.0, 0.35, 45_000.0
 # Squaring costs digits: an eigenvalue of the Gram matrix carries an error of some 1e-15 · lambda1, so that sigma2 keeps
 # seven digits down to lambda2 = 1e-8 · lambda1. What is smaller is computed from the matrix itself.
 SQUARING_LIMIT = 1e-8
-# The residual bound on an eigenvalue, relative to itself; half of it is the relative error of the singular value.
-CERTIFIED = 1e-6
-# The first vector is deflated with, so that its residual enters both values; the second is the end of the line.
-FIRST_TOLERANCE = 1e-12
-SECOND_TOLERANCE = 1e-7
-MAX_RESTARTS = 300
+
+Matrix = EdgeMatrix | np.ndarray
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 def two_largest(matrix: np.ndarray | sparse.sparray | sparse.spmatrix) -> tuple[float, float]:
-    """The two largest singular values, sigma1 >= sigma2 >= 0, of a real matrix, dense or sparse.
+    """The two largest singular values of |matrix|, dense or sparse: `two_largest_of` for one checked matrix.
 
-    sigma2 is 0 where the matrix has only one row or one column; an empty or zero matrix gives (0, 0). Both are within
-    a relative 1e-5 of LAPACK in float64, as long as they exceed the rounding of sigma1 itself (about 1e-14 · sigma1).
-    A pure function of the matrix. Raises ValueError unless it has two axes and finite real entries.
-
-    The entries are divided by the largest one first, so that no scale of weights overflows when squared. Then
-    - a matrix of equal entries (a complete bipartite graph) has rank one: sigma1 in closed form, sigma2 = 0;
-    - with a small side up to `LAPACK_SIDE`: LAPACK on the Gram matrix of that side;
-    - beyond: Lanczos for the largest eigenvalue of the Gram operator, and again, from a fresh start, with the vector
-      found projected out. A single run would see a multiple eigenvalue once (a graph of equal components has
-      sigma1 = sigma2). Both residuals must certify the values, by Weyl's inequality.
-    What the Gram matrix cannot resolve, and what Lanczos cannot certify, is computed by LAPACK from the matrix itself.
+    Raises ValueError unless it has two axes and finite real entries.
     """
-    matrix = _checked(matrix)
-    rows, columns = matrix.shape
-    entries = matrix.data if sparse.issparse(matrix) else matrix
-    lowest, highest = float(entries.min(initial=0.0)), float(entries.max(initial=0.0))
-    scale = max(-lowest, highest)
-    if scale == 0.0:
-        return 0.0, 0.0
-    if entries.size == rows * columns and abs(entries.flat[0]) == scale and (entries == entries.flat[0]).all():
-        return scale * float(np.sqrt(rows) * np.sqrt(columns)), 0.0
-    # Turned so that the columns are the small side: its Gram matrix is then always matrix.T @ matrix.
-    matrix = (matrix if columns <= rows else matrix.T) / scale
-    if min(rows, columns) == 1:
-        return scale * float(np.sqrt((matrix**2).sum())), 0.0
-    squares = _squares(matrix)
-    if squares is None or squares[1] < SQUARING_LIMIT * squares[0]:
-        dense = matrix.toarray() if sparse.issparse(matrix) else matrix
-        first, second = scipy.linalg.svdvals(dense, check_finite=False)[:2]
-    else:
-        first, second = np.sqrt(squares)
-    return scale * float(first), scale * float(second)
-
-
-def _checked(matrix: np.ndarray | sparse.sparray | sparse.spmatrix) -> np.ndarray | sparse.csr_array:
-    """The matrix as float64, in the form that is faster to compute with."""
     if not sparse.issparse(matrix):
         matrix = np.asarray(matrix)
     if matrix.ndim != 2:
@@ -71,68 +40,178 @@ def _checked(matrix: np.ndarray | sparse.sparray | sparse.spmatrix) -> np.ndarra
     if matrix.dtype.kind not in "biuf":
         raise ValueError(f"matrix must hold real numbers, but got {matrix.dtype}.")
     if sparse.issparse(matrix):
-        matrix = sparse.csr_array(matrix, dtype=np.float64)
-        if not matrix.has_canonical_format:
-            matrix = matrix.copy()
-            matrix.sum_duplicates()
-        size = matrix.shape[0] * matrix.shape[1]
-        if size <= DENSE_ENTRIES or matrix.nnz > DENSE_FRACTION * size:
-            matrix = matrix.toarray()
+        edges = EdgeMatrix.from_sparse(abs(matrix))
+        entries, matrix = edges.values, edges
     else:
-        matrix = matrix.astype(np.float64, copy=False)
-    if not np.isfinite(matrix.data if sparse.issparse(matrix) else matrix).all():
+        entries = matrix
+    if not np.isfinite(entries).all():
         raise ValueError("matrix must be finite, but it holds nan or inf.")
-    return matrix
+    first, second = two_largest_of([matrix])[0]
+    return float(first), float(second)
 
 
-def _squares(matrix: np.ndarray | sparse.sparray) -> tuple[float, float] | None:
-    """The two largest eigenvalues of matrix.T @ matrix, or None where Lanczos could not certify them."""
-    side = matrix.shape[1]
-    is_sparse = sparse.issparse(matrix)
-    if side <= LAPACK_SIDE:
-        gram = matrix.T @ matrix
-        gram = gram.toarray() if is_sparse else gram
-        values = scipy.linalg.eigvalsh(gram, subset_by_index=[side - 2, side - 1], check_finite=False)
-        return float(values[1]), float(values[0])
-    if is_sparse or side > GRAM_SIDE:
-        transposed = matrix.T.tocsr() if is_sparse else matrix.T
-        return _lanczos(lambda x: transposed @ (matrix @ x), side)
-    gram = matrix.T @ matrix
-    return _lanczos(lambda x: gram @ x, side)
+def two_largest_of(matrices: Sequence[Matrix], run: Map = map) -> np.ndarray:
+    """The two largest singular values, sigma1 >= sigma2 >= 0, of each matrix of absolute values: shape (matrices, 2).
 
+    A matrix is an `EdgeMatrix` with entries >= 0, or a dense array of any real type, whose absolute values are meant.
+    sigma2 is 0 where a matrix has only one row or one column; an empty or zero matrix gives (0, 0). Both are within a
+    relative 1e-5 of LAPACK in float64, as long as they exceed the rounding of sigma1 itself (about 1e-14 · sigma1).
+    A matrix's values are a pure function of it, whatever else is in the list. `run` maps a function over batches, by
+    default one after the other.
 
-def _lanczos(gram: Callable[[np.ndarray], np.ndarray], side: int) -> tuple[float, float] | None:
-    """The two largest eigenvalues of a positive semidefinite operator with `side` rows, or None if not certified.
-
-    With v the first vector, r1 its residual and P the projection that removes it, the operator differs from the direct
-    sum of its value on v and P·gram·P by a matrix of norm r1. By Weyl's inequality each value is then within r1 plus
-    its own residual of an eigenvalue.
+    Each matrix goes the way that is fastest by the costs above:
+    - equal entries in a full matrix (a complete bipartite graph), or a single row or column: closed form;
+    - sparse: Lanczos on A·Aᵀ, the small side's, of all such matrices of similar size as one block-diagonal matrix;
+    - a small side, or many edges: the Gram matrix of the small side, by LAPACK where it is small, else by Lanczos;
+    - dense and so large that multiplying it out costs more than reading it once a step: Lanczos on the matrix itself.
+    Whatever the Gram operator cannot resolve or Lanczos cannot certify is split into its connected components, and what
+    is connected is computed by LAPACK from the matrix itself.
     """
-    start = np.random.default_rng(0).standard_normal((2, side))
-    try:
-        first, vector, first_residual = _top(gram, start[0], FIRST_TOLERANCE)
+    values = np.zeros((len(matrices), 2))
+    batches = []
+    remaining = []
+    for number, matrix in enumerate(matrices):
+        closed = _closed_form(matrix)
+        if closed is not None:
+            values[number] = closed
+        else:
+            remaining.append(number)
+    for solve, numbers in _batches(matrices, remaining):
+        batches.append((solve, numbers, [matrices[number] for number in numbers]))
+    unresolved = []
+    for (_, numbers, _), (found, certified) in zip(batches, run(_solved, batches), strict=True):
+        values[numbers] = found
+        unresolved += [number for number, sure in zip(numbers, certified, strict=True) if not sure]
+    for number, found in zip(unresolved, run(_the_hard_way, [matrices[number] for number in unresolved]), strict=True):
+        values[number] = found
+    return values
 
-        def remainder(x: np.ndarray) -> np.ndarray:
-            y = gram(x - vector * (vector @ x))
-            return y - vector * (vector @ y)
 
-        second, _, second_residual = _top(remainder, start[1], SECOND_TOLERANCE)
-    except ArpackError:
-        return None
-    first, second = max(first, second), min(first, second)
-    certified = first_residual + second_residual <= CERTIFIED * second
-    return (first, second) if certified else None
+def _closed_form(matrix: Matrix) -> tuple[float, float] | None:
+    rows, columns = matrix.shape
+    entries = matrix if isinstance(matrix, np.ndarray) else matrix.values
+    stored = matrix.size if isinstance(matrix, np.ndarray) else matrix.edges
+    if not stored:
+        return 0.0, 0.0
+    if entries is None:
+        lowest = highest = 1.0
+    else:
+        highest = _largest_entry(matrix)
+        lowest = float(abs(entries.flat[0]))
+    if highest == 0.0:
+        return 0.0, 0.0
+    if min(rows, columns) == 1:
+        square = float(stored) if entries is None else _norm(entries, highest) ** 2
+        return highest * float(np.sqrt(square)), 0.0
+    if stored == rows * columns and lowest == highest and (entries is None or bool((abs(entries) == highest).all())):
+        return highest * float(np.sqrt(rows) * np.sqrt(columns)), 0.0
+    return None
 
 
-def _top(
-    operator: Callable[[np.ndarray], np.ndarray], start: np.ndarray, tolerance: float
-) -> tuple[float, np.ndarray, float]:
-    """The largest eigenvalue of a symmetric operator, its unit vector, and the norm of their residual."""
-    side = len(start)
-    # ARPACK hands over columns of shape (side, 1) at times; the operator sees flat vectors only.
-    linear = LinearOperator((side, side), matvec=lambda x: operator(x.ravel()), dtype=np.float64)
-    # The generator refills the Krylov space where it closes early, as on a perfect matching.
-    generator = np.random.default_rng(0)
-    values, vectors = eigsh(linear, k=1, which="LA", v0=start, tol=tolerance, maxiter=MAX_RESTARTS, rng=generator)
-    value, vector = float(values[0]), vectors[:, 0] / np.linalg.norm(vectors[:, 0])
-    return value, vector, float(np.linalg.norm(operator(vector) - value * vector))
+def _norm(entries: np.ndarray, scale: float) -> float:
+    return float(np.linalg.norm(entries.ravel().astype(np.float64) / scale))
+
+
+def _largest_entry(matrix: Matrix) -> float:
+    entries = matrix if isinstance(matrix, np.ndarray) else matrix.values
+    return 1.0 if entries is None else float(max(entries.max(), -entries.min()))
+
+
+def _batches(matrices: Sequence[Matrix], numbers: list[int]) -> Iterator[tuple[Callable, list[int]]]:
+    """How each matrix is solved, those that go well together as one batch, the longest work first."""
+    ragged: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+    for number in numbers:
+        matrix = matrices[number]
+        method = _method(matrix)
+        if method is _by_lanczos:
+            rows, columns = matrix.shape
+            ragged[columns < rows].append((-int(expected_steps(min(rows, columns))), number))
+        else:
+            yield method, [number]
+    for found in ragged.values():
+        batch: list[int] = []
+        edges = steps = 0
+        for expected, number in sorted(found):
+            # As long as they need about as many steps: a batch takes as long as its slowest.
+            if batch and (edges + matrices[number].edges > BATCH_EDGES or -expected < 0.75 * steps):
+                yield _by_lanczos, batch
+                batch = []
+            if not batch:
+                edges, steps = 0, -expected
+            batch.append(number)
+            edges += matrices[number].edges
+        if batch:
+            yield _by_lanczos, batch
+
+
+def _method(matrix: Matrix) -> Callable:
+    rows, columns = matrix.shape
+    small, large = min(rows, columns), max(rows, columns)
+    steps = int(expected_steps(small))
+    gram = PRODUCT * large * small**2
+    lapack = gram + LAPACK_CALL + LAPACK_CUBE * small**3
+    lanczos = gram + steps * (DENSE_ENTRY * small**2 + VECTOR_ENTRY * small + STEP_CALL)
+    if isinstance(matrix, np.ndarray):
+        direct = steps * (2 * DENSE_ENTRY * matrix.size + VECTOR_ENTRY * small + STEP_CALL)
+    else:
+        direct = steps * (2 * EDGE * matrix.edges + VECTOR_ENTRY * small)
+    if direct <= min(lapack, lanczos):
+        return _streamed if isinstance(matrix, np.ndarray) else _by_lanczos
+    return _gram_by_lapack if lapack <= lanczos else _gram_by_lanczos
+
+
+def _solved(batch: tuple[Callable, list[int], list[Matrix]]) -> tuple[np.ndarray, np.ndarray]:
+    """The singular values of a batch, shape (matrices, 2), and whether they are certain, (matrices,)."""
+    solve, _, matrices = batch
+    scales = np.array([_largest_entry(matrix) for matrix in matrices])
+    squares, certified = solve(matrices, scales)
+    certified = certified & (squares[:, 1] >= SQUARING_LIMIT * squares[:, 0])
+    return scales[:, None] * np.sqrt(np.maximum(squares, 0.0)), certified
+
+
+def _by_lanczos(matrices: list[EdgeMatrix], scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    sides = np.array([min(matrix.shape) for matrix in matrices])
+    rows, columns = matrices[0].shape
+    return two_largest_eigenvalues(BlockDiagonal(matrices, scales, by_column=columns < rows), sides)
+
+
+def _streamed(matrices: list[np.ndarray], scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return two_largest_eigenvalues(Streamed(matrices[0], scales[0]), np.array([min(matrices[0].shape)]))
+
+
+def _gram_by_lanczos(matrices: list[Matrix], scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    gram = _gram(matrices[0], scales[0])
+    return two_largest_eigenvalues(DenseGram(gram), np.array([len(gram)]))
+
+
+def _gram_by_lapack(matrices: list[Matrix], scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    gram = _gram(matrices[0], scales[0])
+    side = len(gram)
+    values = scipy.linalg.eigvalsh(gram, subset_by_index=[side - 2, side - 1], check_finite=False)
+    return values[None, ::-1], np.array([True])
+
+
+def _gram(matrix: Matrix, scale: float) -> np.ndarray:
+    """The Gram matrix of the small side of |matrix| / scale."""
+    if not isinstance(matrix, np.ndarray):
+        matrix = matrix.toarray()
+    if matrix.shape[0] < matrix.shape[1]:
+        matrix = matrix.T
+    if matrix.dtype == np.float64 and scale == 1.0:
+        return matrix.T @ matrix
+    total = np.zeros((matrix.shape[1],) * 2)
+    for rows in magnitudes(matrix, scale):
+        total += rows.T @ rows
+    return total
+
+
+def _the_hard_way(matrix: Matrix) -> tuple[float, float]:
+    """Connected components apart, and LAPACK on what is connected."""
+    if isinstance(matrix, EdgeMatrix):
+        components = matrix.components()
+        if len(components) > 1:
+            return tuple(np.sort(two_largest_of(components), axis=None)[:-3:-1])
+        matrix = matrix.toarray()
+    scale = _largest_entry(matrix)
+    scaled = np.abs(matrix, dtype=np.float64) / scale
+    return tuple(scale * scipy.linalg.svdvals(scaled, overwrite_a=True, check_finite=False)[:2])

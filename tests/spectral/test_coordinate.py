@@ -52,8 +52,8 @@ def test_order_of_inputs_and_outputs_does_not_matter():
     orders = {name: [generator.permutation(size) for size in shape] for name, shape in SHAPES.items()}
     shuffled = [{name: table[name][np.ix_(*orders[name])] for name in SHAPES} for table in (masks, weights)]
     expected = full_spectrum(masks, weights).to_frame().to_numpy()
-    # Rounding only: a few hundred operations of 1e-16 each.
-    assert full_spectrum(*shuffled).to_frame().to_numpy() == pytest.approx(expected, rel=1e-10, nan_ok=True)
+    # A certified residual r moves a value by no more than r, and by about r² in practice.
+    assert full_spectrum(*shuffled).to_frame().to_numpy() == pytest.approx(expected, rel=1e-7, nan_ok=True)
 
 
 @pytest.mark.parametrize("factor", [-1.0, 2.5, 1e-30, 1e30])

@@ -7,7 +7,7 @@ from math import hypot, sqrt
 
 import numpy as np
 import pytest
-from fullspectrum.spectral import full_spectrum, references
+from fullspectrum.spectral import full_spectrum
 from fullspectrum.spectral.coordinate import AGGREGATES, REFERENCES
 
 # Complete graphs with unit weights: x = (2·sqrt(n - 1), the same, n, n) for n nodes on each side.
@@ -105,13 +105,6 @@ def test_random_reference_depends_on_counts_and_name_but_not_on_the_mask():
         coordinate.l2_distance("random")
         points.append(coordinate._references["random"].tolist())
     assert points[0] == points[1] != points[2]
-
-
-def test_random_reference_draws_different_masks_that_keep_the_exact_count():
-    layer = references.Layer("layer", (8, 5, 3, 3), 77, None)
-    draws = [references._draw(layer, number) for number in range(references.REFERENCE_DRAWS)]
-    assert {(draw.shape, np.count_nonzero(draw)) for draw in draws} == {((8, 5, 3, 3), 77)}
-    assert len({draw.tobytes() for draw in draws}) == references.REFERENCE_DRAWS
 
 
 def test_random_reference_is_the_same_in_every_process():

@@ -1,9 +1,13 @@
 """The two largest singular values against numpy's full decomposition."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
-from fullspectrum.spectral import singular
-from fullspectrum.spectral.singular import LAPACK_SIDE, two_largest
+import scipy.linalg
+from fullspectrum.spectral import lanczos, singular
+from fullspectrum.spectral.matrix import EdgeMatrix
+from fullspectrum.spectral.singular import two_largest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -58,30 +62,52 @@ def test_agrees_with_lapack_on_small_matrices(kind, rows, columns, density, seed
 
 @pytest.mark.parametrize("density", [0.005, 0.05, 0.6])
 @pytest.mark.parametrize("kind", KINDS)
-def test_agrees_with_lapack_beyond_the_cross_over_to_lanczos(kind, density):
-    rows, columns = LAPACK_SIDE + 80, LAPACK_SIDE + 30
-    _assert_close(sparse.csr_array(_matrix(kind, rows, columns, density, seed=1)))
-    _assert_close(_matrix(kind, columns, rows, density, seed=2))
+def test_agrees_with_lapack_on_larger_matrices(kind, density):
+    _assert_close(sparse.csr_array(_matrix(kind, 400, 350, density, seed=1)))
+    _assert_close(_matrix(kind, 350, 400, density, seed=2))
 
 
-@pytest.mark.parametrize("side", [LAPACK_SIDE, LAPACK_SIDE + 1])
-def test_both_sides_of_the_cross_over_take_their_own_branch(side, monkeypatch):
-    calls = []
-    lanczos = singular._lanczos
-    monkeypatch.setattr(singular, "_lanczos", lambda *given: calls.append(given) or lanczos(*given))
-    for density in (0.03, 0.5):
-        _assert_close(sparse.csr_array(_matrix("weighted", 500, side, density, seed=3)))
-    assert len(calls) == (2 if side > LAPACK_SIDE else 0)
+@pytest.mark.parametrize("density", [0.03, 0.5, 1.0])
+@pytest.mark.parametrize("shape", [(300, 40), (250, 400)])
+@pytest.mark.parametrize("method", ["_by_lanczos", "_gram_by_lanczos", "_gram_by_lapack", "_streamed"])
+def test_every_method_certifies_the_values_of_lapack(method, shape, density):
+    matrix = _matrix("weighted", *shape, density, seed=3)
+    given = EdgeMatrix.from_sparse(sparse.csr_array(matrix)) if method == "_by_lanczos" else matrix
+    scale = matrix.max()
+    squares, certified = getattr(singular, method)([given], np.array([scale]))
+    assert certified.tolist() == [True]
+    expected = np.linalg.svd(matrix, compute_uv=False)[:2]
+    assert scale * np.sqrt(squares[0]) == pytest.approx(expected, rel=RELATIVE)
 
 
-def test_dense_matrix_beyond_the_gram_side_agrees_with_lapack(monkeypatch):
-    monkeypatch.setattr(singular, "GRAM_SIDE", LAPACK_SIDE)
-    _assert_close(_matrix("weighted", 350, 400, 0.9, seed=4))
+def test_the_method_goes_by_size_and_density():
+    def method(rows, columns, density):
+        edges = round(rows * columns * density)
+        starts = np.linspace(0, edges, rows + 1).astype(int)
+        return singular._method(EdgeMatrix(starts, np.zeros(edges, dtype=np.int32), None, columns)).__name__
+
+    assert method(4608, 512, 0.03) == "_by_lanczos"
+    assert method(300, 60, 0.9) == "_gram_by_lapack"
+    assert method(4608, 512, 0.9) == "_gram_by_lanczos"
+    assert singular._method(np.ones((25088, 4096), dtype=bool)).__name__ == "_streamed"
 
 
-@pytest.mark.parametrize(("name", "value"), [("MAX_RESTARTS", 1), ("CERTIFIED", 0.0)])
-def test_lanczos_that_fails_or_cannot_be_certified_falls_back_to_lapack(name, value, monkeypatch):
-    monkeypatch.setattr(singular, name, value)
+@pytest.mark.parametrize("by_column", [False, True])
+def test_a_matrix_has_the_same_values_to_the_bit_whatever_is_in_its_batch(by_column):
+    matrices = [
+        EdgeMatrix.from_sparse(sparse.csr_array(_matrix("weighted", rows, 300, 0.05, seed=rows)))
+        for rows in ((500, 400, 640) if by_column else (200, 100, 250))
+    ]
+    alone = [singular.two_largest_of([matrix])[0].tolist() for matrix in matrices]
+    assert singular.two_largest_of(matrices).tolist() == alone
+    with ThreadPoolExecutor(2) as pool:
+        assert singular.two_largest_of(matrices[::-1], pool.map).tolist() == alone[::-1]
+
+
+@pytest.mark.parametrize(("name", "value"), [("PATIENCE", 0), ("CERTIFIED", 0.0), ("FIRST_CERTIFIED", 0.0)])
+def test_lanczos_that_cannot_be_certified_falls_back_to_lapack(name, value, monkeypatch):
+    monkeypatch.setattr(lanczos, name, value)
+    monkeypatch.setattr(lanczos, "expected_steps", lambda side: np.minimum(side, 4))
     calls = []
     svdvals = singular.scipy.linalg.svdvals
     monkeypatch.setattr(singular.scipy.linalg, "svdvals", lambda *a, **k: calls.append(a) or svdvals(*a, **k))
@@ -89,15 +115,37 @@ def test_lanczos_that_fails_or_cannot_be_certified_falls_back_to_lapack(name, va
     assert len(calls) == 1
 
 
+def test_what_falls_apart_is_solved_component_by_component(monkeypatch):
+    monkeypatch.setattr(lanczos, "CERTIFIED", -1.0)
+    monkeypatch.setattr(singular, "_method", lambda matrix: singular._by_lanczos)
+    shapes = []
+    svdvals = singular.scipy.linalg.svdvals
+    monkeypatch.setattr(singular.scipy.linalg, "svdvals", lambda a, **k: shapes.append(a.shape) or svdvals(a, **k))
+    _assert_close(sparse.block_diag([_matrix("weighted", 30, 20, 0.8, seed=seed) for seed in range(3)], format="csr"))
+    assert shapes == [(30, 20)] * 3
+
+
+@pytest.mark.parametrize("side", [40, 400])
+def test_components_are_the_diagonal_blocks_in_any_order(side):
+    generator = np.random.default_rng(4)
+    blocks = [_matrix("weighted", rows, side, 0.1, seed=rows) for rows in (20, 30, 50)]
+    whole = scipy.linalg.block_diag(*blocks)[generator.permutation(100)][:, generator.permutation(3 * side)]
+    parts = EdgeMatrix.from_sparse(sparse.csr_array(whole)).components()
+    found = np.sort(np.concatenate([np.linalg.svd(part.toarray(), compute_uv=False) for part in parts]))
+    assert sum(part.edges for part in parts) == np.count_nonzero(whole)
+    expected = np.sort(np.linalg.svd(whole, compute_uv=False))
+    assert found[-60:] == pytest.approx(expected[-60:], rel=1e-9)
+
+
 @pytest.mark.parametrize("ratio", [1e-2, 1e-4, 1e-6, 1e-9, 1e-12])
 @pytest.mark.parametrize("shape", [(60, 90), (400, 350)])
 def test_small_second_value_keeps_five_digits(shape, ratio):
-    generator = np.random.default_rng(6)
-    left, _ = np.linalg.qr(generator.standard_normal((shape[0], 3)))
-    right, _ = np.linalg.qr(generator.standard_normal((shape[1], 3)))
-    values = two_largest(left @ np.diag([1.0, ratio, ratio / 2]) @ right.T)
-    # Forming the product rounds each entry, which moves sigma2 by up to about 1e-16 itself.
-    assert values == pytest.approx((1.0, ratio), rel=RELATIVE, abs=1e-15)
+    # Two blocks, constant and with an entry that is larger by `ratio`: nonnegative and nearly of rank one.
+    matrix = np.ones(shape)
+    matrix[: shape[0] // 2, : shape[1] // 2] += ratio
+    expected = np.linalg.svd(matrix, compute_uv=False)[:2]
+    # Rounding the entries moves sigma2 by up to about 1e-16 of sigma1 itself.
+    assert two_largest(matrix) == pytest.approx(expected, rel=RELATIVE, abs=1e-14 * expected[0])
 
 
 @pytest.mark.parametrize("copies", [2, 3])

@@ -1,0 +1,96 @@
+"""What uniform random masks of the same layer sparsity score: the measure that makes a coordinate readable."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .evaluation import Layer, Remembered, layer_coordinates
+from .layer import FIELDS
+
+# Uniform random masks that chance is measured on. The standard deviation of so many is known to about 18 %.
+DRAWS = 16
+# A spread below this fraction of the mean is rounding: all draws are alike, as those of an unpruned layer.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Chance:
+    """Mean and standard deviation of each of `FIELDS` over random masks, shape (4,), nan where no draw defines it.
+
+    A component is averaged over the draws that define it; the deviation is that of a sample (over draws − 1).
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def z_scores(self, vector: np.ndarray) -> np.ndarray:
+        """(value − mean) / standard deviation of each component; nan where undefined or where all draws are alike."""
+        spread = np.where(self.std > ROUNDING * np.abs(self.mean), self.std, np.nan)
+        return (vector - self.mean) / spread
+
+
+_KNOWN = Remembered(2**15)
+
+
+def chance(
+    layers: Sequence[Layer],
+    kept: Sequence[int],
+    draws: int = DRAWS,
+    threads: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> list[Chance]:
+    """Chance for each layer with as many kept weights: a simulation of `draws` masks on the layer's own weights.
+
+    Seeded by the layer's name and the number of the draw, so that every process finds the same, and remembered by
+    all that it depends on. `progress` is called with a layer's name for each of its draws.
+    """
+    keys = [_key(layer, count, draws) for layer, count in zip(layers, kept, strict=True)]
+    found = [_KNOWN.get(key) for key in keys]
+    new = [number for number, value in enumerate(found) if value is None]
+    masked = (pair for number in new for pair in _draws(layers[number], kept[number], draws))
+    vectors = (one.vector for one in layer_coordinates(masked, threads, progress))
+    for number in new:
+        found[number] = _summary(
+            np.array([next(vectors) for _ in range(_different(layers[number], kept[number], draws))])
+        )
+        _KNOWN.put(keys[number], found[number])
+    if progress:
+        for number in set(range(len(layers))) - set(new):
+            for _ in range(_different(layers[number], kept[number], draws)):
+                progress(layers[number].name)
+    return found
+
+
+def _different(layer: Layer, kept: int, draws: int) -> int:
+    """The draws that are made: of a layer that keeps all or nothing there is one."""
+    return 1 if kept in (0, layer.size) else draws
+
+
+def _draws(layer: Layer, kept: int, draws: int) -> Iterator[tuple[Layer, np.ndarray]]:
+    # Seeded by a digest of the name: the built-in hash of a string differs from process to process.
+    name = int.from_bytes(hashlib.sha256(layer.name.encode()).digest(), "little")
+    for number in range(_different(layer, kept, draws)):
+        mask = np.zeros(layer.size, dtype=bool)
+        mask[np.random.default_rng([name, number]).choice(mask.size, kept, replace=False, shuffle=False)] = True
+        yield layer, mask.reshape(layer.shape)
+
+
+def _summary(vectors: np.ndarray) -> Chance:
+    mean, std = np.full(len(FIELDS), np.nan), np.full(len(FIELDS), np.nan)
+    for component, values in enumerate(vectors.T):
+        values = values[~np.isnan(values)]
+        if values.size:
+            mean[component] = values.mean()
+        if values.size > 1:
+            std[component] = values.std(ddof=1)
+    return Chance(mean, std)
+
+
+def _key(layer: Layer, kept: int, draws: int) -> tuple:
+    digest = b""
+    if layer.weights is not None:
+        weights = np.ascontiguousarray(layer.weights)
+        digest = weights.dtype.str.encode() + hashlib.sha256(weights).digest()
+    return layer.name, layer.shape, layer.groups, layer.inputs_first, kept, draws, digest

@@ -1,0 +1,146 @@
+"""The coordinates of many layers, over the process's cores, each distinct layer once."""
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from .biadjacency import Biadjacency, bipartite_graph
+from .layer import LayerCoordinate, LayerSpectrum
+from .singular import Map, two_largest_of
+
+# Layers are taken up together until they hold this many kept weights: bounds the memory, and fills the batches.
+CHUNK_EDGES = 2**20
+# Layer coordinates that are remembered, some 500 bytes each.
+REMEMBERED = 2**15
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A prunable layer as the coordinate sees it.
+
+    `shape` is its weight's, (out, in/groups, …), or (in, out/groups, …) with `inputs_first`; `weights` has that shape,
+    or is None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    weights: np.ndarray | None = None
+    groups: int = 1
+    inputs_first: bool = False
+
+    @property
+    def size(self) -> int:
+        """The number of weights."""
+        return int(np.prod(self.shape))
+
+
+class Remembered:
+    """A dictionary that forgets what was not asked for longest; safe among threads."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key):
+        """The value of a key, or None."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key, value) -> None:
+        """Remembers a value."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._capacity:
+                self._values.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self._values.clear()
+
+
+#: Coordinates by the content of their graph: candidates that share a layer's mask share its spectra.
+KNOWN_LAYERS = Remembered(REMEMBERED)
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def layer_coordinates(
+    masked: Iterable[tuple[Layer, np.ndarray]], threads: int, progress: Callable[[str], None] | None = None
+) -> Iterator[LayerCoordinate]:
+    """The coordinate of each layer under its mask (boolean, of the layer's shape), in order.
+
+    Pairs are taken from `masked` as they are needed, so that masks may be drawn one by one. The values do not depend on
+    `threads`. `progress` is called with the name of each layer that is done.
+    """
+    with _runner(threads) as run:
+        pairs = iter(masked)
+        while chunk := list(_chunk(pairs)):
+            yield from _chunk_coordinates(chunk, run)
+            if progress:
+                for layer, _ in chunk:
+                    progress(layer.name)
+
+
+def _chunk(pairs: Iterator[tuple[Layer, np.ndarray]]) -> Iterator[tuple[Layer, np.ndarray]]:
+    edges = 0
+    while edges < CHUNK_EDGES:
+        for pair in islice(pairs, 1):
+            yield pair
+            edges += int(np.count_nonzero(pair[1]))
+            break
+        else:
+            return
+
+
+def _chunk_coordinates(chunk: list[tuple[Layer, np.ndarray]], run: Map) -> list[LayerCoordinate]:
+    prepared = list(run(_prepared, chunk))
+    found = {key: KNOWN_LAYERS.get(key) for key, _ in prepared}
+    new = {key: spectrum for key, spectrum in prepared if found[key] is None}
+    matrices = {key: spectrum.matrices() for key, spectrum in new.items()}
+    sigmas = two_largest_of([matrix for those in matrices.values() for matrix in those], run)
+    at = 0
+    for key, spectrum in new.items():
+        behind = at + len(matrices[key])
+        found[key] = spectrum.coordinate(sigmas[at:behind])
+        KNOWN_LAYERS.put(key, found[key])
+        at = behind
+    return [found[key] for key, _ in prepared]
+
+
+def _prepared(pair: tuple[Layer, np.ndarray]) -> tuple[bytes, LayerSpectrum]:
+    """The spectrum that a layer asks for, under a digest of everything that it depends on."""
+    layer, mask = pair
+    graph = bipartite_graph(mask, layer.weights, layer.groups, layer.inputs_first)
+    weighted = layer.weights is not None
+    digest = hashlib.sha256()
+    digest.update(repr((graph.left, graph.right, graph.full_left, graph.full_right, layer.size, weighted)).encode())
+    for part in (graph.starts, graph.ends, graph.magnitudes) if isinstance(graph, Biadjacency) else (graph.weights,):
+        if part is not None:
+            digest.update(part.dtype.str.encode())
+            digest.update(np.ascontiguousarray(part))
+    return digest.digest(), LayerSpectrum(graph, layer.size, weighted)
+
+
+@contextmanager
+def _runner(threads: int) -> Iterator[Map]:
+    if threads == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map

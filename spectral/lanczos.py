@@ -1,0 +1,204 @@
+"""The two largest eigenvalues of many Gram operators at once, by the Lanczos recurrence."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+
+# Relative residual at which an eigenvalue is taken. It bounds the error of the eigenvalue; that of the singular value
+# is half of it, and both are far smaller in practice, since a Ritz value's error is of the order of the residual's
+# square.
+CERTIFIED = 1.5e-5
+# The first vector is projected out, so that its residual enters both values: relative to the second eigenvalue.
+FIRST_CERTIFIED = 1e-6
+# The first eigenvalue of a nonnegative matrix stands far from the rest unless the graph falls apart: steps after which
+# it is looked at.
+FIRST_STEPS = (7, 10, 14, 20, 32)
+# Beyond this multiple of the expected steps the recurrence gives up.
+PATIENCE = 6
+# A remainder below this fraction of the first eigenvalue is rounding: the Krylov space is closed.
+CLOSED = 1e-14
+
+
+class Operator(Protocol):
+    """Symmetric positive semidefinite operators side by side, with nonnegative matrices; see `BlockDiagonal`.
+
+    Vectors are flat arrays of numpy or torch; `dots` and `spread` go from vectors to one number an operator and back.
+    """
+
+    lengths: np.ndarray
+
+    def multiply(self, vector: Any) -> Any: ...
+    def dots(self, one: Any, other: Any) -> Any: ...
+    def spread(self, values: Any) -> Any: ...
+    def noise(self, seed: int) -> Any: ...
+    def host(self, values: list[Any]) -> np.ndarray: ...
+    def device(self, values: np.ndarray) -> Any: ...
+    def subset(self, chosen: np.ndarray) -> tuple["Operator", Any]: ...
+
+
+def expected_steps(side: np.ndarray | int) -> np.ndarray:
+    """Steps after which the second eigenvalue is expected to be certified, for matrices whose small side is `side`.
+
+    The eigenvalues at the edge of a random matrix's bulk lie side^(-2/3) apart (Tracy and Widom), and the steps that
+    the recurrence takes to tell them grow with the root of one over that. The factor is measured. No more than `side`:
+    there the recurrence has seen the whole space.
+    """
+    return np.minimum(side, np.ceil(5.0 * np.cbrt(side))).astype(int)
+
+
+def two_largest_eigenvalues(operator: Operator, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two largest eigenvalues of each operator, shape (operators, 2), and whether they are certified, (operators,).
+
+    `sides` bounds the rank of each. First the recurrence for the largest eigenvalue, started near the Perron vector;
+    then again, from a start of its own, with the vector v that was found projected out: a single recurrence would see a
+    multiple eigenvalue once (a graph of equal components has sigma1 = sigma2).
+
+    With r1 the residual of v and P the projection that removes it, the operator differs from the direct sum of its
+    value on v and P·operator·P by a matrix of norm r1. By Weyl's inequality each value is within r1 plus its own
+    residual of an eigenvalue, and it is certified where that is at most `CERTIFIED` of it.
+    """
+    first, vector, first_residual = _largest(operator)
+    second, second_residual = _largest_besides(operator, vector, sides, first, first_residual)
+    values = np.stack([np.maximum(first, second), np.minimum(first, second)], axis=1)
+    return values, first_residual + second_residual <= CERTIFIED * values[:, 1]
+
+
+class _Recurrence:
+    """The three-term recurrence q_{j+1}·beta_{j+1} = A·q_j − alpha_j·q_j − beta_j·q_{j−1}, for all operators at once.
+
+    Without reorthogonalisation: orthogonality is lost only where a Ritz value has converged to half of the digits
+    (Paige), and it stops long before or projects that vector out.
+    """
+
+    def __init__(self, operator: Operator, start: Any, besides: Any = None, largest: Any = None) -> None:
+        """`besides` is projected out, the eigenvector of each operator's `largest` eigenvalue."""
+        self._operator, self._besides, self._largest = operator, besides, largest
+        self.vector = self._normalised(self._projected(start))[0]
+        self._previous = self._beta = None
+        self.diagonal: list[Any] = []
+        self.beside: list[Any] = []
+
+    def step(self) -> None:
+        """One product with the operator."""
+        operator, vector = self._operator, self.vector
+        remainder = operator.multiply(vector)
+        alpha = operator.dots(remainder, vector)
+        remainder = remainder - operator.spread(alpha) * vector
+        if self._previous is not None:
+            remainder -= operator.spread(self._beta) * self._previous
+        remainder = self._projected(remainder)
+        self.diagonal.append(alpha)
+        self._previous = vector
+        largest = self.diagonal[0] if self._largest is None else self._largest
+        self.vector, self._beta = self._normalised(remainder, CLOSED * largest)
+        self.beside.append(self._beta)
+
+    def subset(self, operator: Operator, entries: Any, chosen: Any) -> None:
+        """Goes on with some of the operators: their `entries` of the vectors, `chosen` of the numbers."""
+        self._operator = operator
+        self.vector, self._previous = self.vector[entries], self._previous[entries]
+        self._besides, self._largest = self._besides[entries], self._largest[chosen]
+        self._beta = self._beta[chosen]
+        self.diagonal = [values[chosen] for values in self.diagonal]
+        self.beside = [values[chosen] for values in self.beside]
+
+    def tridiagonal(self) -> tuple[np.ndarray, np.ndarray]:
+        """alpha and beta of all steps, each of shape (steps, operators), as float64."""
+        return self._operator.host(self.diagonal), self._operator.host(self.beside)
+
+    def _projected(self, vector: Any) -> Any:
+        if self._besides is None:
+            return vector
+        return vector - self._operator.spread(self._operator.dots(self._besides, vector)) * self._besides
+
+    def _normalised(self, vector: Any, closed: Any = 0.0) -> tuple[Any, Any]:
+        """The unit vector and the norm; both 0 where the norm is rounding, which closes that operator's recurrence."""
+        norm = self._operator.dots(vector, vector) ** 0.5
+        alive = norm > closed
+        norm = norm * alive
+        return vector * self._operator.spread(alive / (norm + ~alive)), norm
+
+
+def _largest(operator: Operator) -> tuple[np.ndarray, Any, np.ndarray]:
+    """The largest eigenvalue of each operator, its unit vector, and the residual; infinite where it was not found."""
+    # One product from a positive start gives a vector near the Perron vector; the noise keeps an exact eigenvector of
+    # a lesser component from hiding the rest.
+    recurrence = _Recurrence(operator, operator.multiply(1.0 + 0.3 * abs(operator.noise(0))))
+    count = len(operator.lengths)
+    value, residual = np.zeros(count), np.full(count, np.inf)
+    pending = np.ones(count, dtype=bool)
+    basis: list[Any] = []
+    coefficients = np.zeros((FIRST_STEPS[-1], count))
+    for steps in FIRST_STEPS:
+        while len(basis) < steps:
+            basis.append(recurrence.vector)
+            recurrence.step()
+        alpha, beta = recurrence.tridiagonal()
+        ritz, vectors = np.linalg.eigh(_matrices(alpha[:, pending], beta[:, pending]))
+        bound = beta[-1, pending] * np.abs(vectors[:, -1, -1])
+        # The second Ritz value is never above the second eigenvalue.
+        found = bound <= FIRST_CERTIFIED * np.maximum(ritz[:, -2], CLOSED * ritz[:, -1])
+        chosen = np.flatnonzero(pending)[found]
+        value[chosen], residual[chosen] = ritz[found, -1], bound[found]
+        coefficients[:steps, chosen] = vectors[found, :, -1].T
+        pending[chosen] = False
+        if not pending.any():
+            break
+    vector = 0.0
+    for unit, part in zip(basis, coefficients, strict=False):
+        vector = vector + operator.spread(operator.device(part)) * unit
+    # Normalised by the recurrence's own rule; 0 where nothing was found.
+    norm = operator.dots(vector, vector) ** 0.5
+    return value, vector * operator.spread(1 / (norm + (norm == 0))), residual
+
+
+def _largest_besides(
+    operator: Operator, vector: Any, sides: np.ndarray, first: np.ndarray, first_residual: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalue of each operator with `vector` projected out, and its residual."""
+    recurrence = _Recurrence(operator, operator.noise(1), vector, operator.device(first))
+    count = len(sides)
+    value, residual = np.zeros(count), np.full(count, np.inf)
+    needed = expected_steps(sides)
+    last = PATIENCE * needed
+    running = np.flatnonzero(np.isfinite(first_residual))  # the operators that the recurrence still holds
+    held = np.arange(count)
+    while running.size:
+        target = int(needed[running].max())
+        while len(recurrence.diagonal) < target:
+            recurrence.step()
+        alpha, beta = recurrence.tridiagonal()
+        for number in running:
+            steps = needed[number]
+            column = int(np.searchsorted(held, number))
+            value[number], residual[number] = _top(alpha[:steps, column], beta[:steps, column])
+        late = first_residual[running] + residual[running] > CERTIFIED * value[running]
+        running = running[late & (needed[running] < last[running])]
+        needed[running] += np.maximum(4, needed[running] // 4)
+        if 0 < running.size < held.size // 2:
+            chosen = np.isin(held, running)
+            operator, entries = operator.subset(chosen)
+            recurrence.subset(operator, entries, chosen)
+            held = held[chosen]
+    return value, residual
+
+
+def _top(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
+    """The largest eigenvalue of a tridiagonal matrix and its residual; the last of `beta` leads out of the matrix."""
+    last = len(alpha) - 1
+    if last == 0:
+        return float(alpha[0]), float(beta[0])
+    values, vectors = eigh_tridiagonal(
+        alpha, beta[:-1], select="i", select_range=(last, last), check_finite=False, lapack_driver="stemr"
+    )
+    return float(values[0]), float(beta[-1] * abs(vectors[-1, 0]))
+
+
+def _matrices(alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """The tridiagonal matrices, (operators, steps, steps), lower triangles, of their diagonals (steps, operators)."""
+    steps = np.arange(len(alpha))
+    matrices = np.zeros((alpha.shape[1], len(alpha), len(alpha)))
+    matrices[:, steps, steps] = alpha.T
+    matrices[:, steps[1:], steps[:-1]] = beta[:-1].T
+    return matrices
