@@ -135,19 +135,39 @@ def check_fits(masks: MaskSet, parameters: Mapping[str, HasShape], *, complete: 
 def apply(model: Model, masks: MaskSet) -> Model:
     """Mask the parameters of `model` in place as `torch.nn.utils.prune` does, and return it.
 
-    Each masked parameter `<m>.weight` becomes the parameter `<m>.weight_orig` and the buffer `<m>.weight_mask`; build
-    the optimizer afterwards. Raises `InputError` when the masks do not fit, or the model is pruned already.
+    Each masked parameter `<m>.weight` becomes the parameter `<m>.weight_orig` and the buffer `<m>.weight_mask`, in
+    every layer that shares it; build the optimizer afterwards. Raises `InputError` when the masks do not fit, or the
+    model is pruned already.
     """
     parameters = dict(model.named_parameters())
     if pruned := [name for name in parameters if name.endswith("_orig") and f"{name[:-5]}_mask" in model.state_dict()]:
         raise InputError(
             f"the model is pruned already ({', '.join(pruned)}); call torch.nn.utils.prune.remove on it first."
         )
-    for name, mask in check_fits(masks, parameters).items():
-        module, _, leaf = name.rpartition(".")
-        kept = torch.tensor(mask, device=parameters[name].device)
-        prune.custom_from_mask(model.get_submodule(module), leaf, kept)
+    kept = {id(parameters[name]): torch.tensor(mask) for name, mask in check_fits(masks, parameters).items()}
+    for module in model.modules():
+        # By identity, because a weight that several layers share has one name and is masked in all of them.
+        for leaf, parameter in list(module.named_parameters(recurse=False)):
+            if id(parameter) in kept:
+                prune.custom_from_mask(module, leaf, kept[id(parameter)].to(parameter.device))
+    for module in model.modules():
+        if any(_pruning_hooks(layer) for layer in module.children()):
+            module.register_forward_pre_hook(_refresh_layers)
     return model
+
+
+def _pruning_hooks(layer: torch.nn.Module) -> list[prune.BasePruningMethod]:
+    return [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, prune.BasePruningMethod)]
+
+
+def _refresh_layers(module: torch.nn.Module, inputs: tuple) -> None:
+    """Recompute the masked weights of a module's layers.
+
+    torch.nn.utils.prune does so when the layer itself is called; attention reads its output projection without.
+    """
+    for layer in module.children():
+        for hook in _pruning_hooks(layer):
+            hook(layer, inputs)
 
 
 def _by_plain_name(names: Mapping[str, object], owner: str) -> dict[str, str]:

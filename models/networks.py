@@ -1,4 +1,4 @@
-"""Networks by name, and which of their parameters can be pruned."""
+"""Networks by name."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from torch import nn
 
 from .architectures import digits_cnn, resnet20, torchvision
 from .errors import InputError, nearest
+from .layers import prunable
 from .seeds import derive
 from .task import Task
 from .userfunction import call
@@ -24,8 +25,6 @@ DEFAULT_TASKS: dict[str, Task] = {
     "resnet20": Task(channels=3, size=32, classes=10),
 }
 
-_PRUNABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-
 
 def build(name: str, task: Task, seed: int) -> nn.Module:
     """Build the network `name` for `task` on the CPU, its initial weights a function of `seed` alone.
@@ -38,23 +37,6 @@ def build(name: str, task: Task, seed: int) -> nn.Module:
         # Not torch.manual_seed, which seeds every GPU's generator too.
         torch.default_generator.manual_seed(derive(seed, "initial weights"))
         return _constructor(name)(task)
-
-
-def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the weights of all convolutions and linear layers by parameter name, in module order.
-
-    A weight that several layers share appears once. Raises `InputError` for a model without any.
-    """
-    weights: dict[str, nn.Parameter] = {}
-    seen: set[int] = set()
-    for path, module in model.named_modules():
-        weight = module._parameters.get("weight") if isinstance(module, _PRUNABLE) else None
-        if weight is not None and id(weight) not in seen:
-            seen.add(id(weight))
-            weights[f"{path}.weight" if path else "weight"] = weight
-    if not weights:
-        raise InputError(f"{type(model).__name__} has no convolution or linear layer whose weights could be pruned.")
-    return weights
 
 
 def initial_state(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -55,7 +55,7 @@ class MaskedTraining:
         self.device = torch.device(device)
         self.model = model.to(self.device)
         if self.device.type == "cuda":
-            self.model = self.model.to(memory_format=torch.channels_last)
+            _to_channels_last(self.model)
         self.data = data.to(self.device)
         self.recipe = recipe
         self.total_iterations = total_iterations
@@ -180,6 +180,13 @@ class MaskedTraining:
         if self.device.type == "cuda":
             with torch.cuda.device(self.device):
                 torch.cuda.manual_seed(seed)
+
+
+def _to_channels_last(model: torch.nn.Module) -> None:
+    """Store the weights of 2-d convolutions so, in place; `Module.to` refuses a network that has 3-d ones as well."""
+    for weight in model.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _masked_parameters(model: torch.nn.Module, masks: MaskSet | None) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
-from ..models.networks import Task, prunable
-from .positive import PositivePropagation
+from ..models.layers import prunable
+from ..models.task import Task
+from .positive import PositivePropagation, network_input
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,14 @@ class PathCounter:
         # the derivative of the output by a weight is positive exactly where the weight lies on a path (as in SynFlow,
         # with all weights one).
         self._model = copy.deepcopy(model).cpu().double().eval()
-        for parameter in self._model.parameters():
-            parameter.requires_grad_(False)
+        self._weights = prunable(self._model)
+        _fix_computed_weights(self._model)
         for name, parameter in self._model.named_parameters():
             # Scales (of layers, of attention) are one: they connect whatever their value is.
-            parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-        self._weights = {name: weight.requires_grad_(True) for name, weight in prunable(self._model).items()}
-        self._image = torch.ones(1, task.channels, task.size, task.size, dtype=torch.float64)
+            parameter.requires_grad_(False).fill_(0.0 if name.endswith("bias") else 1.0)
+        for weight in self._weights.values():
+            weight.requires_grad_(True)
+        self._task = task
 
     def check(self, masks: Mapping[str, np.ndarray]) -> Connectivity:
         """The connectivity under `masks`, which must cover every prunable parameter."""
@@ -59,11 +62,21 @@ class PathCounter:
                 # Rows are averages, not sums, so that deep networks neither overflow nor vanish.
                 rows = kept[name].flatten(1).double()
                 weight.copy_((rows / rows.sum(1, keepdim=True).clamp(min=1)).view_as(weight))
+        shape = (1, self._task.channels, self._task.size, self._task.size)
+        image = network_input(torch.ones(shape, dtype=torch.float64))
         with PositivePropagation():
-            output = self._model(self._image).sum()
+            output = self._model(image).sum()
         gradients = torch.autograd.grad(output, list(self._weights.values()), materialize_grads=True)
         on_path = {n: (g > 0) & kept[n] for (n, g) in zip(self._weights, gradients, strict=True)}
         total = sum(mask.numel() for mask in kept.values())
         effective = sum(int(paths.sum()) for paths in on_path.values())
         cut = tuple(n for n, paths in on_path.items() if n not in collapsed and not paths.any())
         return Connectivity(1 - effective / total, collapsed, cut)
+
+
+def _fix_computed_weights(model: nn.Module) -> None:
+    """Make weights that layers compute (weight norm, a parametrisation) plain ones: none of them is ever pruned."""
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)

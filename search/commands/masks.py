@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 
 from ...models.errors import InputError
+from ...models.layers import layout
+from ...models.layout import Layout
 from ...models.masks import MaskSet, check_fits
 from ...models.networks import DEFAULT_TASKS, Task, build, initial_state
 from ...models.weights import init_digest, load_state
@@ -32,7 +34,7 @@ def weights_for(
         state = load_state(weights)
     else:
         named = model or masks.metadata.get("model", "")
-        if not named or (model is None and named not in DEFAULT_TASKS and not named.startswith("torchvision:")):
+        if not named or (model is None and not _is_ours(named)):
             return None
         task = task or _task(masks, named)
         if model is None:
@@ -48,6 +50,25 @@ def weights_for(
             f"these have {init_digest(state)[:12]}); check --seed or --weights"
         )
     return state
+
+
+def layout_for(masks: MaskSet, model: str | None) -> Layout:
+    """How the weights under the masks lie on their axes: as the network `model` says, else as the mask file does.
+
+    Raises InputError where the masks do not fit the network, or the file says what cannot be.
+    """
+    if model is None:
+        return Layout.from_metadata(masks.metadata, masks)
+    # Without memory for the weights; a user's function may need them.
+    with torch.device("meta" if _is_ours(model) else "cpu"):
+        network = build(model, _task(masks, model), 0)
+    check_fits(masks, network.state_dict())
+    return layout(network).only(masks)
+
+
+def _is_ours(model: str) -> bool:
+    """Whether building the network runs no code of anybody else's."""
+    return model in DEFAULT_TASKS or model.startswith("torchvision:")
 
 
 def _task(masks: MaskSet, model: str) -> Task:

@@ -33,13 +33,16 @@ def sample(
     from ..sources import SOURCES
     from ..space import MaskDistribution
     from ..studyfile import parse
+    from ..unpruned import warn_unpruned
 
     if temperature is not None and not temperature >= 0:
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")
     settings = {"sources": [source], "allocation": allocation, "theta": "none"}
     study = parse({"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": settings})
     loaded = load(data, seed)
-    bench = Workbench(study, build(model, loaded.task, seed), loaded)
+    network = build(model, loaded.task, seed)
+    warn_unpruned(network)
+    bench = Workbench(study, network, loaded)
     if temperature is None:
         temperature = SOURCES[source].default_temperature
     distribution = MaskDistribution(source, temperature, 0, {})

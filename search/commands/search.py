@@ -64,7 +64,7 @@ def _print_settings() -> None:
 
 
 def _report(result, console, home, again: str) -> None:
-    """The table of the best masks, what the distance was worth, and what to do next."""
+    """The table of the best masks, what the objective was worth, and what to do next."""
     from rich.console import Console
 
     from ..leaderboard import screen_table
@@ -82,7 +82,7 @@ def _report(result, console, home, again: str) -> None:
         return
     if result.rows:
         say()
-        console.print(screen_table(result.rows))
+        console.print(screen_table(result.rows, result.study.objective))
         for sentence in result.verdicts:
             say(sentence)
     say()

@@ -26,12 +26,14 @@ def train(
     """
     from ...models.data import load
     from ...models.errors import InputError
+    from ...models.layers import prunable
     from ...models.masks import check_fits
-    from ...models.networks import build, prunable
+    from ...models.networks import build
     from ...models.weights import save_state
     from ..device import claim_device
     from ..final import train_fully
     from ..studyfile import parse, with_overrides
+    from ..unpruned import warn_unpruned
     from .masks import initial_seed, load_masks, weights_for
 
     loaded = load_masks(masks)
@@ -43,6 +45,7 @@ def train(
     images = load(data, seed)
     network = build(model, images.task, seed)
     loaded = check_fits(loaded, prunable(network))
+    warn_unpruned(network)
     network.load_state_dict(weights_for(loaded, weights, model, seed, images.task))
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
     for result in train_fully(study, images, network, loaded, study.training.recipe(), claim_device(study.resources)):

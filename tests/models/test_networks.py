@@ -182,26 +182,6 @@ def test_missing_modules_are_named():
         build("no_such_module:network", DIGITS, 0)
 
 
-def test_prunable_takes_convolutions_and_linear_layers_in_module_order():
-    model = nn.Sequential(
-        nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Conv1d(2, 2, 1), nn.Conv3d(2, 2, 1), nn.Embedding(2, 2), nn.LayerNorm(2)
-    )
-    assert list(prunable(model)) == ["0.weight", "2.weight", "3.weight"]
-    assert prunable(model)["0.weight"] is model[0].weight
-
-
-def test_a_shared_weight_counts_once():
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    model[1].weight = model[0].weight
-    assert list(prunable(model)) == ["0.weight"]
-
-
-def test_a_bare_layer_is_prunable_and_a_model_without_weights_is_refused():
-    assert list(prunable(nn.Linear(2, 2))) == ["weight"]
-    with pytest.raises(InputError, match="no convolution or linear layer"):
-        prunable(nn.Sequential(nn.BatchNorm2d(3)))
-
-
 def test_initial_state_does_not_follow_the_training():
     model = nn.Linear(2, 2)
     state = initial_state(model)
