@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,34 +10,45 @@ import numpy as np
 from torch import nn
 
 from ..models.data import Data
+from ..models.layers import layout, prunable
 from ..models.masks import MaskSet
-from ..models.networks import initial_state, prunable
+from ..models.networks import initial_state
 from ..models.seeds import derive
 from ..models.weights import init_digest
-from ..spectral.coordinate import FIELDS, Coordinate, full_spectrum
+from ..spectral.coordinate import FIELDS, Coordinate, full_spectra
+from ..spectral.objectives import OBJECTIVES, Distance
 from .allocation import allocate
+from .composition import Composition
 from .config import Study
 from .guards import Connectivity, PathCounter
 from .sampling import sample
 from .sources import SOURCES
 from .space import MaskDistribution, layer_theta
 
+#: What draws a mask set: one seed for all layers, or, where it is composed of several draws, one for each layer.
+Seed = int | Mapping[str, int]
+
+#: Weights of candidates that are drawn and scored together.
+TOGETHER = 2**24
+
 
 @dataclass(frozen=True)
 class Candidate:
     """One sampled mask set with its place in the coordinate system."""
 
-    seed: int
+    seed: Seed
     masks: MaskSet
     digest: str
     connectivity: Connectivity
     coordinate: Coordinate | None
     """None where the guard rejected the mask."""
     score: float | None
-    """The study's objective; None where the guard rejected the mask."""
+    """The study's objective, nan where no layer defines it; None where the guard rejected the mask."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Every objective by name, nan where no layer defines it; empty where the guard rejected the mask."""
 
     def row(self) -> dict[str, Any]:
-        """What `candidates.json` says of it: seed, digest, score, coordinate of every layer (null: undefined)."""
+        """What `candidates.json` says of it: seed, digest, scores, coordinate of every layer (null: undefined)."""
         layers = {}
         if self.coordinate is not None:
             table = self.coordinate.to_dict()
@@ -45,7 +56,8 @@ class Candidate:
         return {
             "seed": self.seed,
             "digest": self.digest,
-            "l2": self.score,
+            "objective": self.score,
+            **{name: self.scores.get(name) for name in OBJECTIVES},
             "rejected": self.connectivity.fault,
             "cut": list(self.connectivity.cut),
             "sparsity/effective": self.connectivity.effective_sparsity,
@@ -66,8 +78,12 @@ class Workbench:
 
     def __post_init__(self):
         self.weights = {name: weight.detach().cpu().numpy() for name, weight in prunable(self.model).items()}
+        for weight in self.weights.values():
+            weight.flags.writeable = False  # so that no coordinate needs a copy of its own
+        self.layout = layout(self.model)
         self.shapes = {name: weight.shape for name, weight in self.weights.items()}
         self.init_digest = init_digest(initial_state(self.model))
+        self.objectives = OBJECTIVES | {"l2": Distance(self.study.reference, self.study.aggregate)}
 
     def scores(self, source: str, batch_seed: int) -> dict[str, np.ndarray]:
         """The source's scores, computed once for each batch."""
@@ -95,28 +111,62 @@ class Workbench:
             self._paths = PathCounter(self.model, self.data.task)
         return self._paths.check(masks)
 
-    def draw(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: int) -> MaskSet:
-        """The mask set of one seed: the same arguments give the same bits, which is how a candidate is rebuilt."""
+    def draw(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
+        """The mask set of a seed: the same arguments give the same bits, which is how a candidate is rebuilt."""
         scores = self.scores(distribution.source, distribution.batch_seed)
-        return MaskSet(sample(scores, counts, distribution.temperature, seed))
+        masks: dict[str, np.ndarray] = {}
+        for name, count in counts.items():
+            layer_seed = seed[name] if isinstance(seed, Mapping) else seed
+            masks |= sample(scores, {name: count}, distribution.temperature, layer_seed)
+        return MaskSet(masks)
 
-    def evaluate(self, masks: MaskSet, seed: int) -> Candidate:
-        """The candidate of a mask set: guarded first, and scored where the guard lets it through."""
-        connectivity, digest = self.connectivity(masks), masks.digest()
-        if connectivity.fault:
-            return Candidate(seed, masks, digest, connectivity, None, None)
-        coordinate = full_spectrum(masks, self.weights)
-        score = coordinate.l2_distance(self.study.reference, self.study.aggregate)
-        return Candidate(seed, masks, digest, connectivity, coordinate, score)
+    def evaluate(self, drawn: Sequence[tuple[MaskSet, Seed]]) -> list[Candidate]:
+        """The candidates of mask sets: guarded first, and those that the guard lets through scored all at once."""
+        guarded = [self.connectivity(masks) for masks, _ in drawn]
+        sound = [masks for (masks, _), connectivity in zip(drawn, guarded, strict=True) if not connectivity.fault]
+        coordinates = iter(
+            full_spectra(
+                sound,
+                self.weights,
+                self.layout.groups,
+                self.layout.inputs_first,
+                threads=self.study.resources.cpus,
+            )
+        )
+        candidates = []
+        for (masks, seed), connectivity in zip(drawn, guarded, strict=True):
+            if connectivity.fault:
+                candidates.append(Candidate(seed, masks, masks.digest(), connectivity, None, None))
+                continue
+            coordinate = next(coordinates)
+            scores = {name: objective.value(coordinate) for name, objective in self.objectives.items()}
+            score = scores[self.study.objective]
+            candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores))
+        return candidates
 
     def candidates(self, distribution: MaskDistribution, trial_seed: int) -> Iterator[Candidate]:
-        """The candidates of a trial, one at a time: the masks of a large network need not all be held."""
-        counts = self.counts(distribution)
-        for index in range(self.study.search.samples_per_trial):
-            seed = derive(trial_seed, "candidate", index)
-            yield self.evaluate(self.draw(distribution, counts, seed), seed)
+        """The candidates of a trial, some at a time: the masks of a large network need not all be held.
 
-    def metadata(self, distribution: MaskDistribution, seed: int) -> dict[str, str]:
+        Those that are drawn whole come first; with `search.draw = "per_layer"` the best layers of them are composed to
+        one more, unless it is among them already.
+        """
+        counts = self.counts(distribution)
+        per_layer = self.study.search.draw == "per_layer"
+        composition = Composition(self.objectives[self.study.objective])
+        seeds = [derive(trial_seed, "candidate", index) for index in range(self.study.search.samples_per_trial)]
+        size = sum(math.prod(shape) for shape in self.shapes.values())
+        at_once = max(1, TOGETHER // size)
+        for first in range(0, len(seeds), at_once):
+            drawn = [(self.draw(distribution, counts, seed), seed) for seed in seeds[first : first + at_once]]
+            for candidate in self.evaluate(drawn):
+                if per_layer:
+                    composition.add(candidate)
+                yield candidate
+        composed = composition.masks()
+        if composed is not None:
+            yield from self.evaluate([(composed, composition.seeds)])
+
+    def metadata(self, distribution: MaskDistribution, seed: Seed) -> dict[str, str]:
         """What a mask file says of where its mask comes from."""
         task = self.data.task
         return {
@@ -131,7 +181,8 @@ class Workbench:
             "temperature": repr(distribution.temperature),
             "batch_seed": str(distribution.batch_seed),
             "theta": json.dumps(distribution.theta),
-            "seed": str(seed),
+            "seed": json.dumps(seed),
+            **self.layout.to_metadata(),
         }
 
 

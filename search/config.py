@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ..models.errors import InputError, nearest
 from ..models.training import Recipe
+from ..spectral.objectives import OBJECTIVES
 from .searchable import Range, Searchable, Section, form, searchable
 from .sources import SOURCES
 
@@ -25,6 +26,9 @@ class Search(Searchable):
 
     trials: int = Field(100, ge=1, description="number of trials")
     samples_per_trial: int = Field(8, ge=1, le=4096, description="candidate masks drawn in a trial; the best goes on")
+    draw: Literal["whole", "per_layer"] = Field(
+        "whole", description="per_layer adds one candidate to a trial: each layer from its best draw"
+    )
     sampler: Literal["tpe", "random"] = Field("tpe", description="Optuna sampler that proposes trials")
     sources: list[str] = Field(
         ["random", "magnitude", "snip"], min_length=1, description="mask sources to choose from: " + ", ".join(SOURCES)
@@ -128,9 +132,11 @@ class Study(Section):
     sparsity: Sparsity | Annotated[list[Sparsity], Field(min_length=1)] = Field(
         description="fraction of weights removed, in [0, 1); a list makes one study of each"
     )
-    objective: Literal["l2"] = Field("l2", description="score that chooses masks: l2, the full-spectrum L2 distance")
-    reference: Literal["origin", "random", "dense"] = Field("origin", description="point the distance is measured from")
-    aggregate: Literal["sum", "mean_vector"] = Field("sum", description="how layers combine to one distance")
+    objective: Literal[tuple(OBJECTIVES)] = Field(
+        "l2", description="score that chooses masks: l2 is the full-spectrum L2 distance, the others are layer means"
+    )
+    reference: Literal["origin", "random", "dense"] = Field("origin", description="point that l2 is measured from")
+    aggregate: Literal["sum", "mean_vector"] = Field("sum", description="how layers combine to one l2")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of every draw")
     search: Search = Field(Search(), description="what is proposed, and how many candidates")
     gate: Gate = Field(Gate(), description="which trials train, by their spectral score")
@@ -148,6 +154,21 @@ class Study(Section):
     def _different_sparsities(self) -> "Study":
         if isinstance(self.sparsity, list) and len(set(self.sparsity)) < len(self.sparsity):
             raise ValueError(f"sparsity = {self.sparsity}: a sparsity is named twice; each makes a study of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_of_the_distance(self) -> "Study":
+        for name in ("reference", "aggregate"):
+            if self.objective != "l2" and (given := getattr(self, name)) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f'{name} = "{given}" is a setting of the distance, but objective = "{self.objective}"; '
+                    f'leave {name} out, or set objective = "l2"'
+                )
+        if self.search.draw == "per_layer" and self.aggregate != "sum":
+            raise ValueError(
+                f'search.draw = "per_layer" needs a score that layers add up to, but aggregate = "{self.aggregate}"; '
+                'set aggregate = "sum", or search.draw = "whole"'
+            )
         return self
 
     @property

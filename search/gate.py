@@ -68,7 +68,7 @@ class GatedASHA(AsyncHyperBandScheduler):
     def on_trial_result(self, tune_controller, trial: Trial, result: dict) -> str:
         """The gate decides at the first result, the rungs at the later ones."""
         if result["training/iterations"] == 0:
-            stopped = self._gate.decide(trial.config["number"], result["spectral/l2"]) == "stopped"
+            stopped = self._gate.decide(trial.config["number"], result["spectral/objective"]) == "stopped"
             return TrialScheduler.STOP if stopped else TrialScheduler.CONTINUE
         if not self._early_stopping:
             return TrialScheduler.CONTINUE

@@ -1,4 +1,4 @@
-"""The leaderboard of a study: its best masks beside the baselines, and how far the score can be trusted."""
+"""The leaderboard of a study: its best masks beside the baselines, and how far its objective can be trusted."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 from scipy.stats import rankdata
 
+from ..spectral.objectives import OBJECTIVES
 from .ledger import BASELINES, ERK_RANDOM, FinalRecord, Ledger, TrialRecord
 from .outcome import Outcome
 
@@ -23,8 +24,8 @@ class Row:
 
     label: str
     source: str
-    distance: float | None
-    layer_sparsity: float | None
+    scores: dict[str, float]
+    """What the record holds under `spectral/`: the objectives by name, and as "objective" the study's own."""
     accuracy_warmup: float | None
     accuracy_val: float | None
     accuracy_final: float | None
@@ -35,8 +36,7 @@ class Row:
         return {
             "mask": self.label,
             "source": self.source,
-            "spectral/l2": self.distance,
-            "sparsity/layer_mean": self.layer_sparsity,
+            **{f"spectral/{name}": self.scores.get(name) for name in ("objective", *OBJECTIVES)},
             "accuracy/warmup": self.accuracy_warmup,
             "accuracy/val_final": self.accuracy_val,
             "accuracy/final": self.accuracy_final,
@@ -48,15 +48,15 @@ def leaderboard(ledger: Ledger) -> list[Row]:
     """The rows of a study, best first.
 
     Trials that were trained in full come first, by validation accuracy after full training; then those that warmed up,
-    by iterations and accuracy; then the others, by distance; then those that diverged or failed. Test accuracy decides
-    nothing. Baselines come last.
+    by iterations and accuracy; then the others, by the study's objective; then those that diverged or failed. Test
+    accuracy decides nothing. Baselines come last.
     """
     finals = {record.label: record for record in ledger.finals()}
     trials = [trial for trial in ledger.trials() if "digest" in trial.result]
     rows = [_trial_row(trial, finals.get(trial.label)) for trial in sorted(trials, key=lambda t: _rank(t, finals))]
     baselines = [record for label, record in finals.items() if label in BASELINES]
     return rows + [
-        Row(record.label, "", None, None, None, record.accuracy_val, record.accuracy_final, "") for record in baselines
+        Row(record.label, "", {}, None, record.accuracy_val, record.accuracy_final, "") for record in baselines
     ]
 
 
@@ -67,7 +67,7 @@ def _rank(trial: TrialRecord, finals: dict[str, FinalRecord]) -> tuple:
         -(final.accuracy_val if final else -1),
         -result.get("training/iterations", 0),
         -result.get("accuracy/val", -1),
-        -result["spectral/l2"],
+        -result["spectral/objective"],
         trial.number,
     )
 
@@ -76,8 +76,7 @@ def _trial_row(trial: TrialRecord, final: FinalRecord | None) -> Row:
     return Row(
         trial.label,
         trial.distribution.source,
-        trial.result["spectral/l2"],
-        trial.result["sparsity/layer_mean"],
+        {name.removeprefix("spectral/"): x for name, x in trial.result.items() if name.startswith("spectral/")},
         trial.result.get("accuracy/val"),
         final.accuracy_val if final else None,
         final.accuracy_final if final else None,
@@ -91,19 +90,19 @@ def split_table(rows: list[Row]) -> dict[str, Any]:
     return {"columns": list(values[0]) if values else [], "data": [list(row.values()) for row in values]}
 
 
-def screen_table(rows: list[Row], most: int = 8) -> Table:
-    """The first `most` trials and all baselines, for the terminal."""
+def screen_table(rows: list[Row], objective: str, most: int = 8) -> Table:
+    """The first `most` trials and all baselines, for the terminal, with the study's `objective`."""
     trials = [row for row in rows if row.digest][:most]
     table = Table(title="best masks beside the baselines", title_justify="left", header_style="bold")
     table.add_column("mask")
     table.add_column("source")
-    for heading in ("distance", "warm-up acc.", "final val acc.", "final test acc."):
+    for heading in (OBJECTIVES[objective].label, "warm-up acc.", "final val acc.", "final test acc."):
         table.add_column(heading, justify="right")
     for row in trials + [row for row in rows if not row.digest]:
         table.add_row(
             row.label,
             row.source or "baseline",
-            f"{row.distance:.3f}" if row.distance is not None else "",
+            f"{row.scores['objective']:.3f}" if row.scores else "",
             *(f"{a:.4f}" if a is not None else "" for a in (row.accuracy_warmup, row.accuracy_val, row.accuracy_final)),
         )
     return table
@@ -127,29 +126,38 @@ def against_random(rows: list[Row], images: int) -> str | None:
     )
 
 
-def trust(trials: list[TrialRecord]) -> tuple[dict[str, float], str]:
-    """Rank correlations (Spearman) with warm-up accuracy of the distance and of layer density, and a sentence on them.
+def trust(trials: list[TrialRecord], objective: str) -> tuple[dict[str, float], str]:
+    """Rank correlations (Spearman) with warm-up accuracy of the objective and of layer density, and a sentence on them.
 
     Only trials that finished their warm-up count, so that all accuracies are of the same iterations; the gate and the
-    rungs have thinned out low scores among them, which narrows the range. The distance counts as better only where the
-    95 % bootstrap interval of the difference between the two correlations lies above zero.
+    rungs have thinned out low scores among them, which narrows the range. The objective counts as better only where the
+    95 % bootstrap interval of the difference between the two correlations lies above zero. Where it is layer density
+    itself there is nothing to compare, and the interval is that of its correlation.
     """
+    score, control = OBJECTIVES[objective].label, OBJECTIVES["layer_density"].label
     done = [t for t in trials if t.outcome is Outcome.FINISHED and "accuracy/val" in t.result]
     if len(done) < FEWEST:
-        return {}, f"Too few trials finished their warm-up ({len(done)} of at least {FEWEST}) to judge the distance."
-    columns = np.array(
-        [[t.result["spectral/l2"], 1 - t.result["sparsity/layer_mean"], t.result["accuracy/val"]] for t in done]
-    )
+        return {}, f"Too few trials finished their warm-up ({len(done)} of at least {FEWEST}) to judge the {score}."
+    names = ("spectral/objective", "spectral/layer_density", "accuracy/val")
+    columns = np.array([[t.result[name] for name in names] for t in done])
     if not np.ptp(columns, axis=0).all():
-        return {}, "All trials are alike in distance, in layer density or in accuracy: nothing can be ranked."
-    distance, density = _rank_correlations(columns)
+        alike = score if score == control else f"{score}, in {control}"
+        return {}, f"All trials are alike in {alike} or in accuracy: nothing can be ranked."
+    rho, rho_control = _rank_correlations(columns)
+    metrics = {f"audit/rho_{objective}": rho, "audit/rho_layer_density": rho_control}
     draws = np.random.default_rng(0).integers(len(done), size=(BOOTSTRAP_DRAWS, len(done)))
-    differences = [np.subtract(*_rank_correlations(columns[draw])) for draw in draws]
-    low, high = np.nanquantile(differences, [0.025, 0.975])
+    correlations = np.array([_rank_correlations(columns[draw]) for draw in draws])
+    if score == control:
+        low, high = np.nanquantile(correlations[:, 1], [0.025, 0.975])
+        return metrics, (
+            f"On {len(done)} finished warm-ups the {score}, here the objective and the control at once, ranks accuracy "
+            f"with Spearman {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f})."
+        )
+    low, high = np.nanquantile(correlations[:, 0] - correlations[:, 1], [0.025, 0.975])
     verdict = "better than" if low > 0 else "worse than" if high < 0 else "no better than"
-    return {"audit/rho_l2": distance, "audit/rho_layer_density": density}, (
-        f"On {len(done)} finished warm-ups the distance ranks accuracy {verdict} plain layer density "
-        f"(Spearman {distance:+.2f} against {density:+.2f}; 95 % interval of the difference {low:+.2f} to {high:+.2f})."
+    return metrics, (
+        f"On {len(done)} finished warm-ups the {score} ranks accuracy {verdict} plain {control} "
+        f"(Spearman {rho:+.2f} against {rho_control:+.2f}; 95 % interval of the difference {low:+.2f} to {high:+.2f})."
     )
 
 

@@ -110,7 +110,7 @@ class Ledger:
         for trial in self._masks.get_trials(states=[TrialState.RUNNING]):
             # The end is told to `masks` last, so a trial that is still running there may need to be told to both.
             if "outcome" in trial.user_attrs:
-                self._tell(trial.number, Outcome(trial.user_attrs["outcome"]), trial.user_attrs["result"])
+                self._tell(trial.number, Outcome(trial.user_attrs["outcome"]), _result(trial))
             else:
                 self._unfinished.append(trial.number)
 
@@ -167,7 +167,7 @@ class Ledger:
         """Tells the samplers: the warm-up accuracy to `training`, the objective to `masks`; only finite numbers."""
         if self._study.training.searched():
             self._tell_training(number, outcome, result)
-        score = result.get("spectral/l2")
+        score = result.get("spectral/objective")
         if outcome is Outcome.FAILED or score is None or not math.isfinite(score):
             self._masks.tell(number, state=TrialState.FAIL)
         else:
@@ -204,7 +204,7 @@ class Ledger:
                         MaskDistribution.from_dict(attributes["distribution"]),
                         attributes["training"],
                         Outcome(outcome) if outcome else None,
-                        attributes.get("result", {}),
+                        _result(trial),
                     )
                 )
         return records
@@ -224,3 +224,13 @@ class Ledger:
             FinalRecord(t.user_attrs["label"], t.value, t.user_attrs["accuracy/final"], t.user_attrs["result"])
             for t in self._final.get_trials(deepcopy=False)
         ]
+
+
+def _result(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """What a trial reported, under today's names."""
+    result = dict(trial.user_attrs.get("result", {}))
+    if "sparsity/layer_mean" in result:
+        # Written when the distance was the only objective; such a study can still be resumed and exported.
+        result["spectral/objective"] = result["spectral/l2"]
+        result["spectral/layer_density"] = 1 - result.pop("sparsity/layer_mean")
+    return result

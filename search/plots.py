@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..spectral.objectives import OBJECTIVES
 from .leaderboard import Row
 from .ledger import TrialRecord
 
@@ -10,14 +11,14 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _GREY = "#8A8A8A"
 
 
-def plot_study(trials: list[TrialRecord], rows: list[Row], title: str, path: Path) -> None:
-    """Draws the study to `path` (PNG): warm-up accuracy against distance, and final accuracies, where there are any."""
+def plot_study(trials: list[TrialRecord], rows: list[Row], objective: str, title: str, path: Path) -> None:
+    """Draws the study to `path` (PNG): warm-up accuracy against its objective, and final accuracies, if any."""
     from matplotlib.figure import Figure
 
     finals = [row for row in rows if row.accuracy_final is not None]
     figure = Figure(figsize=(11 if finals else 6.6, 4.4), layout="constrained")
     axes = figure.subplots(1, 2, width_ratios=(3, 2)) if finals else [figure.subplots()]
-    _scatter(axes[0], trials)
+    _scatter(axes[0], trials, OBJECTIVES[objective].label)
     if finals:
         _finals(axes[1], finals)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -25,7 +26,7 @@ def plot_study(trials: list[TrialRecord], rows: list[Row], title: str, path: Pat
     figure.savefig(path, dpi=150)
 
 
-def _scatter(axes, trials: list[TrialRecord]) -> None:
+def _scatter(axes, trials: list[TrialRecord], score: str) -> None:
     sources = sorted({trial.distribution.source for trial in trials})
     trained = [trial for trial in trials if "accuracy/val" in trial.result]
     for source, colour in zip(sources, _COLOURS * len(sources), strict=False):
@@ -34,7 +35,7 @@ def _scatter(axes, trials: list[TrialRecord]) -> None:
         stopped = [t for t in points if t.outcome != "finished"]
         for group, face, label in ((finished, colour, source), (stopped, "none", None)):
             axes.scatter(
-                [t.result["spectral/l2"] for t in group],
+                [t.result["spectral/objective"] for t in group],
                 [t.result["accuracy/val"] for t in group],
                 s=42,
                 facecolors=face,
@@ -43,24 +44,24 @@ def _scatter(axes, trials: list[TrialRecord]) -> None:
                 label=label if points else None,
                 zorder=3,
             )
-    gated = [t.result["spectral/l2"] for t in trials if t.outcome == "stopped-by-gate"]
+    gated = [t.result["spectral/objective"] for t in trials if t.outcome == "stopped-by-gate"]
     if gated:
-        # A rug below the axis: trials without an accuracy still have a distance.
+        # A rug below the axis: trials without an accuracy still have a score.
         rug = axes.get_xaxis_transform()
         heights = [0.02] * len(gated)
         axes.scatter(
             gated, heights, marker="|", s=60, color=_GREY, label="stopped by the gate", transform=rug, zorder=2
         )
-    distances = gated + [t.result["spectral/l2"] for t in trained]
-    if distances:
+    scores = gated + [t.result["spectral/objective"] for t in trained]
+    if scores:
         # The rug's points are not in data coordinates and do not widen the axis by themselves.
-        margin = 0.05 * (max(distances) - min(distances)) or 1.0
-        axes.set_xlim(min(distances) - margin, max(distances) + margin)
-    axes.set_xlabel("full-spectrum L2 distance of the trial's best mask")
+        margin = 0.05 * (max(scores) - min(scores)) or 1.0
+        axes.set_xlim(min(scores) - margin, max(scores) + margin)
+    axes.set_xlabel(f"{score} of the trial's best mask")
     axes.set_ylabel("last warm-up accuracy (validation)")
-    axes.set_title("Does the distance predict accuracy? (hollow: stopped early)", fontsize=10, loc="left")
+    axes.set_title(f"Does the {score} predict accuracy? (hollow: stopped early)", fontsize=10, loc="left")
     axes.grid(alpha=0.25)
-    if distances:
+    if scores:
         axes.legend(fontsize=8, frameon=False, loc="best")
 
 

@@ -24,10 +24,14 @@ _WORDS = {
 
 
 class Progress:
-    """Counts trials by what became of them, and knows the best so far and the time left."""
+    """Counts trials by what became of them, and knows the best so far and the time left.
 
-    def __init__(self, console: Console, trials: int, ended: Mapping[Outcome, int] | None = None):
+    `score` is what the study's objective is called.
+    """
+
+    def __init__(self, console: Console, trials: int, score: str, ended: Mapping[Outcome, int] | None = None):
         self._console = console
+        self._score = score
         self._trials = trials
         self._ended = Counter(ended or {})
         self._resumed = sum(self._ended.values())
@@ -59,7 +63,7 @@ class Progress:
         """A trial reported."""
         known = self._running.setdefault(number, {})
         known.update(values, gate=gate)
-        self._best_score = max(self._best_score, values.get("spectral/l2", float("-inf")))
+        self._best_score = max(self._best_score, values.get("spectral/objective", float("-inf")))
         self._best_accuracy = max(self._best_accuracy, values.get("accuracy/val", float("-inf")))
 
     def trial_ended(self, number: int, outcome: Outcome) -> None:
@@ -71,8 +75,8 @@ class Progress:
 
     def _line(self, number: int, outcome: Outcome, values: Mapping[str, Any]) -> str:
         parts = [f"[{sum(self._ended.values()):>3}/{self._trials}] trial {number:<4} {_WORDS[outcome]:<14}"]
-        if "spectral/l2" in values:
-            parts.append(f"distance {values['spectral/l2']:.3f}")
+        if "spectral/objective" in values:
+            parts.append(f"{self._score} {values['spectral/objective']:.3f}")
         if values.get("gate") == "control":
             parts.append("control group")
         if "accuracy/val" in values:
@@ -108,7 +112,7 @@ class Progress:
             counts.add_row("lost", str(bad), "diverged, rejected or failed")
         if self._best_score > float("-inf"):
             accuracy = f"warm-up accuracy {self._best_accuracy:.4f}" if self._best_accuracy >= 0 else ""
-            counts.add_row("best so far", f"distance {self._best_score:.3f}", accuracy)
+            counts.add_row("best so far", f"{self._score} {self._best_score:.3f}", accuracy)
         bar = Table.grid()
         bar.add_row(ProgressBar(total=self._trials, completed=ended, width=60))
         parts = [bar, counts]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spectral.coordinate import FIELDS, Coordinate
+from ..spectral.coordinate import Coordinate
 from .candidates import Candidate
 from .config import Study
 from .files import StudyFolder, write_json
@@ -23,17 +23,13 @@ METRICS = ("spectral/", "sparsity/", "accuracy/", "training/")
 
 
 def candidate_metrics(candidate: Candidate) -> dict[str, float]:
-    """The metrics of a candidate: the objective, the mean of each field over the layers that define it, sparsities."""
-    coordinate = candidate.coordinate
-    layer_sparsity = list(candidate.masks.layer_sparsity.values())
+    """The metrics of a candidate: the score that chose it, every objective, sparsities."""
     return {
-        "spectral/l2": candidate.score,
-        **{f"spectral/{field}": coordinate.mean(field) for field in FIELDS},
-        "spectral/defined_layers": coordinate.defined_layers,
+        "spectral/objective": candidate.score,
+        **{f"spectral/{name}": value for name, value in candidate.scores.items()},
+        "spectral/defined_layers": candidate.coordinate.defined_layers,
         "sparsity/global": candidate.masks.sparsity,
         "sparsity/effective": candidate.connectivity.effective_sparsity,
-        # The control that every topological score must beat.
-        "sparsity/layer_mean": float(np.mean(layer_sparsity)),
     }
 
 

@@ -14,7 +14,7 @@ class MaskSearcher(Searcher):
     """Connects Ray Tune to the ledger; it holds nothing that the ledger does not, but the results of running trials."""
 
     def __init__(self, ledger: Ledger, gate: Gate):
-        super().__init__(metric="spectral/l2", mode="max")
+        super().__init__(metric="spectral/objective", mode="max")
         self._ledger = ledger
         self._gate = gate
         self._running: dict[str, tuple[int, dict[str, Any]]] = {}

@@ -1,6 +1,7 @@
 """What a user reads of the settings: the list of them, and the line about one that cannot be used."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
@@ -46,6 +47,8 @@ def one_line(error: ValidationError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
         return f"{name}: {reason}" if name else reason
+    if first["type"] == "literal_error":
+        reason += nearest(first["input"], re.findall("'([^']+)'", first["ctx"]["expected"]))
     given = f"{name} = {first['input']!r}: {reason[0].lower()}{reason[1:]}"
     return f"{given} ({field.description})" if field else given
 

@@ -20,6 +20,7 @@ from ..models.masks import MaskSet
 from ..models.networks import build, initial_state
 from ..models.seeds import derive
 from ..models.weights import save_state
+from ..spectral.objectives import OBJECTIVES
 from .candidates import Workbench
 from .config import Study
 from .console import warn
@@ -37,13 +38,11 @@ from .searcher import MaskSearcher
 from .space import MaskDistribution
 from .spool import Spool
 from .trial import MaskTrial
+from .unpruned import warn_unpruned
 from .uploader import Uploader
 
 #: Seconds that the end of a study waits for its record to be delivered.
 PATIENCE = 60.0
-
-#: What the parent run says of the best mask.
-_BEST_METRICS = ("spectral/l2", "accuracy/warmup", "accuracy/val_final", "accuracy/final")
 
 # Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours. A metric that is not
 # there yet (accuracy at the spectral score) is no error.
@@ -68,7 +67,7 @@ class StudyResult:
     remaining: int
     """Trials still to be run; above 0 where the study was interrupted."""
     verdicts: list[str]
-    """Sentences on whether the distance was worth trusting, and whether the best mask beats a random one."""
+    """Sentences on whether the objective was worth trusting, and whether the best mask beats a random one."""
 
     @property
     def trials_by_label(self) -> dict[str, TrialRecord]:
@@ -97,6 +96,7 @@ def run_study(
     folder = home.create().study(study.id)
     data = load(study.data, study.seed)
     model = build(study.model, data.task, study.seed)
+    warn_unpruned(model)
     workbench = Workbench(study, model, data)
     # A budget below the floors is found here and not in every trial.
     workbench.counts(MaskDistribution(study.search.sources[0], 0.0, 0, {}))
@@ -115,7 +115,7 @@ def run_study(
         folder.settings.chmod(0o600)
         with _recording(study, home, folder) as recorder:
             ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
-            with Progress(console, study.search.trials, ended) as progress:
+            with Progress(console, study.search.trials, OBJECTIVES[study.objective].label, ended) as progress:
                 _search(study, workbench, ledger, recorder, progress, folder)
             return _close(study, folder, ledger, recorder, len(data.splits["test"]))
 
@@ -179,7 +179,7 @@ def _run_trials(study, ledger, recorder, progress, folder, data: ray.ObjectRef, 
     gate = Gate(study.gate.quantile, study.gate.control, study.seed)
     for trial in ledger.trials():
         if trial.result.get("gate"):
-            gate.decide(trial.number, trial.result["spectral/l2"])
+            gate.decide(trial.number, trial.result["spectral/objective"])
     # Workers have working directories of their own.
     absolute = StudyFolder(folder.path.resolve())
     trainable = tune.with_parameters(MaskTrial, study=study, data=data, state=state, folder=absolute)
@@ -252,18 +252,18 @@ def _erk_random(study: Study, workbench: Workbench, folder: StudyFolder) -> Mask
 def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder, test_images: int) -> StudyResult:
     """Tables, plot, verdicts, and the end of the record."""
     trials, rows = ledger.trials(), leaderboard(ledger)
-    metrics, verdict = trust(trials)
+    metrics, verdict = trust(trials, study.objective)
     verdicts = [sentence for sentence in (against_random(rows, test_images), verdict) if sentence]
     files = []
     if rows:
         files = [folder.report / "leaderboard.json"]
         write_json(files[0], split_table(rows))
-        best = rows[0].values()
-        metrics |= {name: best[name] for name in _BEST_METRICS if best[name] is not None}
+        # What the parent run says of the best mask: its scores and accuracies.
+        metrics |= {name: value for name, value in rows[0].values().items() if isinstance(value, float)}
     if any("accuracy/val" in trial.result for trial in trials):
         files.append(folder.report / "study.png")
         title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
-        plot_study(trials, rows, title, files[-1])
+        plot_study(trials, rows, study.objective, title, files[-1])
     result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts)
     status = "KILLED" if result.remaining else "FAILED" if result.failure else "FINISHED"
     recorder.end_study(metrics, files, status, verdicts)

@@ -73,7 +73,9 @@ class MaskTrial(tune.Trainable):
         write_json(folder / "candidates.json", self._candidates_record(distribution, rows))
         result: dict[str, Any] = {"training/iterations": 0}
         if self._best is None:
-            reason = rows[0]["rejected"] or "the score is not finite"
+            undefined = f"no layer defines {self._study.objective} at this sparsity"
+            # The guard's reason where it rejected all of them.
+            reason = rows[0]["rejected"] if all(row["rejected"] for row in rows) else undefined
             return result | {"outcome": Outcome.REJECTED.value, "reason": reason, DONE: True}
         metadata = self._workbench.metadata(distribution, self._best.seed) | {"study": self._study.id}
         MaskSet(self._best.masks, metadata).save(folder / "mask.safetensors")

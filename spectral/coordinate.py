@@ -1,6 +1,6 @@
 """The full-spectrum coordinate of a mask set, and its distances."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ AGGREGATES = ("sum", "mean_vector")
 
 _COLUMNS = tuple(field.name for field in fields(LayerCoordinate))
 
-__all__ = ["AGGREGATES", "FIELDS", "REFERENCES", "Coordinate", "LayerCoordinate", "full_spectrum"]
+__all__ = ["AGGREGATES", "FIELDS", "REFERENCES", "Coordinate", "LayerCoordinate", "full_spectra", "full_spectrum"]
 
 
 def full_spectrum(
@@ -44,24 +44,54 @@ def full_spectrum(
     the name of each layer that is done. Layers that were scored before, in this process, are not computed again.
     Raises ValueError, naming the parameters, where that does not hold or a weight is not finite.
     """
+    return full_spectra([masks], weights, groups, inputs_first, threads=threads, progress=progress)[0]
+
+
+def full_spectra(
+    candidates: Sequence[Mapping[str, Any]],
+    weights: Mapping[str, Any] | None,
+    groups: Mapping[str, int] | None = None,
+    inputs_first: Collection[str] = (),
+    *,
+    threads: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list["Coordinate"]:
+    """The coordinates of several mask sets on the same weights, all layers of all of them in the same batches.
+
+    The values are those of `full_spectrum` for each; see there. Of small layers it takes less time.
+    """
     groups = groups or {}
-    masks, weights = numpy_arrays(masks, weights)
+    threads = usable_cores() if threads is None else max(1, threads)
+    checked, tables = [], []
+    for masks in candidates:
+        masks, values = numpy_arrays(masks, weights)
+        _check_groups(masks, groups)
+        checked.append(masks)
+        tables.append(
+            [
+                Layer(name, mask.shape, values and values[name], int(groups.get(name, 1)), name in inputs_first)
+                for name, mask in masks.items()
+            ]
+        )
+    masked = (
+        pair for layers, masks in zip(tables, checked, strict=True) for pair in zip(layers, masks.values(), strict=True)
+    )
+    scored = layer_coordinates(masked, threads, progress)
+    coordinates = []
+    for layers, masks in zip(tables, checked, strict=True):
+        table = dict(zip(masks, scored, strict=False))
+        kept = [int(np.count_nonzero(mask)) for mask in masks.values()]
+        coordinates.append(Coordinate(table, [_own(layer) for layer in layers], kept, threads))
+    return coordinates
+
+
+def _check_groups(masks: Mapping[str, np.ndarray], groups: Mapping[str, int]) -> None:
     for name, count in groups.items():
         if name in masks and (count < 1 or len(masks[name]) % count):
             raise ValueError(
                 f"groups of {name} must divide its first axis, {len(masks[name])}, but are {count}: "
                 "give the groups of the convolution that the mask is of."
             )
-    threads = usable_cores() if threads is None else max(1, threads)
-    layers = [
-        Layer(
-            name, mask.shape, None if weights is None else weights[name], int(groups.get(name, 1)), name in inputs_first
-        )
-        for name, mask in masks.items()
-    ]
-    scored = layer_coordinates(zip(layers, masks.values(), strict=True), threads, progress)
-    kept = [int(np.count_nonzero(mask)) for mask in masks.values()]
-    return Coordinate(dict(zip(masks, scored, strict=True)), [_own(layer) for layer in layers], kept, threads)
 
 
 def _own(layer: Layer) -> Layer:

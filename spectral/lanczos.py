@@ -1,9 +1,11 @@
 """The two largest eigenvalues of many Gram operators at once, by the Lanczos recurrence."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
+from scipy.linalg.lapack import dstemr
+
+from .operators import GramOperator
 
 # Relative residual at which an eigenvalue is taken. It bounds the error of the eigenvalue; that of the singular value
 # is half of it, and both are far smaller in practice, since a Ritz value's error is of the order of the residual's
@@ -20,23 +22,6 @@ PATIENCE = 6
 CLOSED = 1e-14
 
 
-class Operator(Protocol):
-    """Symmetric positive semidefinite operators side by side, with nonnegative matrices; see `BlockDiagonal`.
-
-    Vectors are flat arrays of numpy or torch; `dots` and `spread` go from vectors to one number an operator and back.
-    """
-
-    lengths: np.ndarray
-
-    def multiply(self, vector: Any) -> Any: ...
-    def dots(self, one: Any, other: Any) -> Any: ...
-    def spread(self, values: Any) -> Any: ...
-    def noise(self, seed: int) -> Any: ...
-    def host(self, values: list[Any]) -> np.ndarray: ...
-    def device(self, values: np.ndarray) -> Any: ...
-    def subset(self, chosen: np.ndarray) -> tuple["Operator", Any]: ...
-
-
 def expected_steps(side: np.ndarray | int) -> np.ndarray:
     """Steps after which the second eigenvalue is expected to be certified, for matrices whose small side is `side`.
 
@@ -47,7 +32,7 @@ def expected_steps(side: np.ndarray | int) -> np.ndarray:
     return np.minimum(side, np.ceil(5.0 * np.cbrt(side))).astype(int)
 
 
-def two_largest_eigenvalues(operator: Operator, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def two_largest_eigenvalues(operator: GramOperator, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two largest eigenvalues of each operator, shape (operators, 2), and whether they are certified, (operators,).
 
     `sides` bounds the rank of each. First the recurrence for the largest eigenvalue, started near the Perron vector;
@@ -71,61 +56,58 @@ class _Recurrence:
     (Paige), and it stops long before or projects that vector out.
     """
 
-    def __init__(self, operator: Operator, start: Any, besides: Any = None, largest: Any = None) -> None:
+    def __init__(self, operator: GramOperator, start: Any, besides: Any = None, largest: Any = None) -> None:
         """`besides` is projected out, the eigenvector of each operator's `largest` eigenvalue."""
         self._operator, self._besides, self._largest = operator, besides, largest
-        self.vector = self._normalised(self._projected(start))[0]
+        self.vector = self._normalised(self._projected(start), 0.0)[0]
         self._previous = self._beta = None
         self.diagonal: list[Any] = []
         self.beside: list[Any] = []
 
     def step(self) -> None:
         """One product with the operator."""
-        operator, vector = self._operator, self.vector
-        remainder = operator.multiply(vector)
-        alpha = operator.dots(remainder, vector)
-        remainder = remainder - operator.spread(alpha) * vector
+        vector = self.vector
+        remainder = self._operator.multiply(vector)
+        alpha = self._operator.dots(remainder, vector)
+        remainder -= alpha * vector
         if self._previous is not None:
-            remainder -= operator.spread(self._beta) * self._previous
-        remainder = self._projected(remainder)
+            remainder -= self._beta * self._previous
         self.diagonal.append(alpha)
         self._previous = vector
         largest = self.diagonal[0] if self._largest is None else self._largest
-        self.vector, self._beta = self._normalised(remainder, CLOSED * largest)
+        self.vector, self._beta = self._normalised(self._projected(remainder), CLOSED * largest)
         self.beside.append(self._beta)
 
-    def subset(self, operator: Operator, entries: Any, chosen: Any) -> None:
-        """Goes on with some of the operators: their `entries` of the vectors, `chosen` of the numbers."""
-        self._operator = operator
-        self.vector, self._previous = self.vector[entries], self._previous[entries]
-        self._besides, self._largest = self._besides[entries], self._largest[chosen]
-        self._beta = self._beta[chosen]
-        self.diagonal = [values[chosen] for values in self.diagonal]
-        self.beside = [values[chosen] for values in self.beside]
+    def subset(self, chosen: Any) -> None:
+        """Goes on with some of the operators."""
+        self._operator = self._operator.subset(chosen)
+        self.vector, self._previous, self._beta = self.vector[chosen], self._previous[chosen], self._beta[chosen]
+        self._besides, self._largest = self._besides[chosen], self._largest[chosen]
+        self.diagonal = [numbers[chosen] for numbers in self.diagonal]
+        self.beside = [numbers[chosen] for numbers in self.beside]
 
     def tridiagonal(self) -> tuple[np.ndarray, np.ndarray]:
         """alpha and beta of all steps, each of shape (steps, operators), as float64."""
         return self._operator.host(self.diagonal), self._operator.host(self.beside)
 
     def _projected(self, vector: Any) -> Any:
-        if self._besides is None:
-            return vector
-        return vector - self._operator.spread(self._operator.dots(self._besides, vector)) * self._besides
+        if self._besides is not None:
+            vector -= self._operator.dots(self._besides, vector) * self._besides
+        return vector
 
-    def _normalised(self, vector: Any, closed: Any = 0.0) -> tuple[Any, Any]:
+    def _normalised(self, vector: Any, closed: Any) -> tuple[Any, Any]:
         """The unit vector and the norm; both 0 where the norm is rounding, which closes that operator's recurrence."""
         norm = self._operator.dots(vector, vector) ** 0.5
         alive = norm > closed
-        norm = norm * alive
-        return vector * self._operator.spread(alive / (norm + ~alive)), norm
+        return vector * (alive / (norm + ~alive)), norm * alive
 
 
-def _largest(operator: Operator) -> tuple[np.ndarray, Any, np.ndarray]:
+def _largest(operator: GramOperator) -> tuple[np.ndarray, Any, np.ndarray]:
     """The largest eigenvalue of each operator, its unit vector, and the residual; infinite where it was not found."""
     # One product from a positive start gives a vector near the Perron vector; the noise keeps an exact eigenvector of
     # a lesser component from hiding the rest.
     recurrence = _Recurrence(operator, operator.multiply(1.0 + 0.3 * abs(operator.noise(0))))
-    count = len(operator.lengths)
+    count = len(operator.sides)
     value, residual = np.zeros(count), np.full(count, np.inf)
     pending = np.ones(count, dtype=bool)
     basis: list[Any] = []
@@ -147,14 +129,13 @@ def _largest(operator: Operator) -> tuple[np.ndarray, Any, np.ndarray]:
             break
     vector = 0.0
     for unit, part in zip(basis, coefficients, strict=False):
-        vector = vector + operator.spread(operator.device(part)) * unit
-    # Normalised by the recurrence's own rule; 0 where nothing was found.
+        vector = vector + operator.device(part) * unit
     norm = operator.dots(vector, vector) ** 0.5
-    return value, vector * operator.spread(1 / (norm + (norm == 0))), residual
+    return value, vector / (norm + (norm == 0)), residual
 
 
 def _largest_besides(
-    operator: Operator, vector: Any, sides: np.ndarray, first: np.ndarray, first_residual: np.ndarray
+    operator: GramOperator, vector: Any, sides: np.ndarray, first: np.ndarray, first_residual: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The largest eigenvalue of each operator with `vector` projected out, and its residual."""
     recurrence = _Recurrence(operator, operator.noise(1), vector, operator.device(first))
@@ -168,31 +149,27 @@ def _largest_besides(
         target = int(needed[running].max())
         while len(recurrence.diagonal) < target:
             recurrence.step()
-        alpha, beta = recurrence.tridiagonal()
-        for number in running:
+        columns = np.searchsorted(held, running)
+        alpha, beta = (numbers[:, columns] for numbers in recurrence.tridiagonal())
+        for column, number in enumerate(running):
             steps = needed[number]
-            column = int(np.searchsorted(held, number))
             value[number], residual[number] = _top(alpha[:steps, column], beta[:steps, column])
         late = first_residual[running] + residual[running] > CERTIFIED * value[running]
         running = running[late & (needed[running] < last[running])]
         needed[running] += np.maximum(4, needed[running] // 4)
         if 0 < running.size < held.size // 2:
             chosen = np.isin(held, running)
-            operator, entries = operator.subset(chosen)
-            recurrence.subset(operator, entries, chosen)
+            recurrence.subset(chosen)
             held = held[chosen]
     return value, residual
 
 
 def _top(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
     """The largest eigenvalue of a tridiagonal matrix and its residual; the last of `beta` leads out of the matrix."""
-    last = len(alpha) - 1
-    if last == 0:
-        return float(alpha[0]), float(beta[0])
-    values, vectors = eigh_tridiagonal(
-        alpha, beta[:-1], select="i", select_range=(last, last), check_finite=False, lapack_driver="stemr"
-    )
-    return float(values[0]), float(beta[-1] * abs(vectors[-1, 0]))
+    count = len(alpha)
+    # LAPACK itself, as scipy's own function takes several times as long as the work; it overwrites what it is given.
+    _, values, vectors, info = dstemr(alpha.copy(), beta.copy(), 2, 0.0, 0.0, count, count)
+    return (float(values[0]), float(beta[-1] * abs(vectors[-1, 0]))) if info == 0 else (0.0, np.inf)
 
 
 def _matrices(alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:

@@ -1,5 +1,10 @@
-"""Gram operators that the Lanczos recurrence runs on: many sparse matrices at once, or one dense matrix."""
+"""Gram operators that the Lanczos recurrence runs on: many sparse matrices at once, or one dense matrix.
 
+Their vectors have the shape (matrices, width), a row for each matrix; numbers for each matrix are a column of shape
+(matrices, 1).
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -7,124 +12,116 @@ from scipy import sparse
 
 from .matrix import EdgeMatrix
 
-# Rows of a dense matrix that are multiplied at a time: small enough to stay in the cache when read twice.
+# Entries of a dense matrix that are multiplied at a time: few enough to stay in the cache when read twice.
 STREAMED_ENTRIES = 2**17
+# Widths are multiples of this many numbers: a sum over a row is then the same to the bit whatever the others' widths.
+ALIGNED = 64
 
 
-class BlockDiagonal:
-    """The Gram operators A·Aᵀ of several matrices as one, so that a product costs one call and not one for each.
+class GramOperator(ABC):
+    """Symmetric positive semidefinite operators of matrices with entries >= 0, side by side."""
 
-    A vector holds a segment for each matrix; it belongs to the rows, or, `by_column`, to the columns (AᵀA). The
-    matrices are divided by their largest entry (`scales`), so that no scale of weights overflows when squared.
+    #: The length of each matrix's vector, shape (matrices,); the vectors are as wide as the longest or a little wider.
+    sides: np.ndarray
+    width: int
+
+    @abstractmethod
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
+        """Each operator applied to its row."""
+
+    def subset(self, chosen: np.ndarray) -> "GramOperator":
+        """The operators where `chosen` (a boolean for each) holds, with vectors of the same width."""
+        return self
+
+    def noise(self, seed: int) -> np.ndarray:
+        """Standard normal numbers, the same for every matrix, with zeros behind the shorter ones."""
+        table = np.random.default_rng(seed).standard_normal(self.width)
+        return table * (np.arange(self.width) < self.sides[:, None])
+
+    @staticmethod
+    def dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """The inner product of each row."""
+        return np.vecdot(one, other)[:, None]
+
+    @staticmethod
+    def host(numbers: list[np.ndarray]) -> np.ndarray:
+        """Numbers that were collected step by step as an array of shape (steps, matrices)."""
+        return np.concatenate(numbers, axis=1).T
+
+    @staticmethod
+    def device(numbers: np.ndarray) -> np.ndarray:
+        """Numbers of shape (matrices,) as a column, where the vectors are."""
+        return numbers[:, None]
+
+
+class BlockDiagonal(GramOperator):
+    """A·Aᵀ of many sparse matrices as one matrix, so that a product costs one call; `by_column`, AᵀA.
+
+    The matrices are divided by their largest entry (`scales`), so that no scale of weights overflows when squared.
     """
 
-    def __init__(self, matrices: Sequence[EdgeMatrix], scales: np.ndarray, by_column: bool) -> None:
+    def __init__(
+        self, matrices: Sequence[EdgeMatrix], scales: np.ndarray, by_column: bool, width: int | None = None
+    ) -> None:
         self._matrices, self._scales, self._by_column = list(matrices), scales, by_column
-        columns = np.array([matrix.columns for matrix in matrices])
-        offsets = np.cumsum(columns) - columns
-        edges = np.array([matrix.edges for matrix in matrices])
-        starts = [np.zeros(1, dtype=np.int64)]
-        values, ends = np.ones(int(edges.sum())), np.empty(int(edges.sum()), dtype=np.int32)
+        self.sides = np.array([matrix.columns if by_column else matrix.rows for matrix in matrices])
+        self.width = width or -(-int(self.sides.max()) // ALIGNED) * ALIGNED
+        # The side of the vectors is padded to the width.
+        rows = np.array([matrix.rows if by_column else self.width for matrix in matrices])
+        columns = np.array([self.width if by_column else matrix.columns for matrix in matrices])
+        edges = sum(matrix.edges for matrix in matrices)
+        starts = np.zeros(int(rows.sum()) + 1, dtype=np.int32 if edges < 2**31 else np.int64)
+        values, ends = np.ones(edges), np.empty(edges, dtype=np.int32)
         at = 0
-        for matrix, offset, scale in zip(matrices, offsets, scales, strict=True):
+        for matrix, scale, row, column in zip(
+            matrices, scales, np.cumsum(rows) - rows, np.cumsum(columns) - columns, strict=True
+        ):
             behind = at + matrix.edges
-            starts.append(matrix.starts[1:] - matrix.starts[0] + at)
-            np.add(matrix.ends, offset, out=ends[at:behind], casting="unsafe")
+            starts[row + 1 : row + 1 + matrix.rows] = matrix.starts[1:] + at
+            starts[row + 1 + matrix.rows : row + 1 + (0 if by_column else self.width)] = behind
+            np.add(matrix.ends, column, out=ends[at:behind], casting="unsafe")
             if matrix.values is not None:
                 np.divide(matrix.values, scale, out=values[at:behind])
             at = behind
-        starts = np.concatenate(starts).astype(np.int32 if at < 2**31 else np.int64)
-        forward = sparse.csr_array((values, ends, starts), shape=(len(starts) - 1, int(columns.sum())))
+        forward = sparse.csr_array((values, ends, starts), shape=(int(rows.sum()), int(columns.sum())))
         backward = forward.T.tocsr()
         self._inner, self._outer = (forward, backward) if by_column else (backward, forward)
-        self.lengths = columns if by_column else np.array([matrix.rows for matrix in matrices])
-        self._starts = np.cumsum(self.lengths) - self.lengths
-        self._segment = np.repeat(np.arange(len(matrices)), self.lengths)
 
-    def subset(self, chosen: np.ndarray) -> tuple["BlockDiagonal", np.ndarray]:
-        """The operator of the matrices where `chosen` (a boolean for each) holds, and where their entries stood."""
+    def subset(self, chosen: np.ndarray) -> "BlockDiagonal":
+        """The operators where `chosen` holds, as a smaller matrix."""
         matrices = [matrix for matrix, keep in zip(self._matrices, chosen, strict=True) if keep]
-        return BlockDiagonal(matrices, self._scales[chosen], self._by_column), chosen[self._segment]
+        return BlockDiagonal(matrices, self._scales[chosen], self._by_column, self.width)
 
-    def multiply(self, vector: np.ndarray) -> np.ndarray:
-        """The Gram operators applied to each matrix's segment."""
-        return self._outer @ (self._inner @ vector)
-
-    def dots(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The inner product of each segment, shape (matrices,)."""
-        return np.add.reduceat(one * other, self._starts)
-
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """A value for each matrix, repeated over its segment."""
-        return values[self._segment]
-
-    def noise(self, seed: int) -> np.ndarray:
-        """Standard normal numbers that depend on the place within a segment alone, not on what else is in the batch."""
-        table = np.random.default_rng(seed).standard_normal(int(self.lengths.max()))
-        return table[np.arange(len(self._segment)) - self._starts[self._segment]]
-
-    @staticmethod
-    def host(values: list[np.ndarray]) -> np.ndarray:
-        """What the recurrence collected for each matrix, step by step, as an array of shape (steps, matrices)."""
-        return np.stack(values)
-
-    @staticmethod
-    def device(values: np.ndarray) -> np.ndarray:
-        """Numbers for each matrix, where the vectors are."""
-        return values
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
+        """Each operator applied to its row: two sparse products."""
+        return (self._outer @ (self._inner @ vectors.ravel())).reshape(vectors.shape)
 
 
-class Dense:
-    """The Gram operator of one dense matrix, as an operator of a single segment; see `BlockDiagonal`."""
-
-    def __init__(self, side: int) -> None:
-        self.lengths = np.array([side])
-
-    def subset(self, chosen: np.ndarray) -> tuple["Dense", np.ndarray]:
-        """The operator itself: there is one matrix."""
-        return self, np.ones(int(self.lengths[0]), dtype=bool)
-
-    def dots(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The inner product, shape (1,)."""
-        return np.array([one @ other])
-
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """The one value, which numpy spreads."""
-        return values
-
-    def noise(self, seed: int) -> np.ndarray:
-        """Standard normal numbers."""
-        return np.random.default_rng(seed).standard_normal(int(self.lengths[0]))
-
-    host = staticmethod(BlockDiagonal.host)
-    device = staticmethod(BlockDiagonal.device)
-
-
-class DenseGram(Dense):
+class DenseGram(GramOperator):
     """A Gram matrix that was formed."""
 
     def __init__(self, gram: np.ndarray) -> None:
-        super().__init__(len(gram))
-        self._gram = gram
+        self._gram, self.width = gram, len(gram)
+        self.sides = np.array([self.width])
 
-    def multiply(self, vector: np.ndarray) -> np.ndarray:
-        """The Gram matrix times a vector."""
-        return self._gram @ vector
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
+        """The Gram matrix times the vector."""
+        return (self._gram @ vectors[0])[None]
 
 
-class Streamed(Dense):
-    """The Gram operator of |A| for a dense A too large to multiply out or to copy: its rows are read once a product."""
+class Streamed(GramOperator):
+    """AᵀA of |A| for a dense A too large to multiply out or to copy: its rows are read once a product."""
 
     def __init__(self, matrix: np.ndarray, scale: float) -> None:
-        super().__init__(matrix.shape[1])
-        self._matrix, self._scale = matrix, scale
+        self._matrix, self._scale, self.width = matrix, scale, matrix.shape[1]
+        self.sides = np.array([self.width])
 
-    def multiply(self, vector: np.ndarray) -> np.ndarray:
+    def multiply(self, vectors: np.ndarray) -> np.ndarray:
         """|A|ᵀ(|A|·x) / scale², in float64 whatever the matrix holds."""
-        total = np.zeros(len(vector))
+        total = np.zeros(self.width)
         for rows in magnitudes(self._matrix, self._scale):
-            total += (rows @ vector) @ rows
-        return total
+            total += (rows @ vectors[0]) @ rows
+        return total[None]
 
 
 def magnitudes(matrix: np.ndarray, scale: float) -> Iterator[np.ndarray]:

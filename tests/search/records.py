@@ -20,13 +20,13 @@ class FakeLedger:
 
 def trial(
     number: int,
-    distance: float,
+    score: float,
     iterations: int = 0,
     accuracy: float | None = None,
     outcome: Outcome = Outcome.FINISHED,
-    layer_sparsity: float = 0.5,
+    layer_density: float = 0.5,
 ) -> TrialRecord:
-    result = {"spectral/l2": distance, "sparsity/layer_mean": layer_sparsity, "digest": f"digest {number}"}
+    result = {"spectral/objective": score, "spectral/layer_density": layer_density, "digest": f"digest {number}"}
     result |= {"training/iterations": iterations} | ({} if accuracy is None else {"accuracy/val": accuracy})
     return TrialRecord(number, 1, MaskDistribution("snip", 1.0, 0, {}), {}, outcome, result)
 

@@ -10,14 +10,18 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.seeds import derive
 from fullspectrum.models.weights import init_digest
+from fullspectrum.search import candidates as candidates_module
 from fullspectrum.search.allocation import budget
 from fullspectrum.search.candidates import Candidate, Workbench, better
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards import Connectivity
+from fullspectrum.search.record import candidate_metrics
 from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.studyfile import parse, with_overrides
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
+from fullspectrum.spectral.evaluation import KNOWN_LAYERS
+from fullspectrum.spectral.objectives import OBJECTIVES
 
 DISTRIBUTIONS = [
     MaskDistribution("random", math.inf, 0, {"conv2": 0.4, "fc1": -0.3}),
@@ -52,8 +56,13 @@ def workbench(workbench_of) -> Workbench:
     return workbench_of(study())
 
 
+PER_LAYER = "search.draw=per_layer"
+
+
+@pytest.mark.parametrize("draw", ["search.draw=whole", PER_LAYER])
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda d: f"{d.source}-{d.temperature:g}")
-def test_a_candidate_is_rebuilt_from_its_row_bit_by_bit(workbench, workbench_of, distribution):
+def test_a_candidate_is_rebuilt_from_its_row_bit_by_bit(workbench_of, distribution, draw):
+    workbench = workbench_of(study(draw))
     candidates = list(workbench.candidates(distribution, trial_seed=11))
     record = json.loads(
         json.dumps(
@@ -74,7 +83,7 @@ def test_a_candidate_is_rebuilt_from_its_row_bit_by_bit(workbench, workbench_of,
         masks = other.draw(again, record["counts"], row["seed"])
         assert masks == candidate.masks
         assert masks.digest() == row["digest"] == candidate.digest
-        assert plain(other.evaluate(masks, row["seed"]).row()) == row
+        assert plain(other.evaluate([(masks, row["seed"])])[0].row()) == row
 
 
 def test_candidates_of_a_trial_have_seeds_of_their_own_and_meet_the_budget(workbench):
@@ -95,14 +104,23 @@ def test_at_temperature_zero_all_candidates_are_the_sources_own(workbench):
     assert len({candidate.digest for candidate in workbench.candidates(DISTRIBUTIONS[3], 11)}) == 1
 
 
-def test_the_score_is_the_distance_of_the_coordinate_on_the_initial_weights(workbench, workbench_of):
+def test_the_distance_is_that_of_the_coordinate_on_the_initial_weights(workbench, workbench_of):
     for settings in (study(), study("reference=dense", "aggregate=mean_vector")):
         candidate = next(workbench_of(settings).candidates(DISTRIBUTIONS[0], 11))
         coordinate = full_spectrum(candidate.masks, workbench.weights)
         assert candidate.score == coordinate.l2_distance(settings.reference, settings.aggregate)
-        assert candidate.row()["l2"] == candidate.score
+        assert candidate.row()["l2"] == candidate.row()["objective"] == candidate.score
         assert candidate.row()["defined_layers"] == coordinate.defined_layers
         assert candidate.row()["sparsity/effective"] == candidate.connectivity.effective_sparsity
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_objective_chooses_and_every_other_is_on_record(workbench_of, objective):
+    candidate = next(workbench_of(study(f"objective={objective}")).candidates(DISTRIBUTIONS[1], 11))
+    row, metrics = candidate.row(), candidate_metrics(candidate)
+    for name, other in OBJECTIVES.items():
+        assert row[name] == metrics[f"spectral/{name}"] == other.value(candidate.coordinate)
+    assert candidate.score == row["objective"] == metrics["spectral/objective"] == row[objective]
 
 
 def test_a_row_holds_the_coordinate_of_every_layer(workbench):
@@ -151,14 +169,83 @@ def test_the_workbench_leaves_its_model_at_the_initial_weights(workbench):
 def test_a_rejected_candidate_is_not_scored_and_says_why(workbench):
     masks = {name: np.ones(shape, dtype=bool) for name, shape in workbench.shapes.items()}
     masks["conv2.weight"] = np.zeros(workbench.shapes["conv2.weight"], dtype=bool)
-    rejected = workbench.evaluate(MaskSet(masks), 7)
+    rejected = workbench.evaluate([(MaskSet(masks), 7)])[0]
     assert rejected.score is None
     assert rejected.coordinate is None
     row = rejected.row()
     assert row["rejected"] == "collapsed: nothing is kept of conv2.weight"
-    assert (row["l2"], row["layers"], row["defined_layers"], row["seed"]) == (None, {}, 0, 7)
+    assert (row["objective"], row["layers"], row["defined_layers"], row["seed"]) == (None, {}, 0, 7)
+    assert all(row[name] is None for name in OBJECTIVES)
     assert row["digest"] == MaskSet(masks).digest()
     json.dumps(row, allow_nan=False)
+
+
+@pytest.mark.parametrize("objective", ["l2", "imdb", "weighted_gap"])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS[:3], ids=lambda d: d.source)
+def test_the_composed_candidate_takes_each_layer_from_the_draw_where_it_scores_highest(
+    workbench_of, distribution, objective
+):
+    bench = workbench_of(study(PER_LAYER, f"objective={objective}", "search.samples_per_trial=6"))
+    *whole, composed = bench.candidates(distribution, 11)
+    assert len(whole) == 6
+    terms = [OBJECTIVES[objective].terms(candidate.coordinate) for candidate in whole]
+    for name, term in OBJECTIVES[objective].terms(composed.coordinate).items():
+        highest = max(range(6), key=lambda draw: np.nan_to_num(terms[draw][name]))
+        assert composed.seed[name] == whole[highest].seed
+        assert np.array_equal(composed.masks[name], whole[highest].masks[name])
+        assert term == pytest.approx(terms[highest][name], nan_ok=True)
+    assert {n: m.sum() for n, m in composed.masks.items()} == {n: m.sum() for n, m in whole[0].masks.items()}
+    # The same layers are defined in all draws here, so that a mean cannot lose either.
+    assert composed.score >= max(candidate.score for candidate in whole)
+
+
+def test_whole_draws_are_the_same_with_and_without_a_composed_candidate(workbench, workbench_of):
+    per_layer = list(workbench_of(study(PER_LAYER)).candidates(DISTRIBUTIONS[0], 11))
+    assert [c.digest for c in per_layer[:-1]] == [c.digest for c in workbench.candidates(DISTRIBUTIONS[0], 11)]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "overrides"),
+    [
+        # All draws alike; one draw; one score, so that the first draw is the best in every layer.
+        (DISTRIBUTIONS[3], ()),
+        (DISTRIBUTIONS[0], ("search.samples_per_trial=1",)),
+        (DISTRIBUTIONS[0], ("objective=layer_density",)),
+    ],
+)
+def test_what_would_be_composed_of_one_draw_alone_is_no_candidate_of_its_own(workbench_of, distribution, overrides):
+    candidates = list(workbench_of(study(PER_LAYER, *overrides)).candidates(distribution, 11))
+    assert all(isinstance(candidate.seed, int) for candidate in candidates)
+
+
+def test_a_rejected_draw_gives_no_layer(workbench_of, monkeypatch):
+    bench = workbench_of(study(PER_LAYER))
+    cut = bench.draw(DISTRIBUTIONS[0], bench.counts(DISTRIBUTIONS[0]), derive(11, "candidate", 0))
+    check = bench.connectivity
+    monkeypatch.setattr(
+        bench, "connectivity", lambda masks: Connectivity(1.0, (), ()) if masks == cut else check(masks)
+    )
+    first, *_, composed = bench.candidates(DISTRIBUTIONS[0], 11)
+    assert first.score is None
+    assert first.seed not in set(composed.seed.values())
+
+
+def test_candidates_that_are_scored_together_are_those_scored_one_by_one(workbench_of, monkeypatch):
+    rows = []
+    for together in (2**24, 1):
+        monkeypatch.setattr(candidates_module, "TOGETHER", together)
+        KNOWN_LAYERS.clear()
+        rows.append([candidate.row() for candidate in workbench_of(study()).candidates(DISTRIBUTIONS[0], 11)])
+    assert rows[0] == rows[1]
+
+
+def test_a_mask_file_tells_the_draw_of_each_layer(workbench_of, tmp_path):
+    bench, distribution = workbench_of(study(PER_LAYER)), DISTRIBUTIONS[0]
+    *_, composed = bench.candidates(distribution, 11)
+    metadata = bench.metadata(distribution, composed.seed)
+    MaskSet(composed.masks, metadata).save(tmp_path / "mask.safetensors")
+    loaded = MaskSet.load(tmp_path / "mask.safetensors")
+    assert bench.draw(distribution, bench.counts(distribution), json.loads(loaded.metadata["seed"])) == loaded
 
 
 def test_a_mask_file_says_where_its_mask_comes_from(workbench, tmp_path):

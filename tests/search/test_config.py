@@ -10,6 +10,7 @@ from fullspectrum.search.config import ConfigError, Study
 from fullspectrum.search.searchable import Choices, Range, Section
 from fullspectrum.search.settings import describe_settings
 from fullspectrum.search.studyfile import bundled, load_study, parse, with_overrides
+from fullspectrum.spectral.objectives import OBJECTIVES
 
 REQUIRED = {"model": "digits_cnn", "data": "digits", "sparsity": 0.98}
 
@@ -68,6 +69,7 @@ NON_DEFAULTS = [
     "data=cifar10",
     "sparsity=0.97",
     "sparsity=[0.98]",
+    "objective=imdb",
     "reference=random",
     "aggregate=mean_vector",
     "seed=1",
@@ -76,6 +78,7 @@ NON_DEFAULTS = [
     "search.temperature=0",
     "search.temperature={low=0.05, high=2.0}",
     "search.allocation=er",
+    "search.draw=per_layer",
     "search.theta=stage",
     "gate.control=0",
     "warmup.early_stopping=false",
@@ -98,7 +101,9 @@ def test_id_does_not_depend_on_the_order_of_the_settings():
 
 
 def test_settings_give_the_same_study_again():
-    given = study(*(override for override in NON_DEFAULTS if not override.startswith("sparsity=[")))
+    # A list is several studies, and the distance's own settings do not go with another objective.
+    apart = ("sparsity=[", "objective=", "aggregate=")
+    given = study(*(override for override in NON_DEFAULTS if not override.startswith(apart)))
     assert parse(given.settings()) == given
     assert parse(given.settings()).id == given.id
 
@@ -173,7 +178,10 @@ MISTAKES = [
     ("search.sources=['sinp']", ["'sinp'", 'did you mean "snip"?', "random, magnitude, snip"]),
     ("search.sources=['random', 'random']", ["search", "named twice"]),
     ("seed=-1", ["seed = -1", "greater than or equal to 0"]),
-    ("objective=l1", ["objective = 'l1'", "'l2'"]),
+    ("objective=l1", ["objective = 'l1'", "'l2'", "'layer_density'"]),
+    ("objective=imbd", ["objective = 'imbd'", 'did you mean "imdb"?']),
+    ("search.draw=per-layer", ["search.draw = 'per-layer'", 'did you mean "per_layer"?']),
+    ("objective={}", ["objective = {}"]),
     ("gate.quantile=0", ["gate.quantile = 0", "greater than 0", "1.0 switches the gate off"]),
     ("gate.control=1.1", ["gate.control = 1.1", "less than or equal to 1"]),
     ("final.top_k=-1", ["final.top_k = -1", "greater than or equal to 0", '"all"']),
@@ -209,6 +217,25 @@ def test_a_mistake_is_told_in_one_line_with_the_value_and_what_was_expected(over
     message = mistake(override)
     for part in parts:
         assert part in message
+
+
+@pytest.mark.parametrize("setting", ["reference=random", "aggregate=mean_vector"])
+def test_the_distances_own_settings_do_not_go_with_another_objective(setting):
+    name, value = setting.split("=")
+    assert mistake("objective=imdb", setting) == (
+        f'{name} = "{value}" is a setting of the distance, but objective = "imdb"; '
+        f'leave {name} out, or set objective = "l2"'
+    )
+    assert study("objective=imdb", "reference=origin", "aggregate=sum") == study("objective=imdb")
+
+
+def test_what_layers_do_not_add_up_to_cannot_be_composed_layer_by_layer():
+    message = mistake("search.draw=per_layer", "aggregate=mean_vector")
+    assert 'search.draw = "per_layer"' in message
+    assert 'aggregate = "sum"' in message
+    for objective in OBJECTIVES:
+        assert study("search.draw=per_layer", f"objective={objective}").objective == objective
+    assert study("search.draw=per_layer", "reference=random").search.draw == "per_layer"
 
 
 @pytest.mark.parametrize("missing", REQUIRED)

@@ -133,7 +133,7 @@ def scheduler(**warmup) -> GatedASHA:
 def scored(asha: GatedASHA, trial: FakeTrial, score: float) -> str:
     """Reports a trial's first result."""
     asha.on_trial_add(None, trial)
-    return asha.on_trial_result(None, trial, {"training/iterations": 0, "spectral/l2": score})
+    return asha.on_trial_result(None, trial, {"training/iterations": 0, "spectral/objective": score})
 
 
 def trained(asha: GatedASHA, trial: FakeTrial, iteration: int, accuracy: float) -> str:

@@ -1,4 +1,4 @@
-"""The order of the leaderboard, and whether the distance can be trusted."""
+"""The order of the leaderboard, and whether the objective can be trusted."""
 
 import io
 import math
@@ -19,7 +19,7 @@ def order(trials: list[TrialRecord], finals: list[FinalRecord] = ()) -> list[str
     return [row.label for row in leaderboard(FakeLedger(trials, finals))]
 
 
-def test_full_training_ranks_before_warm_up_and_warm_up_before_distance():
+def test_full_training_ranks_before_warm_up_and_warm_up_before_the_score():
     trials = [trial(0, 9.0), trial(1, 1.0, 100, 0.9), trial(2, 0.5, 100, 0.1), trial(3, 10.0)]
     assert order(trials, [final("trial 2", 0.3)]) == ["trial 2", "trial 1", "trial 3", "trial 0"]
 
@@ -35,8 +35,8 @@ def test_longer_warm_ups_rank_first_and_then_the_more_accurate():
     assert order(trials) == ["trial 2", "trial 1", "trial 0", "trial 3"]
 
 
-def test_ties_go_to_the_higher_distance_and_then_to_the_earlier_trial():
-    trials = [trial(n, distance, 100, 0.5) for n, distance in enumerate([1.0, 3.0, 2.0, 3.0])]
+def test_ties_go_to_the_higher_score_and_then_to_the_earlier_trial():
+    trials = [trial(n, score, 100, 0.5) for n, score in enumerate([1.0, 3.0, 2.0, 3.0])]
     assert order(trials) == order(trials[::-1]) == ["trial 1", "trial 3", "trial 2", "trial 0"]
 
 
@@ -49,7 +49,7 @@ def test_baselines_come_last_however_good_they_are():
         FakeLedger([trial(0, 1.0)], [final("dense", 0.99), final("trial 0", 0.1), final("erk-random", 0.9)])
     )
     assert [row.label for row in rows] == ["trial 0", "dense", "erk-random"]
-    assert rows[1] == Row("dense", "", None, None, None, 0.99, 0.5, "")
+    assert rows[1] == Row("dense", "", {}, None, 0.99, 0.5, "")
 
 
 def test_trials_without_a_mask_are_no_rows():
@@ -60,14 +60,17 @@ def test_trials_without_a_mask_are_no_rows():
 
 
 def test_a_row_says_what_the_records_say():
-    rows = leaderboard(FakeLedger([trial(4, 2.5, 100, 0.75, layer_sparsity=0.6)], [final("trial 4", 0.8, 0.7)]))
-    assert rows == [Row("trial 4", "snip", 2.5, 0.6, 0.75, 0.8, 0.7, "digest 4")]
+    rows = leaderboard(FakeLedger([trial(4, 2.5, 100, 0.75, layer_density=0.4)], [final("trial 4", 0.8, 0.7)]))
+    assert rows == [Row("trial 4", "snip", {"objective": 2.5, "layer_density": 0.4}, 0.75, 0.8, 0.7, "digest 4")]
     table = split_table(rows)
     assert dict(zip(table["columns"], table["data"][0], strict=True)) == {
         "mask": "trial 4",
         "source": "snip",
-        "spectral/l2": 2.5,
-        "sparsity/layer_mean": 0.6,
+        "spectral/objective": 2.5,
+        # What no layer defines is not reported, and is empty in the table.
+        **dict.fromkeys(("spectral/l2", "spectral/imdb", "spectral/ramanujan_gap")),
+        **dict.fromkeys(("spectral/weighted_gap", "spectral/imsg")),
+        "spectral/layer_density": 0.4,
         "accuracy/warmup": 0.75,
         "accuracy/val_final": 0.8,
         "accuracy/final": 0.7,
@@ -84,8 +87,9 @@ def test_the_screen_shows_the_best_trials_and_every_baseline():
         FakeLedger([trial(n, 20.0 - n) for n in range(12)], [final("dense", 0.9), final("erk-random", 0.8)])
     )
     console = Console(file=io.StringIO(), width=120)
-    console.print(screen_table(rows, most=3))
+    console.print(screen_table(rows, "imdb", most=3))
     shown = console.file.getvalue()
+    assert "mean imdb" in shown
     assert [label for label in ("trial 0", "trial 2", "trial 3", "dense", "erk-random") if label in shown] == [
         "trial 0",
         "trial 2",
@@ -94,10 +98,10 @@ def test_the_screen_shows_the_best_trials_and_every_baseline():
     ]
 
 
-def ranked(distances, densities, accuracies) -> list[TrialRecord]:
+def ranked(scores, densities, accuracies) -> list[TrialRecord]:
     return [
-        trial(n, distance, 100, accuracy, layer_sparsity=1 - density)
-        for n, (distance, density, accuracy) in enumerate(zip(distances, densities, accuracies, strict=True))
+        trial(n, score, 100, accuracy, layer_density=density)
+        for n, (score, density, accuracy) in enumerate(zip(scores, densities, accuracies, strict=True))
     ]
 
 
@@ -108,7 +112,7 @@ NOISE = np.random.default_rng(0).permutation(RISING)
 def test_correlations_are_spearmans():
     generator = np.random.default_rng(3)
     distances, densities, accuracies = generator.integers(1, 9, size=(3, 30)) / 10.0
-    metrics, _ = trust(ranked(distances, densities, accuracies))
+    metrics, _ = trust(ranked(distances, densities, accuracies), "l2")
     assert metrics == {
         "audit/rho_l2": pytest.approx(spearmanr(distances, accuracies).statistic),
         "audit/rho_layer_density": pytest.approx(spearmanr(densities, accuracies).statistic),
@@ -127,19 +131,36 @@ def test_correlations_are_spearmans():
     ],
 )
 def test_the_verdict_compares_the_distance_with_plain_density(distances, densities, verdict):
-    _, sentence = trust(ranked(distances, densities, RISING))
+    _, sentence = trust(ranked(distances, densities, RISING), "l2")
     assert f"On 40 finished warm-ups the distance ranks accuracy {verdict} plain layer density (" in sentence
     assert "\n" not in sentence
 
 
+def test_the_verdict_is_on_the_studys_objective():
+    metrics, sentence = trust(ranked(RISING, NOISE, RISING), "imdb")
+    assert metrics.keys() == {"audit/rho_imdb", "audit/rho_layer_density"}
+    assert "the mean imdb ranks accuracy better than plain layer density (" in sentence
+
+
+def test_where_layer_density_is_the_objective_it_is_not_compared_with_itself():
+    metrics, sentence = trust(ranked(NOISE, NOISE, RISING), "layer_density")
+    assert metrics == {"audit/rho_layer_density": pytest.approx(spearmanr(NOISE, RISING).statistic)}
+    assert "the layer density, here the objective and the control at once, ranks accuracy with Spearman" in sentence
+    assert "plain" not in sentence
+    assert trust(ranked([0.1] * 9, [0.1] * 9, RISING[:9]), "layer_density") == (
+        {},
+        "All trials are alike in layer density or in accuracy: nothing can be ranked.",
+    )
+
+
 def test_too_few_finished_warm_ups_are_not_judged():
     trials = ranked(RISING[: FEWEST - 1], NOISE[: FEWEST - 1], RISING[: FEWEST - 1])
-    assert trust(trials) == (
+    assert trust(trials, "l2") == (
         {},
         f"Too few trials finished their warm-up ({FEWEST - 1} of at least {FEWEST}) to judge the distance.",
     )
-    assert trust([])[0] == {}
-    assert trust(ranked(RISING[:FEWEST], NOISE[:FEWEST], RISING[:FEWEST]))[0]["audit/rho_l2"] == pytest.approx(1)
+    assert trust([], "l2")[0] == {}
+    assert trust(ranked(RISING[:FEWEST], NOISE[:FEWEST], RISING[:FEWEST]), "l2")[0]["audit/rho_l2"] == pytest.approx(1)
 
 
 def test_only_finished_warm_ups_count():
@@ -150,14 +171,14 @@ def test_only_finished_warm_ups_count():
         trial(102, 99.0, 0, None, Outcome.FINISHED),
         trial(103, 99.0, 30, None, Outcome.DIVERGED),
     ]
-    assert trust(finished + others) == trust(finished)
+    assert trust(finished + others, "l2") == trust(finished, "l2")
 
 
 @pytest.mark.parametrize("constant", range(3))
 def test_a_constant_column_ranks_nothing(constant):
     columns = [RISING, NOISE, RISING]
     columns[constant] = np.full(40, 0.3)
-    metrics, sentence = trust(ranked(*columns))
+    metrics, sentence = trust(ranked(*columns), "l2")
     assert metrics == {}
     assert sentence.startswith("All trials are alike")
 
@@ -166,14 +187,14 @@ def test_draws_of_the_bootstrap_that_are_constant_are_left_out():
     # One trial differs in density: a third of all draws miss it, and have no correlation.
     densities = np.full(FEWEST, 0.3)
     densities[0] = 0.4
-    metrics, sentence = trust(ranked(RISING[:FEWEST], densities, RISING[:FEWEST]))
+    metrics, sentence = trust(ranked(RISING[:FEWEST], densities, RISING[:FEWEST]), "l2")
     assert all(math.isfinite(value) for value in metrics.values())
     assert "nan" not in sentence
 
 
 def test_the_verdict_is_the_same_every_time():
     trials = ranked(RISING, NOISE, RISING)
-    assert trust(trials) == trust(trials)
+    assert trust(trials, "l2") == trust(trials, "l2")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 NAMES = ["conv1.weight", "conv2.weight", "fc.weight"]
-SCORED = {"training/iterations": 0, "spectral/l2": 3.5, "digest": "d"}
+SCORED = {"training/iterations": 0, "spectral/objective": 3.5, "digest": "d"}
 TRAINED = SCORED | {"training/iterations": 100, "accuracy/val": 0.75}
 
 
@@ -83,7 +83,7 @@ def test_random_proposals_do_not_depend_on_results_or_their_order():
     for step in range(6):
         disturbed.append(ledger.propose())
         if step in (2, 4):
-            ledger.finish(step, Outcome.FINISHED, TRAINED | {"spectral/l2": float(step)})
+            ledger.finish(step, Outcome.FINISHED, TRAINED | {"spectral/objective": float(step)})
             ledger.finish(step - 1, Outcome.STOPPED_BY_GATE, SCORED)
     assert disturbed == undisturbed
 
@@ -100,7 +100,7 @@ def _run_told(settings: Study, reward) -> list[dict]:
     while (proposal := ledger.propose()) is not None:
         proposals.append(proposal)
         score = reward(proposal)
-        result = TRAINED | {"spectral/l2": score, "accuracy/val": 1 / (1 + abs(score))}
+        result = TRAINED | {"spectral/objective": score, "accuracy/val": 1 / (1 + abs(score))}
         ledger.finish(proposal["number"], Outcome.FINISHED, result)
     return proposals
 
@@ -184,8 +184,8 @@ ENDS = [
     (Outcome.REJECTED, {"training/iterations": 0, "reason": "collapsed"}, TrialState.FAIL, TrialState.FAIL),
     (Outcome.FAILED, {}, TrialState.FAIL, TrialState.FAIL),
     (Outcome.FAILED, TRAINED, TrialState.FAIL, TrialState.FAIL),
-    (Outcome.STOPPED_BY_GATE, SCORED | {"spectral/l2": math.nan}, TrialState.FAIL, TrialState.FAIL),
-    (Outcome.FINISHED, TRAINED | {"spectral/l2": math.inf}, TrialState.FAIL, TrialState.COMPLETE),
+    (Outcome.STOPPED_BY_GATE, SCORED | {"spectral/objective": math.nan}, TrialState.FAIL, TrialState.FAIL),
+    (Outcome.FINISHED, TRAINED | {"spectral/objective": math.inf}, TrialState.FAIL, TrialState.COMPLETE),
 ]
 
 
@@ -197,7 +197,7 @@ def test_each_end_is_told_to_the_samplers_as_what_it_teaches(outcome, result, ma
     ledger.finish(0, outcome, result)
     told = optuna_trials(settings, storage, "masks")[0]
     assert told.state == masks
-    assert told.value == (result["spectral/l2"] if masks is TrialState.COMPLETE else None)
+    assert told.value == (result["spectral/objective"] if masks is TrialState.COMPLETE else None)
     trained = optuna_trials(settings, storage, "training")[0]
     assert trained.state == training
     if training is TrialState.COMPLETE:
@@ -274,6 +274,18 @@ def test_trials_come_back_as_they_were_written(journal):
         assert record.attempt == 1
 
 
+def test_results_that_were_written_when_the_distance_was_the_only_objective_are_read_under_todays_names():
+    ledger = ledger_of(study())
+    ledger.propose()
+    ledger.finish(0, Outcome.FINISHED, {"spectral/l2": 2.5, "sparsity/layer_mean": 0.75, "digest": "d"})
+    assert ledger.trials()[0].result == {
+        "spectral/objective": 2.5,
+        "spectral/l2": 2.5,
+        "spectral/layer_density": 0.25,
+        "digest": "d",
+    }
+
+
 def test_finals_come_back_in_their_order(journal):
     settings = study()
     finals = [
@@ -330,5 +342,5 @@ def test_reading_a_ledger_changes_nothing_of_a_study_that_is_running(journal):
     proposal = driver.propose()
     reader = Ledger(settings, journal(settings), [])
     assert [trial.outcome for trial in reader.trials()] == [None]
-    driver.finish(proposal["number"], Outcome.FINISHED, {"spectral/l2": 1.0, "accuracy/val": 0.5})
+    driver.finish(proposal["number"], Outcome.FINISHED, {"spectral/objective": 1.0, "accuracy/val": 0.5})
     assert [trial.outcome for trial in reader.trials()] == [Outcome.FINISHED]

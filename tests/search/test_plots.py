@@ -21,7 +21,7 @@ def drawn(tmp_path, monkeypatch):
 
     def draw(trials, finals=()):
         path = tmp_path / "report" / "study.png"
-        plot_study(trials, leaderboard(FakeLedger(trials, finals)), "a title", path)
+        plot_study(trials, leaderboard(FakeLedger(trials, finals)), "imdb", "a title", path)
         return figures[-1].axes, matplotlib.image.imread(path)
 
     return draw
@@ -41,6 +41,7 @@ def test_every_trial_is_a_point_and_those_without_accuracy_a_rug(drawn):
     low, high = scatter.get_xlim()
     assert low < 1.0
     assert high > 3.0
+    assert scatter.get_xlabel().startswith("mean imdb")
     assert pixels.std() > 0
 
 

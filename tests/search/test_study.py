@@ -23,6 +23,7 @@ from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.study import run_study
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
+from fullspectrum.spectral.objectives import OBJECTIVES
 from mlflow import MlflowClient
 from rich.console import Console
 
@@ -71,9 +72,9 @@ def test_runs_carry_the_promised_names(finished, runs):
         assert run.data.tags["fullspectrum.gate"] == trial.result["gate"]
         assert run.data.tags["fullspectrum.mask_digest"] == trial.result["digest"]
         assert run.data.params.keys() >= {"source", "temperature", "seed", "allocation", "training.learning_rate"}
-        promised = {"spectral/l2", "spectral/defined_layers", "sparsity/global", "sparsity/effective"}
-        assert run.data.metrics.keys() >= promised
-        assert run.data.metrics["spectral/l2"] == trial.result["spectral/l2"]
+        promised = {"spectral/objective", "spectral/defined_layers", "sparsity/global", "sparsity/effective"}
+        assert run.data.metrics.keys() >= promised | {f"spectral/{name}" for name in OBJECTIVES}
+        assert run.data.metrics["spectral/objective"] == trial.result["spectral/l2"]
         if trial.outcome is Outcome.STOPPED_BY_GATE:
             assert "accuracy/warmup" not in run.data.metrics
         else:
@@ -165,7 +166,7 @@ def test_a_spectral_only_study_finishes_without_any_training(tmp_path):
     result = run_tiny(tmp_path / "runs", "warmup.iterations=0", "search.sources=['magnitude']")
     assert {trial.outcome for trial in result.trials} == {Outcome.FINISHED}
     assert all("accuracy/val" not in trial.result for trial in result.trials)
-    assert result.rows[0].distance == max(trial.result["spectral/l2"] for trial in result.trials)
+    assert result.rows[0].scores["l2"] == max(trial.result["spectral/l2"] for trial in result.trials)
     # There is nothing to draw: no accuracy was measured.
     assert [path.name for path in result.folder.report.glob("*.png")] == []
 

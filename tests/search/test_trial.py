@@ -49,7 +49,7 @@ def test_the_first_step_scores_and_the_next_ones_warm_up_to_the_end(trial, tmp_p
     running = trial()
     results = [running.step() for _ in range(3)]
     assert [result["training/iterations"] for result in results] == [0, 2, 4]
-    assert results[0].keys() >= {"spectral/l2", "sparsity/effective", "digest"}
+    assert results[0].keys() >= {"spectral/objective", "sparsity/effective", "digest"}
     assert "accuracy/val" not in results[0]
     assert all(0 <= result["accuracy/val"] <= 1 for result in results[1:])
     assert [result.get("outcome") for result in results] == [None, None, "finished"]
@@ -119,3 +119,23 @@ def test_a_trial_without_a_viable_candidate_is_rejected_with_every_candidate_on_
     assert [row["rejected"] for row in record["candidates"]] == [result["reason"]] * 2
     assert record["best"] is None
     assert not (StudyFolder(tmp_path).trial(0) / "mask.safetensors").exists()
+
+
+def test_a_trial_whose_objective_no_layer_defines_is_rejected_with_that_reason(trial, tmp_path):
+    # Connected, but no layer has three kept weights a node on either side.
+    result = trial("objective=imdb", "sparsity=0.998").step()
+    assert (result["outcome"], result["reason"]) == ("rejected", "no layer defines imdb at this sparsity")
+    assert result[DONE]
+    assert not any(key.startswith("spectral/") for key in result)
+    record = json.loads((StudyFolder(tmp_path).trial(0) / "candidates.json").read_text())
+    assert [(row["objective"], row["rejected"]) for row in record["candidates"]] == [(None, None)] * 2
+
+
+def test_the_chosen_mask_of_a_per_layer_search_scores_at_least_as_high_as_every_draw(trial, tmp_path):
+    result = trial("search.draw=per_layer").step()
+    record = json.loads((StudyFolder(tmp_path).trial(0) / "candidates.json").read_text())
+    assert len(record["candidates"]) == 3
+    assert result["spectral/objective"] == max(row["objective"] for row in record["candidates"])
+    assert record["best"] == record["candidates"][2]["seed"]
+    masks = MaskSet.load(StudyFolder(tmp_path).trial(0) / "mask.safetensors")
+    assert json.loads(masks.metadata["seed"]) == record["best"]
