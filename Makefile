@@ -16,6 +16,9 @@ ui: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.stages
+	$(BIN)/python -m tests.benchmarks.coordinate
+	$(BIN)/python -m tests.benchmarks.separable
+	$(BIN)/python -m tests.benchmarks.gpu
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -7,13 +7,12 @@ from torch import nn
 
 from .architectures import digits_cnn, resnet20, torchvision
 from .errors import InputError, nearest
-from .layers import prunable
 from .seeds import derive
 from .task import Task
 from .userfunction import call
 from .weights import check_state
 
-__all__ = ["DEFAULT_TASKS", "NETWORKS", "Task", "build", "initial_state", "prunable"]
+__all__ = ["DEFAULT_TASKS", "NETWORKS", "Task", "build", "initial_state"]
 
 NETWORKS: dict[str, Callable[[Task], nn.Module]] = {
     "digits_cnn": digits_cnn.DigitsCNN,

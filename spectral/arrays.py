@@ -1,27 +1,40 @@
-"""Masks and weights as numpy arrays, checked."""
+"""Masks and weights as arrays, checked: tensors where they are on a GPU, else numpy's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+# Where the coordinate is computed in place. What is on another device goes to the host: Apple's have no float64.
+GPUS = ("cuda",)
 
-def numpy_arrays(
+
+def gpu_of(values: Iterable[Any]) -> Any | None:
+    """The GPU, a torch.device, that the first tensor on one is on; None where none is."""
+    devices = (getattr(value, "device", None) for value in values)
+    return next((device for device in devices if getattr(device, "type", None) in GPUS), None)
+
+
+def checked_arrays(
     masks: Mapping[str, Any], weights: Mapping[str, Any] | None
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Boolean masks and the weights that belong to them, by parameter name, in the order of `masks`.
 
     Both map names to numpy arrays or torch tensors, of any real type and on any device; `weights` may hold more names
-    than `masks`, or be None. Raises ValueError, naming the parameter, for a mask with fewer than two axes, without
-    entries or with values other than 0 and 1, for weights that are missing, of another shape (all such at once) or not
-    finite.
+    than `masks`, or be None. Where a weight is on a GPU, or without weights a mask, all weights come back as tensors
+    there, and so do masks on a GPU; all else comes back as numpy arrays. Raises ValueError, naming the parameter, for a
+    mask with fewer than two axes, without entries or with values other than 0 and 1, for weights that are missing, of
+    another shape (all such at once) or not finite.
     """
     if not masks:
         raise ValueError("masks must hold at least one parameter, but got none.")
     if weights is not None:
         _check_shapes(masks, weights)
-        weights = {name: _weights(name, weights[name]) for name in masks}
-    return {name: _mask(name, mask) for name, mask in masks.items()}, weights
+        gpu = gpu_of(weights[name] for name in masks)
+        weights = {name: _weights(name, weights[name], gpu) for name in masks}
+    else:
+        gpu = gpu_of(masks.values())
+    return {name: _mask(name, mask, gpu) for name, mask in masks.items()}, weights
 
 
 def _check_shapes(masks: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
@@ -41,27 +54,41 @@ def _check_shapes(masks: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
         )
 
 
-def _mask(name: str, values: Any) -> np.ndarray:
-    array = _numpy(f"mask of {name}", values)
-    if array.ndim < 2 or array.size == 0:
+def _mask(name: str, values: Any, gpu: Any | None) -> Any:
+    array = _array(f"mask of {name}", values, gpu_of([values]) and gpu)
+    if array.ndim < 2 or 0 in array.shape:
         raise ValueError(
-            f"mask of {name} must have at least 2 axes (out, in, …) and an entry, but got shape {array.shape}: "
+            f"mask of {name} must have at least 2 axes (out, in, …) and an entry, but got shape {tuple(array.shape)}: "
             "leave out parameters that are not weights of a layer."
         )
-    if array.dtype != bool:
+    if str(array.dtype) not in ("bool", "torch.bool"):
         if not ((array == 0) | (array == 1)).all():
             raise ValueError(f"mask of {name} must hold only 0 and 1 (1 = kept), but it holds other values.")
-        array = array.astype(bool)
+        array = array == 1
     return array
 
 
-def _weights(name: str, values: Any) -> np.ndarray:
-    array = _numpy(f"weights of {name}", values)
-    if not np.isfinite(array).all():
+def _weights(name: str, values: Any, gpu: Any | None) -> Any:
+    array = _array(f"weights of {name}", values, gpu)
+    if not (np.isfinite(array) if isinstance(array, np.ndarray) else array.isfinite()).all():
         raise ValueError(
             f"weights of {name} must be finite, but they hold nan or inf: use weights before they diverged."
         )
     return array
+
+
+def _array(what: str, values: Any, gpu: Any | None) -> Any:
+    return _numpy(what, values) if gpu is None else _tensor(what, values, gpu)
+
+
+def _tensor(what: str, values: Any, gpu: Any) -> Any:
+    from .gpu_matrices import tensor_on  # here, as nothing else needs torch
+
+    tensor = tensor_on(gpu, values if hasattr(values, "detach") else _numpy(what, values))
+    if tensor.is_complex():
+        raise ValueError(f"{what} must hold real numbers, but got {tensor.dtype}.")
+    # Not every operation knows the smaller types; float32 holds each of their values.
+    return tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
 
 
 def _numpy(what: str, values: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
@@ -15,20 +16,25 @@ DRAWS = 16
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class Chance:
-    """Mean and standard deviation of each of `FIELDS` over random masks, shape (4,), nan where no draw defines it.
+@dataclass(frozen=True)
+class Standing:
+    """A value beside what chance gives: mean and standard deviation (of a sample), nan where chance is undefined."""
 
-    A component is averaged over the draws that define it; the deviation is that of a sample (over draws − 1).
-    """
+    value: float
+    mean: float
+    std: float
 
-    mean: np.ndarray
-    std: np.ndarray
+    @classmethod
+    def among(cls, value: float, chances: np.ndarray) -> "Standing":
+        """`value` among the values of random masks, shape (draws,); those that are nan do not count."""
+        chances = chances[~np.isnan(chances)]
+        mean = float(chances.mean()) if chances.size else nan
+        return cls(value, mean, float(chances.std(ddof=1)) if chances.size > 1 else nan)
 
-    def z_scores(self, vector: np.ndarray) -> np.ndarray:
-        """(value − mean) / standard deviation of each component; nan where undefined or where all draws are alike."""
-        spread = np.where(self.std > ROUNDING * np.abs(self.mean), self.std, np.nan)
-        return (vector - self.mean) / spread
+    @property
+    def z(self) -> float:
+        """Standard deviations above the mean; nan where undefined, and where all random masks are alike."""
+        return (self.value - self.mean) / self.std if self.std > ROUNDING * abs(self.mean) else nan
 
 
 _KNOWN = Remembered(2**15)
@@ -40,11 +46,12 @@ def chance(
     draws: int = DRAWS,
     threads: int = 1,
     progress: Callable[[str], None] | None = None,
-) -> list[Chance]:
-    """Chance for each layer with as many kept weights: a simulation of `draws` masks on the layer's own weights.
+) -> np.ndarray:
+    """The coordinates of `draws` random masks of each layer with as many kept weights, on the layer's own weights.
 
-    Seeded by the layer's name and the number of the draw, so that every process finds the same, and remembered by
-    all that it depends on. `progress` is called with a layer's name for each of its draws.
+    The shape is (draws, layers, 4), the last axis in the order of `FIELDS`, nan where undefined. Seeded by the layer's
+    name and the number of the draw, so that every process finds the same, and remembered by all that it depends on.
+    `progress` is called with a layer's name for each of its draws.
     """
     keys = [_key(layer, count, draws) for layer, count in zip(layers, kept, strict=True)]
     found = [_KNOWN.get(key) for key in keys]
@@ -52,15 +59,15 @@ def chance(
     masked = (pair for number in new for pair in _draws(layers[number], kept[number], draws))
     vectors = (one.vector for one in layer_coordinates(masked, threads, progress))
     for number in new:
-        found[number] = _summary(
-            np.array([next(vectors) for _ in range(_different(layers[number], kept[number], draws))])
-        )
+        # Where every draw is the same mask, one was made.
+        made = np.array([next(vectors) for _ in range(_different(layers[number], kept[number], draws))])
+        found[number] = np.broadcast_to(made, (draws, len(FIELDS)))
         _KNOWN.put(keys[number], found[number])
     if progress:
         for number in set(range(len(layers))) - set(new):
             for _ in range(_different(layers[number], kept[number], draws)):
                 progress(layers[number].name)
-    return found
+    return np.stack(found, axis=1)
 
 
 def _different(layer: Layer, kept: int, draws: int) -> int:
@@ -75,17 +82,6 @@ def _draws(layer: Layer, kept: int, draws: int) -> Iterator[tuple[Layer, np.ndar
         mask = np.zeros(layer.size, dtype=bool)
         mask[np.random.default_rng([name, number]).choice(mask.size, kept, replace=False, shuffle=False)] = True
         yield layer, mask.reshape(layer.shape)
-
-
-def _summary(vectors: np.ndarray) -> Chance:
-    mean, std = np.full(len(FIELDS), np.nan), np.full(len(FIELDS), np.nan)
-    for component, values in enumerate(vectors.T):
-        values = values[~np.isnan(values)]
-        if values.size:
-            mean[component] = values.mean()
-        if values.size > 1:
-            std[component] = values.std(ddof=1)
-    return Chance(mean, std)
 
 
 def _key(layer: Layer, kept: int, draws: int) -> tuple:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import numpy_arrays
-from .chance import DRAWS, Chance, chance
-from .evaluation import Layer, layer_coordinates, usable_cores
+from .arrays import checked_arrays
+from .chance import DRAWS, Standing, chance
+from .evaluation import Layer, kept_weights, layer_coordinates, usable_cores
 from .layer import FIELDS, LayerCoordinate
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def full_spectrum(
     out/groups, …). Both may name more than `masks` holds.
     `threads` defaults to the cores that the process may use, and does not change the values. `progress` is called with
     the name of each layer that is done. Layers that were scored before, in this process, are not computed again.
+    Where the weights, or without weights the masks, are on a CUDA device, all is computed there, and nothing but the
+    results comes to the host: the same values to 8 digits or more, whose last bits may differ from run to run.
     Raises ValueError, naming the parameters, where that does not hold or a weight is not finite.
     """
     return full_spectra([masks], weights, groups, inputs_first, threads=threads, progress=progress)[0]
@@ -63,13 +65,17 @@ def full_spectra(
     groups = groups or {}
     threads = usable_cores() if threads is None else max(1, threads)
     checked, tables = [], []
+    shared: dict[tuple, Layer] = {}  # by candidates, so that the weights are kept once
     for masks in candidates:
-        masks, values = numpy_arrays(masks, weights)
+        masks, values = checked_arrays(masks, weights)
         _check_groups(masks, groups)
         checked.append(masks)
         tables.append(
             [
-                Layer(name, mask.shape, values and values[name], int(groups.get(name, 1)), name in inputs_first)
+                shared.setdefault(
+                    (name, mask.shape),
+                    Layer(name, mask.shape, values and values[name], int(groups.get(name, 1)), name in inputs_first),
+                )
                 for name, mask in masks.items()
             ]
         )
@@ -78,10 +84,11 @@ def full_spectra(
     )
     scored = layer_coordinates(masked, threads, progress)
     coordinates = []
+    owned = {layer: _own(layer) for layer in shared.values()}
     for layers, masks in zip(tables, checked, strict=True):
         table = dict(zip(masks, scored, strict=False))
-        kept = [int(np.count_nonzero(mask)) for mask in masks.values()]
-        coordinates.append(Coordinate(table, [_own(layer) for layer in layers], kept, threads))
+        kept = [kept_weights(mask) for mask in masks.values()]
+        coordinates.append(Coordinate(table, [owned[layer] for layer in layers], kept, threads))
     return coordinates
 
 
@@ -100,9 +107,11 @@ def _own(layer: Layer) -> Layer:
     The references are computed when first asked for, and the weights may have been trained by then. Weights that are
     read-only are not copied.
     """
-    if layer.weights is None or not layer.weights.flags.writeable:
+    if layer.weights is None:
         return layer
-    return replace(layer, weights=layer.weights.copy())
+    if not isinstance(layer.weights, np.ndarray):
+        return replace(layer, weights=layer.weights.clone())
+    return replace(layer, weights=layer.weights.copy()) if layer.weights.flags.writeable else layer
 
 
 class Coordinate:
@@ -143,37 +152,36 @@ class Coordinate:
         or in x_ref contributes 0. The references are computed once, when first asked for: "random" takes as long as
         `chance.DRAWS` scores. Raises ValueError for other names.
         """
-        _check_choice("reference", reference, REFERENCES)
-        _check_choice("aggregate", aggregate, AGGREGATES)
-        differences = np.nan_to_num(self._vectors() - self._reference(reference), nan=0.0)
-        if aggregate == "mean_vector":
-            return float(np.linalg.norm(differences.mean(axis=0)))
-        return float(np.linalg.norm(differences, axis=1).sum())
+        return float(self._distance(self._vectors(), reference, aggregate))
 
     def layer_distances(self, reference: str = "origin") -> dict[str, float]:
         """‖x − x_ref‖₂ of each layer, by name: what `l2_distance` with aggregate "sum" adds up. See there."""
-        _check_choice("reference", reference, REFERENCES)
-        differences = np.nan_to_num(self._vectors() - self._reference(reference), nan=0.0)
-        return dict(zip(self.layers, np.linalg.norm(differences, axis=1).tolist(), strict=True))
+        distances = np.linalg.norm(self._differences(self._vectors(), reference), axis=1)
+        return dict(zip(self.layers, distances.tolist(), strict=True))
 
-    def z_scores(
+    def chance(
         self, draws: int = DRAWS, progress: Callable[[str], None] | None = None
-    ) -> dict[str, dict[str, float]]:
-        """How many standard deviations each of `FIELDS` lies above chance, by layer and field.
+    ) -> dict[str, dict[str, Standing]]:
+        """Each of `FIELDS` beside uniform random masks that keep as many of the layer's weights, by layer and field.
 
-        Chance is `draws` (at least 2) uniform random masks that keep as many of the layer's weights, seeded; it is
-        remembered, so that candidates with the same counts share it. nan where the field or chance is undefined, and
-        where all random masks are alike (an unpruned layer). With so few draws a z-score is an estimate: its own
-        relative error is about 1/√(2·(draws − 1)). `progress` is called with a layer's name for each of its draws.
-        Raises ValueError for fewer than 2 draws.
+        The `z` of a `Standing` says how many standard deviations better than chance the mask is. Chance is a simulation
+        of `draws` masks (at least 2), seeded, on the same weights; it is remembered, so that candidates with the same
+        counts share it. With so few draws z is an estimate: its own relative error is about 1/√(2·(draws − 1)).
+        `progress` is called with a layer's name for each of its draws. Raises ValueError for fewer than 2 draws.
         """
-        if draws < 2:
-            raise ValueError(f"draws must be at least 2, for a standard deviation, but are {draws}.")
-        scores = [
-            measured.z_scores(layer.vector).tolist()
-            for measured, layer in zip(self._chance(draws, progress), self.layers.values(), strict=True)
-        ]
-        return {name: dict(zip(FIELDS, row, strict=True)) for name, row in zip(self.layers, scores, strict=True)}
+        vectors = self._chance(draws, progress)
+        return {
+            name: {
+                field: Standing.among(value, vectors[:, number, axis])
+                for axis, (field, value) in enumerate(zip(FIELDS, layer.vector.tolist(), strict=True))
+            }
+            for number, (name, layer) in enumerate(self.layers.items())
+        }
+
+    def distance_chance(self, reference: str = "origin", aggregate: str = "sum", draws: int = DRAWS) -> Standing:
+        """The `l2_distance` beside that of random masks of the same layer sparsities; see there and `chance`."""
+        distances = self._distance(self._chance(draws), reference, aggregate)
+        return Standing.among(self.l2_distance(reference, aggregate), distances)
 
     def to_frame(self) -> "pandas.DataFrame":
         """A table with a row for each layer, indexed by its name, and a column for each field of `LayerCoordinate`."""
@@ -198,14 +206,33 @@ class Coordinate:
         return np.zeros((len(self.layers), len(FIELDS)))
 
     def _random(self) -> np.ndarray:
-        return np.array([one.mean for one in self._chance(DRAWS, None)])
+        vectors = self._chance(DRAWS)
+        defined = ~np.isnan(vectors)
+        means = np.where(defined, vectors, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
+        means[~defined.any(axis=0)] = nan
+        # An unpruned layer has one random mask, which is at distance 0: exactly, not to rounding.
+        return np.where((vectors == vectors[0]).all(axis=0), vectors[0], means)
 
     def _dense(self) -> np.ndarray:
         masked = ((layer, np.broadcast_to(True, layer.shape)) for layer in self._unmasked)
         return np.array([one.vector for one in layer_coordinates(masked, self._threads)])
 
-    def _chance(self, draws: int, progress: Callable[[str], None] | None) -> list[Chance]:
+    def _chance(self, draws: int, progress: Callable[[str], None] | None = None) -> np.ndarray:
+        if draws < 2:
+            raise ValueError(f"draws must be at least 2, for a standard deviation, but are {draws}.")
         return chance(self._unmasked, self._kept, draws, self._threads, progress)
+
+    def _differences(self, vectors: np.ndarray, reference: str) -> np.ndarray:
+        _check_choice("reference", reference, REFERENCES)
+        return np.nan_to_num(vectors - self._reference(reference), nan=0.0)
+
+    def _distance(self, vectors: np.ndarray, reference: str, aggregate: str) -> np.ndarray:
+        """The distance of coordinates of shape (…, layers, 4), shape (…)."""
+        _check_choice("aggregate", aggregate, AGGREGATES)
+        differences = self._differences(vectors, reference)
+        if aggregate == "mean_vector":
+            return np.linalg.norm(differences.mean(axis=-2), axis=-1)
+        return np.linalg.norm(differences, axis=-1).sum(axis=-1)
 
 
 def _check_choice(what: str, given: str, choices: tuple[str, ...]) -> None:

@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 
+from .arrays import gpu_of
 from .biadjacency import Biadjacency, bipartite_graph
 from .layer import LayerCoordinate, LayerSpectrum
 from .singular import Map, two_largest_of
 
 # Layers are taken up together until they hold this many kept weights: bounds the memory, and fills the batches.
 CHUNK_EDGES = 2**20
+# Or until they have this many weights, kept or not.
+CHUNK_ENTRIES = 2**26
 # Layer coordinates that are remembered, some 500 bytes each.
 REMEMBERED = 2**15
 
@@ -27,12 +31,12 @@ class Layer:
     """A prunable layer as the coordinate sees it.
 
     `shape` is its weight's, (out, in/groups, …), or (in, out/groups, …) with `inputs_first`; `weights` has that shape,
-    or is None.
+    an array or a tensor on a GPU, or is None.
     """
 
     name: str
     shape: tuple[int, ...]
-    weights: np.ndarray | None = None
+    weights: Any = None
     groups: int = 1
     inputs_first: bool = False
 
@@ -75,6 +79,11 @@ class Remembered:
 KNOWN_LAYERS = Remembered(REMEMBERED)
 
 
+def kept_weights(mask: Any) -> int:
+    """How many weights a boolean mask, an array or a tensor, keeps."""
+    return int(np.count_nonzero(mask) if isinstance(mask, np.ndarray) else mask.count_nonzero())
+
+
 def usable_cores() -> int:
     """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -86,26 +95,36 @@ def layer_coordinates(
     """The coordinate of each layer under its mask (boolean, of the layer's shape), in order.
 
     Pairs are taken from `masked` as they are needed, so that masks may be drawn one by one. The values do not depend on
-    `threads`. `progress` is called with the name of each layer that is done.
+    `threads`. `progress` is called with the name of each layer that is done. Weights on a GPU, or masks where there
+    are none, are scored there; see `gpu`.
     """
+    pairs = iter(masked)
+    first = list(islice(pairs, 1))
+    pairs = chain(first, pairs)
+    gpu = gpu_of(mask if layer.weights is None else layer.weights for layer, mask in first)
+    if gpu is not None:
+        from .gpu import layer_coordinates_on  # here, as nothing else needs torch
+
+        yield from layer_coordinates_on(gpu, pairs, progress)
+        return
     with _runner(threads) as run:
-        pairs = iter(masked)
-        while chunk := list(_chunk(pairs)):
-            yield from _chunk_coordinates(chunk, run)
-            if progress:
-                for layer, _ in chunk:
+        while chunk := list(chunk_of(pairs, CHUNK_EDGES, CHUNK_ENTRIES)):
+            for (layer, _), coordinate in zip(chunk, _chunk_coordinates(chunk, run), strict=True):
+                if progress:
                     progress(layer.name)
+                yield coordinate
 
 
-def _chunk(pairs: Iterator[tuple[Layer, np.ndarray]]) -> Iterator[tuple[Layer, np.ndarray]]:
-    edges = 0
-    while edges < CHUNK_EDGES:
-        for pair in islice(pairs, 1):
-            yield pair
-            edges += int(np.count_nonzero(pair[1]))
-            break
-        else:
+def chunk_of(pairs: Iterator[tuple[Layer, Any]], most_edges: int, most_entries: int) -> Iterator[tuple[Layer, Any]]:
+    """Takes pairs of a layer and its mask until they hold so many kept weights, or so many weights in all."""
+    edges = entries = 0
+    while edges < most_edges and entries < most_entries:
+        pair = next(pairs, None)
+        if pair is None:
             return
+        yield pair
+        edges += kept_weights(pair[1])
+        entries += pair[0].size
 
 
 def _chunk_coordinates(chunk: list[tuple[Layer, np.ndarray]], run: Map) -> list[LayerCoordinate]:

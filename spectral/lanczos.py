@@ -61,8 +61,9 @@ class _Recurrence:
         self._operator, self._besides, self._largest = operator, besides, largest
         self.vector = self._normalised(self._projected(start), 0.0)[0]
         self._previous = self._beta = None
-        self.diagonal: list[Any] = []
-        self.beside: list[Any] = []
+        self.steps = 0
+        # alpha and beta of each step: those that came to the host, (2, steps, operators), and those that did not yet.
+        self._known, self._new = np.zeros((2, 0, len(operator.sides))), []
 
     def step(self) -> None:
         """One product with the operator."""
@@ -72,23 +73,27 @@ class _Recurrence:
         remainder -= alpha * vector
         if self._previous is not None:
             remainder -= self._beta * self._previous
-        self.diagonal.append(alpha)
         self._previous = vector
-        largest = self.diagonal[0] if self._largest is None else self._largest
-        self.vector, self._beta = self._normalised(self._projected(remainder), CLOSED * largest)
-        self.beside.append(self._beta)
+        if self._largest is None:
+            self._largest = alpha
+        self.vector, self._beta = self._normalised(self._projected(remainder), CLOSED * self._largest)
+        self._new.append((alpha, self._beta))
+        self.steps += 1
 
     def subset(self, chosen: Any) -> None:
         """Goes on with some of the operators."""
+        self.tridiagonal()
+        self._known = self._known[:, :, chosen]
         self._operator = self._operator.subset(chosen)
         self.vector, self._previous, self._beta = self.vector[chosen], self._previous[chosen], self._beta[chosen]
         self._besides, self._largest = self._besides[chosen], self._largest[chosen]
-        self.diagonal = [numbers[chosen] for numbers in self.diagonal]
-        self.beside = [numbers[chosen] for numbers in self.beside]
 
     def tridiagonal(self) -> tuple[np.ndarray, np.ndarray]:
         """alpha and beta of all steps, each of shape (steps, operators), as float64."""
-        return self._operator.host(self.diagonal), self._operator.host(self.beside)
+        if self._new:
+            new = np.stack([self._operator.host(list(numbers)) for numbers in zip(*self._new, strict=True)])
+            self._known, self._new = np.concatenate([self._known, new], axis=1), []
+        return self._known[0], self._known[1]
 
     def _projected(self, vector: Any) -> Any:
         if self._besides is not None:
@@ -147,7 +152,7 @@ def _largest_besides(
     held = np.arange(count)
     while running.size:
         target = int(needed[running].max())
-        while len(recurrence.diagonal) < target:
+        while recurrence.steps < target:
             recurrence.step()
         columns = np.searchsorted(held, running)
         alpha, beta = (numbers[:, columns] for numbers in recurrence.tridiagonal())

@@ -68,16 +68,16 @@ def two_largest_of(matrices: Sequence[Matrix], run: Map = map) -> np.ndarray:
     is connected is computed by LAPACK from the matrix itself.
     """
     values = np.zeros((len(matrices), 2))
-    batches = []
     remaining = []
     for number, matrix in enumerate(matrices):
         closed = _closed_form(matrix)
-        if closed is not None:
-            values[number] = closed
-        else:
+        if closed is None:
             remaining.append(number)
-    for solve, numbers in _batches(matrices, remaining):
-        batches.append((solve, numbers, [matrices[number] for number in numbers]))
+        else:
+            values[number] = closed
+    batches = [
+        (solve, numbers, [matrices[number] for number in numbers]) for solve, numbers in _batches(matrices, remaining)
+    ]
     unresolved = []
     for (_, numbers, _), (found, certified) in zip(batches, run(_solved, batches), strict=True):
         values[numbers] = found
@@ -88,28 +88,26 @@ def two_largest_of(matrices: Sequence[Matrix], run: Map = map) -> np.ndarray:
 
 
 def _closed_form(matrix: Matrix) -> tuple[float, float] | None:
+    """The values of an empty matrix, of a single row or column, and of equal entries without a gap; else None."""
     rows, columns = matrix.shape
-    entries = matrix if isinstance(matrix, np.ndarray) else matrix.values
-    stored = matrix.size if isinstance(matrix, np.ndarray) else matrix.edges
+    dense = isinstance(matrix, np.ndarray)
+    stored = matrix.size if dense else matrix.edges
     if not stored:
         return 0.0, 0.0
-    if entries is None:
-        lowest = highest = 1.0
-    else:
-        highest = _largest_entry(matrix)
-        lowest = float(abs(entries.flat[0]))
+    entries = matrix if dense else matrix.values
+    equal = entries is None or not any(entries.strides)  # a pattern, or one number seen from everywhere
+    highest = 1.0 if entries is None else float(abs(entries.flat[0])) if equal else _largest_entry(matrix)
     if highest == 0.0:
         return 0.0, 0.0
     if min(rows, columns) == 1:
-        square = float(stored) if entries is None else _norm(entries, highest) ** 2
-        return highest * float(np.sqrt(square)), 0.0
-    if stored == rows * columns and lowest == highest and (entries is None or bool((abs(entries) == highest).all())):
+        norm = np.sqrt(stored) if equal else np.linalg.norm(np.ravel(entries).astype(np.float64) / highest)
+        return highest * float(norm), 0.0
+    if stored < rows * columns:
+        return None
+    # The first entry tells most matrices apart without a look at the others.
+    if equal or (abs(entries.flat[0]) == highest and (abs(entries) == highest).all()):
         return highest * float(np.sqrt(rows) * np.sqrt(columns)), 0.0
     return None
-
-
-def _norm(entries: np.ndarray, scale: float) -> float:
-    return float(np.linalg.norm(entries.ravel().astype(np.float64) / scale))
 
 
 def _largest_entry(matrix: Matrix) -> float:

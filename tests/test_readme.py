@@ -94,7 +94,8 @@ def test_every_block_of_the_readme_runs(tmp_path):
 
 def test_the_readmes_new_source_is_a_source():
     from fullspectrum.models.data import load
-    from fullspectrum.models.networks import build, prunable
+    from fullspectrum.models.layers import prunable
+    from fullspectrum.models.networks import build
     from fullspectrum.search.sources import Source
 
     blocks = [block for language, block in BLOCK.findall((ROOT / "README.md").read_text()) if language == "python"]

@@ -1,6 +1,7 @@
 """`fullspectrum score`: the coordinate of a mask file."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,48 +16,85 @@ def score(
     seed: Annotated[int | None, typer.Option(help="Seed of the initial weights.", min=0)] = None,
     reference: Annotated[str, typer.Option(help="Distance measured from: origin, random, dense.")] = "origin",
     aggregate: Annotated[str, typer.Option(help="How layers combine: sum, mean_vector.")] = "sum",
+    chance: Annotated[
+        int,
+        typer.Option(
+            metavar="DRAWS",
+            help="Random masks of the same layer sparsities that it is held against, 2 or more; each takes as long as "
+            "the score itself. 0: none.",
+            min=0,
+        ),
+    ] = 16,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Picture of all layers beside chance (.png, .pdf, .svg).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Place a mask set in the full-spectrum coordinate system.
 
-    Without --weights and --model the weights are those that the mask file names; where it names none, the weighted
-    gaps are undefined.
+    Beside each component stands z: how many standard deviations it lies above random masks that keep as many weights
+    in each layer. Without --weights and --model the weights are those that the mask file names; where it names none,
+    the weighted gaps are undefined.
 
-    Example: fullspectrum score mask.safetensors --json
+    Example: fullspectrum score mask.safetensors --plot mask.png
     """
     from rich.console import Console
 
     from ...models.errors import InputError, nearest
     from ...spectral.coordinate import AGGREGATES, REFERENCES, full_spectrum
-    from .masks import load_masks, weights_for
+    from ..layerplot import check_picture, plot_coordinate
+    from ..stepper import stepper
+    from .masks import layout_for, load_masks, weights_for
 
     for option, given, known in (("reference", reference, REFERENCES), ("aggregate", aggregate, AGGREGATES)):
         if given not in known:
             raise InputError(f"unknown --{option} {given!r}{nearest(given, known)}; expected one of {', '.join(known)}")
+    if chance == 1:
+        raise InputError("--chance 1: one random mask has no standard deviation; give 2 or more, or 0 for none")
+    if plot is not None:
+        if chance == 0:
+            raise InputError("--plot draws the mask beside random masks: give --chance 2 or more")
+        check_picture(plot)
     loaded = load_masks(masks)
     state = weights_for(loaded, weights, model, seed)
-    coordinate = full_spectrum(loaded, state)
-    document = _document(coordinate, coordinate.l2_distance(reference, aggregate), reference, aggregate)
+    layout = layout_for(loaded, model)
+    with stepper("scoring", len(loaded)) as step:
+        coordinate = full_spectrum(loaded, state, layout.groups, layout.inputs_first, progress=step)
+    standings, standing = {}, None
+    if chance:
+        with stepper("scoring random masks", chance * len(loaded)) as step:
+            standings = coordinate.chance(chance, step)
+        standing = coordinate.distance_chance(reference, aggregate, chance)
+    document = _document(coordinate, reference, aggregate, standings, standing)
+    if plot is not None:
+        title = f"{masks.name}: sparsity {loaded.sparsity:.4f}, full-spectrum L2 distance {document['l2']:.4f}"
+        plot_coordinate(coordinate, standings, title, plot)
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return
     _print(Console(), document, loaded.sparsity, state is not None)
+    if plot is not None:
+        typer.echo(f"wrote {plot}")
 
 
-def _document(coordinate, distance: float, reference: str, aggregate: str) -> dict:
+def _document(coordinate, reference: str, aggregate: str, standings: dict, standing) -> dict:
     from ...spectral.coordinate import FIELDS
     from ..files import plain
 
-    return plain(
-        {
-            "l2": distance,
-            "reference": reference,
-            "aggregate": aggregate,
-            "defined_layers": coordinate.defined_layers,
-            "mean": {field: coordinate.mean(field) for field in FIELDS},
-            "layers": coordinate.to_dict(),
-        }
-    )
+    layers = coordinate.to_dict()
+    for name, those in standings.items():
+        layers[name] |= {f"z_{field}": those[field].z for field in FIELDS}
+    document = {
+        "l2": coordinate.l2_distance(reference, aggregate),
+        "reference": reference,
+        "aggregate": aggregate,
+        "defined_layers": coordinate.defined_layers,
+        "mean": {field: coordinate.mean(field) for field in FIELDS},
+        "layers": layers,
+    }
+    if standing is not None:
+        document["chance"] = {"l2": {"mean": standing.mean, "std": standing.std, "z": standing.z}}
+    return plain(document)
 
 
 def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
@@ -65,19 +103,23 @@ def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
 
     from ...spectral.coordinate import FIELDS
 
+    chance = "chance" in document
     # Narrow: the parameters of a ResNet and all columns fit on 80 characters.
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left")
-    table.caption = "– undefined: too few edges or nodes"
+    table.caption = "– undefined: too few edges or nodes" + (", or all random masks alike" if chance else "")
     table.add_column("parameter", overflow="fold")
     for symbol in ("sparsity", "Δr", "Δr_imdb", "λ", "λ_imsg", "σ₁", "σ₂"):
         table.add_column(symbol, justify="right", no_wrap=True)
 
-    def cell(value: float | None) -> str:
-        return "–" if value is None else f"{value:.3f}"
+    def cell(value: float | None, form: str = ".3f") -> str:
+        return "–" if value is None else format(value, form)
 
     for name, values in document["layers"].items():
         columns = (values[field] for field in ("sparsity", *FIELDS, "sigma1", "sigma2"))
         table.add_row(name.removesuffix(".weight"), *map(cell, columns))
+        if chance:
+            scores = (cell(values[f"z_{field}"], "+.1f") for field in FIELDS)
+            table.add_row("", "z", *scores, style="dim")
     table.add_section()
     table.add_row("network (mean)", f"{sparsity:.3f}", *(cell(document["mean"][field]) for field in FIELDS), "", "")
     console.print(table)
@@ -88,5 +130,19 @@ def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if chance:
+        console.print(_against_chance(document["chance"]["l2"]), highlight=False, soft_wrap=True)
     if not weighted:
         console.print("The weighted gaps λ need the initial weights: give --weights, or --model and --seed.")
+
+
+def _against_chance(distance: dict) -> str:
+    if distance["z"] is None:
+        return (
+            "Random masks of the same layer sparsities are all alike: there is no chance to hold the distance against."
+        )
+    side = "above" if distance["z"] >= 0 else "below"
+    return (
+        f"That is {abs(distance['z']):.1f} standard deviations {side} random masks of the same layer sparsities "
+        f"({distance['mean']:.4f} ± {distance['std']:.4f})."
+    )

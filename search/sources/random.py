@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from ...models.data import Data
-from ...models.networks import prunable
+from ...models.layers import prunable
 from .source import Source
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from ...models.data import Data, class_balanced_batch
-from ...models.networks import prunable
+from ...models.layers import prunable
+from ...models.seeds import derive
 from .source import Source
 
 #: Images of each class in the batch; the paper takes ten for ten classes.
@@ -30,7 +31,9 @@ class Snip(Source):
         images, labels = class_balanced_batch(data, IMAGES_PER_CLASS, seed)
         device = next(model.parameters()).device
         weights = prunable(model)
-        loss = nn.functional.cross_entropy(model(images.to(device).double()), labels.to(device))
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(seed, "dropout"))
+            loss = nn.functional.cross_entropy(model(images.to(device).double()), labels.to(device))
         # Weights that the loss does not reach have gradient zero.
         gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
         return {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from fullspectrum.models.data import Data, load
+from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
-from fullspectrum.models.networks import prunable
 
 _NUMBERS = itertools.count()
 

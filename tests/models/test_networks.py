@@ -1,7 +1,8 @@
 import pytest
 import torch
 from fullspectrum.models.errors import InputError
-from fullspectrum.models.networks import DEFAULT_TASKS, NETWORKS, Task, build, initial_state, prunable
+from fullspectrum.models.layers import prunable
+from fullspectrum.models.networks import DEFAULT_TASKS, NETWORKS, Task, build, initial_state
 from torch import nn
 
 CIFAR = DEFAULT_TASKS["resnet20"]

@@ -8,8 +8,9 @@ import pytest
 import torch
 from fullspectrum.models.data import Data
 from fullspectrum.models.errors import InputError
+from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
-from fullspectrum.models.networks import build, initial_state, prunable
+from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.training import Diverged, MaskedTraining, Recipe
 from torch import nn
 

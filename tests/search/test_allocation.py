@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torchvision
 from fullspectrum.models.errors import InputError
-from fullspectrum.models.networks import prunable
+from fullspectrum.models.layers import prunable
 from fullspectrum.search.allocation import BASES, AllocationError, allocate, budget
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from fullspectrum.models.data import Task
-from fullspectrum.models.networks import build, prunable
+from fullspectrum.models.layers import prunable
+from fullspectrum.models.networks import build
 from fullspectrum.search.guards import Connectivity, PathCounter
 from hypothesis import given, settings
 from hypothesis import strategies as st

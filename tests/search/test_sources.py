@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from fullspectrum.models.data import Data, class_balanced_batch, load
-from fullspectrum.models.networks import build, prunable
+from fullspectrum.models.layers import prunable
+from fullspectrum.models.networks import build
 from fullspectrum.search.sources import SOURCES, Source
 from fullspectrum.search.sources.snip import IMAGES_PER_CLASS
 from torch import nn
@@ -122,6 +123,11 @@ class TestMagnitude(SourceContract):
 
 class TestSnip(SourceContract):
     name, seeded = "snip", True
+
+    def test_dropout_is_seeded(self, source, network, digits):
+        network.fc1 = torch.nn.Sequential(torch.nn.Dropout(0.5), network.fc1)
+        scores = source.scores(network, digits, 0)
+        assert same(source.scores(network, digits, 0), scores)
 
     def test_it_searches_its_temperature_and_its_batch(self, source):
         assert source.searches_temperature

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from fullspectrum.models.data import load
 from fullspectrum.models.errors import InputError
+from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
-from fullspectrum.models.networks import build, initial_state, prunable
+from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.weights import init_digest, load_state
 from fullspectrum.search.allocation import budget
 from fullspectrum.search.candidates import Workbench

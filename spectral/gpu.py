@@ -1,0 +1,137 @@
+"""The coordinates of many layers on a GPU: all layers, and all candidates, side by side."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from .evaluation import Layer, chunk_of
+from .gpu_dense import DenseMatrices
+from .gpu_graphs import device_graphs
+from .gpu_matrices import EdgeMatrices
+from .gpu_operators import DenseGrams, SparseGrams
+from .lanczos import two_largest_eigenvalues
+from .layer import LayerCoordinate, LayerSpectrum
+from .singular import SQUARING_LIMIT
+
+# Layers are taken up together until they hold so many kept weights, or so many weights in all: some 2 GiB.
+CHUNK_EDGES, CHUNK_ENTRIES = 2**22, 2**28
+# Edges that are multiplied as one matrix, and numbers in their vectors: enough to keep a GPU busy. With vectors of so
+# few numbers a step costs its calls and hardly its arithmetic.
+BATCH_EDGES, BATCH_NUMBERS, FEW_NUMBERS = 2**24, 2**21, 2**19
+
+Matrices = EdgeMatrices | DenseMatrices
+
+
+def layer_coordinates_on(
+    device: torch.device | str,
+    masked: Iterable[tuple[Layer, Any]],
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[LayerCoordinate]:
+    """The coordinate of each layer under its mask (boolean, of the layer's shape), in order, computed on `device`.
+
+    As `evaluation.layer_coordinates`, by the same recurrence; masks and weights are tensors or numpy arrays, which are
+    moved to the device. What comes back are the sizes of graphs, what the recurrence found of each, and no edges. The
+    sums are in another order than on the CPU, and need not be the same to the last bit from run to run.
+    """
+    pairs = iter(masked)
+    while chunk := list(chunk_of(pairs, CHUNK_EDGES, CHUNK_ENTRIES)):
+        for (layer, _), coordinate in zip(chunk, _chunk_coordinates(chunk, torch.device(device)), strict=True):
+            if progress:
+                progress(layer.name)
+            yield coordinate
+
+
+def _chunk_coordinates(chunk: list[tuple[Layer, Any]], device: torch.device) -> list[LayerCoordinate]:
+    graphs, edges = device_graphs(chunk, device)
+    spectra = [
+        LayerSpectrum(graph, layer.size, layer.weights is not None)
+        for graph, (layer, _) in zip(graphs, chunk, strict=True)
+    ]
+    asked = [spectrum.matrices() for spectrum in spectra]
+    sigmas = _two_largest_of([matrix for matrices in asked for matrix in matrices], edges)
+    ends = np.cumsum([len(matrices) for matrices in asked])
+    return [spectrum.coordinate(part) for spectrum, part in zip(spectra, np.split(sigmas, ends[:-1]), strict=True)]
+
+
+def _two_largest_of(asked: list[Any], edges: EdgeMatrices) -> np.ndarray:
+    """The two largest singular values of what `LayerSpectrum.matrices` asks for, shape (asked, 2)."""
+    values = np.zeros((len(asked), 2))
+    sparse = [number for number, matrix in enumerate(asked) if isinstance(matrix, tuple)]
+    dense = [number for number, matrix in enumerate(asked) if isinstance(matrix, torch.Tensor)]
+    if sparse:
+        numbers, patterns = np.array([asked[number] for number in sparse]).T
+        values[sparse] = two_largest_on_device(edges.take(numbers, patterns.astype(bool)))
+    if dense:
+        values[dense] = two_largest_on_device(DenseMatrices.of_weights([asked[number] for number in dense]))
+    for number in set(range(len(asked))) - {*sparse, *dense}:
+        values[number, 0] = np.sqrt(asked[number].size)  # the pattern of a complete graph
+    return values
+
+
+def two_largest_on_device(matrices: Matrices) -> np.ndarray:
+    """The two largest singular values, sigma1 >= sigma2 >= 0, of each matrix: shape (matrices, 2).
+
+    To the same accuracy as `singular.two_largest_of`: what has rank one by closed form, all else by Lanczos on the
+    small side, many matrices at once. What that cannot certify is split into its connected components, and what is
+    connected is decomposed in full.
+    """
+    values = np.zeros((len(matrices), 2))
+    largest, below, norm = matrices.extremes()
+    sides = np.minimum(matrices.rows, matrices.columns)
+    # A single row or column, or equal entries in a full matrix.
+    closed = (largest == 0) | (sides <= 1) | ((matrices.edges == matrices.rows * matrices.columns) & (below == 0))
+    values[closed, 0] = (largest * norm)[closed]
+    unresolved = [np.zeros(0, dtype=np.int64)]
+    for batch in _batches(np.flatnonzero(~closed), sides, matrices.edges):
+        values[batch], certain = _by_lanczos(matrices.take(batch), largest[batch])
+        unresolved.append(batch[~certain])
+    remaining = np.concatenate(unresolved)
+    if remaining.size:
+        values[remaining] = _the_hard_way(matrices.take(remaining))
+    return values
+
+
+def _batches(numbers: np.ndarray, sides: np.ndarray, edges: np.ndarray) -> Iterator[np.ndarray]:
+    """Matrices that go together, the largest first: with vectors of about one length, or with few numbers in all."""
+    batch: list[int] = []
+    width = held = 0
+    for number in numbers[np.argsort(-sides[numbers], kind="stable")]:
+        full = held + edges[number] > BATCH_EDGES or (len(batch) + 1) * width > BATCH_NUMBERS
+        if batch and (full or (2 * sides[number] < width and len(batch) * width > FEW_NUMBERS)):
+            yield np.array(batch)
+            batch = []
+        if not batch:
+            width, held = int(sides[number]), 0
+        batch.append(number)
+        held += edges[number]
+    if batch:
+        yield np.array(batch)
+
+
+def _by_lanczos(matrices: Matrices, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The singular values, shape (matrices, 2), and whether they are certain, (matrices,)."""
+    # Divided by their largest entry: no scale of weights overflows when squared.
+    scaled = matrices.scaled(scales)
+    operator = SparseGrams(scaled) if isinstance(scaled, EdgeMatrices) else DenseGrams(scaled)
+    squares, certified = two_largest_eigenvalues(operator, operator.sides)
+    certain = certified & (squares[:, 1] >= SQUARING_LIMIT * squares[:, 0])
+    return scales[:, None] * np.sqrt(np.maximum(squares, 0.0)), certain
+
+
+def _the_hard_way(matrices: Matrices) -> np.ndarray:
+    """Connected components apart, and a full decomposition of what is connected."""
+    values = np.zeros((len(matrices), 2))
+    components, whole_of = matrices.components()
+    connected = np.bincount(whole_of, minlength=len(matrices)) == 1
+    for number in np.flatnonzero(connected):
+        matrix = matrices.toarray(number)
+        scale = matrix.amax()
+        values[number] = (scale * torch.linalg.svdvals(matrix / scale)[:2]).cpu().numpy()
+    parts = np.flatnonzero(~connected[whole_of])
+    if parts.size:
+        found = two_largest_on_device(components.take(parts))
+        for number in np.flatnonzero(~connected):
+            values[number] = np.sort(found[whole_of[parts] == number], axis=None)[:-3:-1]
+    return values
