@@ -77,11 +77,13 @@ class Workbench:
     _paths: PathCounter | None = None
 
     def __post_init__(self):
-        self.weights = {name: weight.detach().cpu().numpy() for name, weight in prunable(self.model).items()}
-        for weight in self.weights.values():
-            weight.flags.writeable = False  # so that no coordinate needs a copy of its own
+        # On a GPU they stay there, and the coordinate is computed there.
+        self.weights = {
+            name: weight.detach() if weight.is_cuda else _read_only(weight.detach().cpu().numpy())
+            for name, weight in prunable(self.model).items()
+        }
         self.layout = layout(self.model)
-        self.shapes = {name: weight.shape for name, weight in self.weights.items()}
+        self.shapes = {name: tuple(weight.shape) for name, weight in self.weights.items()}
         self.init_digest = init_digest(initial_state(self.model))
         self.objectives = OBJECTIVES | {"l2": Distance(self.study.reference, self.study.aggregate)}
 
@@ -184,6 +186,12 @@ class Workbench:
             "seed": json.dumps(seed),
             **self.layout.to_metadata(),
         }
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The array itself, which no coordinate then needs a copy of."""
+    array.flags.writeable = False
+    return array
 
 
 def better(one: Candidate | None, other: Candidate) -> Candidate | None:

@@ -1,12 +1,13 @@
 """The picture of one mask set: its coordinate layer by layer, beside chance."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..models.errors import InputError
-from ..models.files import check_target
+from ..models.files import check_target, write_atomically
 from ..spectral.chance import Standing
 from ..spectral.coordinate import FIELDS, Coordinate
 
@@ -59,7 +60,9 @@ def plot_coordinate(
         axes[-1].set_xlabel("layer")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside lower left")
-    figure.savefig(path, dpi=150)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
+    write_atomically(path, picture.getvalue())
 
 
 def _short(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..spectral.chance import Standing
 from ..spectral.coordinate import Coordinate
 from .candidates import Candidate
 from .config import Study
@@ -160,6 +161,12 @@ class Recorder:
         if outcome is Outcome.FAILED:
             self.spool.artifact(run, self._folder.trial(number) / "error.txt")
         self.spool.end(run, _status(outcome))
+
+    def standing(self, label: str, distance: Standing, picture: Path) -> None:
+        """Logs how a trial's mask stands beside chance: z of its distance, unless all random masks are alike."""
+        run = self._run(label)
+        self._metrics(run, reported({"spectral/z_l2": distance.z}), 0)
+        self.spool.artifact(run, picture)
 
     def start_baseline(self, label: str, proposed: Mapping[str, Any]) -> None:
         """Opens the run of a baseline."""

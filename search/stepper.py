@@ -21,7 +21,7 @@ def stepper(what: str, total: int, console: Console | None = None) -> Iterator[C
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[step]}"),
+            TextColumn("{task.fields[step]}", markup=False),
         )
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(what, total=total, step="")

@@ -37,6 +37,7 @@ from .record import Recorder
 from .searcher import MaskSearcher
 from .space import MaskDistribution
 from .spool import Spool
+from .standings import record_standings
 from .trial import MaskTrial
 from .unpruned import warn_unpruned
 from .uploader import Uploader
@@ -168,8 +169,9 @@ def _search(
     shared = ray.put(workbench.data), ray.put(initial_state(workbench.model))
     _run_trials(study, ledger, recorder, progress, folder, *shared)
     if not ledger.remaining:
-        entries = _entries(study, ledger, workbench, folder)
-        train_all(study, entries, *shared, ledger, recorder, progress)
+        best = contenders(study, ledger.trials())
+        train_all(study, _entries(study, best, workbench, folder), *shared, ledger, recorder, progress)
+        record_standings(study, best, workbench, folder, recorder)
 
 
 def _run_trials(study, ledger, recorder, progress, folder, data: ray.ObjectRef, state: ray.ObjectRef) -> None:
@@ -224,9 +226,8 @@ def _interrupts_restored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _entries(study: Study, ledger: Ledger, workbench: Workbench, folder: StudyFolder) -> list[Entry]:
+def _entries(study: Study, best: list[TrialRecord], workbench: Workbench, folder: StudyFolder) -> list[Entry]:
     """The best masks of the study, and two baselines with the recipe of the best of them."""
-    best = contenders(study, ledger.trials())
     if not best:
         return []
     entries = [

@@ -82,7 +82,7 @@ def _array(what: str, values: Any, gpu: Any | None) -> Any:
 
 
 def _tensor(what: str, values: Any, gpu: Any) -> Any:
-    from .gpu_matrices import tensor_on  # here, as nothing else needs torch
+    from .gpu.matrices import tensor_on  # here, as nothing else needs torch
 
     tensor = tensor_on(gpu, values if hasattr(values, "detach") else _numpy(what, values))
     if tensor.is_complex():

@@ -8,6 +8,7 @@ from math import nan
 import numpy as np
 
 from .evaluation import Layer, Remembered, layer_coordinates
+from .fingerprint import fingerprint
 from .layer import FIELDS
 
 # Uniform random masks that chance is measured on. The standard deviation of so many is known to about 18 %.
@@ -85,8 +86,5 @@ def _draws(layer: Layer, kept: int, draws: int) -> Iterator[tuple[Layer, np.ndar
 
 
 def _key(layer: Layer, kept: int, draws: int) -> tuple:
-    digest = b""
-    if layer.weights is not None:
-        weights = np.ascontiguousarray(layer.weights)
-        digest = weights.dtype.str.encode() + hashlib.sha256(weights).digest()
+    digest = None if layer.weights is None else fingerprint(layer.weights)
     return layer.name, layer.shape, layer.groups, layer.inputs_first, kept, draws, digest

@@ -22,6 +22,8 @@ from .singular import Map, two_largest_of
 CHUNK_EDGES = 2**20
 # Or until they have this many weights, kept or not.
 CHUNK_ENTRIES = 2**26
+# With fewer kept weights than this, threads wait for each other longer than they compute.
+PARALLEL_EDGES = 2**17
 # Layer coordinates that are remembered, some 500 bytes each.
 REMEMBERED = 2**15
 
@@ -103,12 +105,13 @@ def layer_coordinates(
     pairs = chain(first, pairs)
     gpu = gpu_of(mask if layer.weights is None else layer.weights for layer, mask in first)
     if gpu is not None:
-        from .gpu import layer_coordinates_on  # here, as nothing else needs torch
+        from .gpu.evaluation import layer_coordinates_on  # here, as nothing else needs torch
 
         yield from layer_coordinates_on(gpu, pairs, progress)
         return
-    with _runner(threads) as run:
+    with _pool(threads) as parallel:
         while chunk := list(chunk_of(pairs, CHUNK_EDGES, CHUNK_ENTRIES)):
+            run = parallel if sum(kept_weights(mask) for _, mask in chunk) >= PARALLEL_EDGES else map
             for (layer, _), coordinate in zip(chunk, _chunk_coordinates(chunk, run), strict=True):
                 if progress:
                     progress(layer.name)
@@ -157,7 +160,7 @@ def _prepared(pair: tuple[Layer, np.ndarray]) -> tuple[bytes, LayerSpectrum]:
 
 
 @contextmanager
-def _runner(threads: int) -> Iterator[Map]:
+def _pool(threads: int) -> Iterator[Map]:
     if threads == 1:
         yield map
         return

@@ -54,7 +54,7 @@ class EdgeMatrix:
     def components(self) -> list["EdgeMatrix"]:
         """The diagonal blocks that the rows and columns fall into, as connected components; isolated ones left out."""
         matrix = self.tocsr()
-        # As a graph: rows first, columns behind them. A stored 0 connects nothing.
+        # As a graph: rows first, columns behind them. A stored 0 is an edge.
         graph = sparse.block_array([[None, matrix], [sparse.csr_array((self.columns, self.rows)), None]], format="csr")
         count, labels = sparse.csgraph.connected_components(graph, directed=False)
         of_row, of_column = labels[: self.rows], labels[self.rows :]

@@ -1,6 +1,5 @@
 """The command line: what it prints, and one clear line for every mistake."""
 
-import json
 import os
 import subprocess
 import sys
@@ -61,68 +60,6 @@ def test_every_source_and_allocation_samples_exact_counts(source, allocation, tm
     arguments = ["--source", source, "--allocation", allocation, "--sparsity", "0.999"]
     assert main(["sample", "--model", "digits_cnn", "--data", "digits", *arguments, "-o", str(path)]) == 0
     assert MaskSet.load(path).kept == 504_048 - round(0.999 * 504_048)
-
-
-def test_score_prints_one_json_document(mask_file, capsys):
-    assert main(["score", str(mask_file), "--json"]) == 0
-    captured = capsys.readouterr()
-    document = json.loads(captured.out)
-    assert captured.err == ""
-    assert document["reference"] == "origin"
-    assert document["aggregate"] == "sum"
-    assert list(document["mean"]) == ["ramanujan_gap", "imdb", "weighted_gap", "imsg"]
-    layers = document["layers"]
-    assert list(layers) == list(MaskSet.load(mask_file))
-    vectors = [[layer[field] or 0.0 for field in document["mean"]] for layer in layers.values()]
-    assert document["l2"] == pytest.approx(sum(sum(x * x for x in vector) ** 0.5 for vector in vectors))
-    assert all({"sparsity", "sigma1", "sigma2"} <= layer.keys() for layer in layers.values())
-
-
-def test_score_rebuilds_the_weights_that_the_mask_names(mask_file, capsys):
-    documents = []
-    for arguments in ([], ["--model", "digits_cnn", "--seed", "3"]):
-        assert main(["score", str(mask_file), "--json", *arguments]) == 0
-        documents.append(json.loads(capsys.readouterr().out))
-    assert documents[0] == documents[1]
-    assert documents[0]["mean"]["weighted_gap"] > 0
-
-
-def test_score_warns_of_other_initial_weights(mask_file, capsys):
-    assert main(["score", str(mask_file), "--model", "digits_cnn", "--seed", "4", "--json"]) == 0
-    assert "made for other initial weights" in capsys.readouterr().err
-
-
-def test_a_mask_file_never_makes_a_users_function_run(tmp_path, capsys, monkeypatch):
-    (tmp_path / "evil.py").write_text("def network(**_):\n    open('ran', 'w').close()\n")
-    monkeypatch.chdir(tmp_path)
-    MaskSet({"fc.weight": torch.ones(4, 4)}, {"model": "evil:network"}).save("mask.safetensors")
-    assert main(["score", "mask.safetensors", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["mean"]["weighted_gap"] is None
-    assert not Path("ran").exists()
-
-
-def test_a_mask_file_that_names_other_sizes_takes_no_memory_for_them(tmp_path, capsys):
-    path = tmp_path / "mask.safetensors"
-    metadata = {"model": "digits_cnn", "input": "[1000000000, 8, 8]", "classes": "10"}
-    MaskSet({"conv1.weight": torch.ones(32, 1, 3, 3)}, metadata).save(path)
-    assert main(["score", str(path)]) == 2
-    assert "(32, 1000000000, 3, 3)" in capsys.readouterr().err
-
-
-def test_score_prints_a_table_of_all_layers(mask_file, capsys):
-    assert main(["score", str(mask_file)]) == 0
-    out = capsys.readouterr().out
-    assert all(name.removesuffix(".weight") in out for name in MaskSet.load(mask_file))
-    assert "full-spectrum L2 distance" in out
-
-
-@pytest.mark.parametrize("reference", ["origin", "random", "dense"])
-@pytest.mark.parametrize("aggregate", ["sum", "mean_vector"])
-def test_score_names_the_variant_with_the_value(mask_file, capsys, reference, aggregate):
-    assert main(["score", str(mask_file), "--json", "--reference", reference, "--aggregate", aggregate]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert (document["reference"], document["aggregate"]) == (reference, aggregate)
-    assert document["l2"] > 0
 
 
 def test_train_measures_on_the_test_split_and_keeps_removed_weights_zero(mask_file, tmp_path, capsys):

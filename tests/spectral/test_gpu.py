@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from fullspectrum.spectral import arrays, full_spectrum, gpu, lanczos
+from fullspectrum.spectral import arrays, full_spectrum, lanczos
 from fullspectrum.spectral.biadjacency import bipartite_graph
 from fullspectrum.spectral.coordinate import full_spectra
 from fullspectrum.spectral.evaluation import Layer, layer_coordinates
 from fullspectrum.spectral.fingerprint import fingerprint
-from fullspectrum.spectral.gpu_dense import DenseMatrices
-from fullspectrum.spectral.gpu_graphs import device_graphs
-from fullspectrum.spectral.gpu_matrices import EdgeMatrices
+from fullspectrum.spectral.gpu import evaluation as gpu
+from fullspectrum.spectral.gpu.dense import DenseMatrices
+from fullspectrum.spectral.gpu.graphs import device_graphs
+from fullspectrum.spectral.gpu.matrices import EdgeMatrices
 from fullspectrum.spectral.singular import two_largest
 
 from .test_singular import FLOOR, KINDS, RELATIVE, _matrix

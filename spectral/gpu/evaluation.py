@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .evaluation import Layer, chunk_of
-from .gpu_dense import DenseMatrices
-from .gpu_graphs import device_graphs
-from .gpu_matrices import EdgeMatrices
-from .gpu_operators import DenseGrams, SparseGrams
-from .lanczos import two_largest_eigenvalues
-from .layer import LayerCoordinate, LayerSpectrum
-from .singular import SQUARING_LIMIT
+from ..evaluation import Layer, chunk_of
+from ..lanczos import two_largest_eigenvalues
+from ..layer import LayerCoordinate, LayerSpectrum
+from ..singular import SQUARING_LIMIT
+from .dense import DenseMatrices
+from .graphs import device_graphs
+from .matrices import EdgeMatrices
+from .operators import DenseGrams, SparseGrams
 
 # Layers are taken up together until they hold so many kept weights, or so many weights in all: some 2 GiB.
 CHUNK_EDGES, CHUNK_ENTRIES = 2**22, 2**28

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .biadjacency import MIN_SHARED, BipartiteGraph, CompleteGraph
-from .evaluation import Layer, kept_weights
-from .gpu_matrices import EdgeMatrices, ranges, repeated, starts, tensor_on
+from ..biadjacency import MIN_SHARED, BipartiteGraph, CompleteGraph
+from ..evaluation import Layer, kept_weights
+from .matrices import EdgeMatrices, ranges, repeated, starts, tensor_on
 
 
 @dataclass(frozen=True, eq=False)

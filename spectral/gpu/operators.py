@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import torch
 
-from .gpu_dense import DenseMatrices
-from .gpu_matrices import EdgeMatrices, starts
-from .operators import GramOperator
+from ..operators import GramOperator
+from .dense import DenseMatrices
+from .matrices import EdgeMatrices, starts
 
 
 class DeviceOperator(GramOperator):
