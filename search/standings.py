@@ -1,5 +1,7 @@
 """How the best masks of a study stand beside chance."""
 
+import math
+
 from ..models.masks import MaskSet
 from ..spectral.coordinate import full_spectrum
 from .candidates import Workbench
@@ -16,13 +18,13 @@ MOST_WEIGHTS = 5 * 10**7
 def record_standings(
     study: Study, trials: list[TrialRecord], workbench: Workbench, folder: StudyFolder, recorder: Recorder
 ) -> None:
-    """Logs by how many standard deviations each trial's mask beats random masks of the same layer sparsities.
+    """Logs how many standard deviations each trial's mask lies above random masks of the same layer sparsities.
 
     That is `Standing.z` of the distance, as the study measures it, and the picture of all layers beside chance. A trial
     that has its picture is not logged again. Nothing is computed for a network of more than `MOST_WEIGHTS` prunable
     weights.
     """
-    if sum(weights.size for weights in workbench.weights.values()) > MOST_WEIGHTS:
+    if sum(math.prod(shape) for shape in workbench.shapes.values()) > MOST_WEIGHTS:
         return
     layout = workbench.layout
     for trial in trials:

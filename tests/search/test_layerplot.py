@@ -63,8 +63,8 @@ def test_small_layers_can_be_read_beside_an_unpruned_one(drawn):
     small = [-0.1, 0.1, 0.2, 0.4, 0.8]
     panel, *_ = drawn(*(Standing(value, value, 0.01) for value in (*small, 90.0)))
     places = heights(panel, [*small, 90.0])
-    # Linear, they would lie within a hundredth of the height.
-    assert np.diff(places).min() > 0.05
+    # On a linear axis, all but the last would share a hundredth of the height.
+    assert np.diff(places).min() > 0.03
     assert places.min() > 0.02
     assert places.max() < 0.98
 
