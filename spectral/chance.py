@@ -65,9 +65,9 @@ def chance(
         found[number] = np.broadcast_to(made, (draws, len(FIELDS)))
         _KNOWN.put(keys[number], found[number])
     if progress:
-        for number in set(range(len(layers))) - set(new):
-            for _ in range(_different(layers[number], kept[number], draws)):
-                progress(layers[number].name)
+        for number, layer in enumerate(layers):
+            for _ in range(draws - (number in new) * _different(layer, kept[number], draws)):
+                progress(layer.name)  # those that were not computed
     return np.stack(found, axis=1)
 
 

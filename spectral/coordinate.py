@@ -164,7 +164,7 @@ class Coordinate:
     ) -> dict[str, dict[str, Standing]]:
         """Each of `FIELDS` beside uniform random masks that keep as many of the layer's weights, by layer and field.
 
-        The `z` of a `Standing` says how many standard deviations better than chance the mask is. Chance is a simulation
+        The `z` of a `Standing` says how many standard deviations above chance the mask lies. Chance is a simulation
         of `draws` masks (at least 2), seeded, on the same weights; it is remembered, so that candidates with the same
         counts share it. With so few draws z is an estimate: its own relative error is about 1/√(2·(draws − 1)).
         `progress` is called with a layer's name for each of its draws. Raises ValueError for fewer than 2 draws.

@@ -1,6 +1,9 @@
 """The two largest singular values of many matrices, each by the method that is fastest for its size and density."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -75,13 +78,11 @@ def two_largest_of(matrices: Sequence[Matrix], run: Map = map) -> np.ndarray:
             remaining.append(number)
         else:
             values[number] = closed
-    batches = [
-        (solve, numbers, [matrices[number] for number in numbers]) for solve, numbers in _batches(matrices, remaining)
-    ]
+    batches = _batches(matrices, remaining)
     unresolved = []
-    for (_, numbers, _), (found, certified) in zip(batches, run(_solved, batches), strict=True):
-        values[numbers] = found
-        unresolved += [number for number, sure in zip(numbers, certified, strict=True) if not sure]
+    for batch, (found, certified) in zip(batches, run(partial(_solved, matrices), batches), strict=True):
+        values[batch.numbers] = found
+        unresolved += [number for number, sure in zip(batch.numbers, certified, strict=True) if not sure]
     for number, found in zip(unresolved, run(_the_hard_way, [matrices[number] for number in unresolved]), strict=True):
         values[number] = found
     return values
@@ -115,54 +116,62 @@ def _largest_entry(matrix: Matrix) -> float:
     return 1.0 if entries is None else float(max(entries.max(), -entries.min()))
 
 
-def _batches(matrices: Sequence[Matrix], numbers: list[int]) -> Iterator[tuple[Callable, list[int]]]:
-    """How each matrix is solved, those that go well together as one batch, the longest work first."""
-    ragged: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+@dataclass
+class _Batch:
+    """Matrices, by their numbers, that are solved in one go, and what that is expected to take in nanoseconds."""
+
+    solve: Callable[[list[Matrix], np.ndarray], tuple[np.ndarray, np.ndarray]]
+    numbers: list[int]
+    cost: float
+
+
+def _batches(matrices: Sequence[Matrix], numbers: list[int]) -> list[_Batch]:
+    """How each matrix is solved, those that go well together as one batch; the longest work first."""
+    batches = []
+    ragged: dict[bool, list[tuple[int, int, float]]] = {False: [], True: []}
     for number in numbers:
-        matrix = matrices[number]
-        method = _method(matrix)
-        if method is _by_lanczos:
-            rows, columns = matrix.shape
-            ragged[columns < rows].append((-int(expected_steps(min(rows, columns))), number))
+        solve, cost = _method(matrices[number])
+        if solve is _by_lanczos:
+            rows, columns = matrices[number].shape
+            ragged[columns < rows].append((int(expected_steps(min(rows, columns))), number, cost))
         else:
-            yield method, [number]
+            batches.append(_Batch(solve, [number], cost))
     for found in ragged.values():
-        batch: list[int] = []
-        edges = steps = 0
-        for expected, number in sorted(found):
+        first = edges = 0
+        batch = None
+        for steps, number, cost in sorted(found, key=lambda one: (-one[0], one[1])):
             # As long as they need about as many steps: a batch takes as long as its slowest.
-            if batch and (edges + matrices[number].edges > BATCH_EDGES or -expected < 0.75 * steps):
-                yield _by_lanczos, batch
-                batch = []
-            if not batch:
-                edges, steps = 0, -expected
-            batch.append(number)
+            if batch is None or edges + matrices[number].edges > BATCH_EDGES or steps < 0.75 * first:
+                batch, first, edges = _Batch(_by_lanczos, [], 0.0), steps, 0
+                batches.append(batch)
+            batch.numbers.append(number)
+            batch.cost += cost
             edges += matrices[number].edges
-        if batch:
-            yield _by_lanczos, batch
+    return sorted(batches, key=lambda batch: -batch.cost)
 
 
-def _method(matrix: Matrix) -> Callable:
+def _method(matrix: Matrix) -> tuple[Callable, float]:
+    """The cheapest way to solve a matrix, and its nanoseconds."""
     rows, columns = matrix.shape
     small, large = min(rows, columns), max(rows, columns)
     steps = int(expected_steps(small))
     gram = PRODUCT * large * small**2
-    lapack = gram + LAPACK_CALL + LAPACK_CUBE * small**3
-    lanczos = gram + steps * (DENSE_ENTRY * small**2 + VECTOR_ENTRY * small + STEP_CALL)
+    ways = {
+        _gram_by_lapack: gram + LAPACK_CALL + LAPACK_CUBE * small**3,
+        _gram_by_lanczos: gram + steps * (DENSE_ENTRY * small**2 + VECTOR_ENTRY * small + STEP_CALL),
+    }
     if isinstance(matrix, np.ndarray):
-        direct = steps * (2 * DENSE_ENTRY * matrix.size + VECTOR_ENTRY * small + STEP_CALL)
+        ways[_streamed] = steps * (2 * DENSE_ENTRY * matrix.size + VECTOR_ENTRY * small + STEP_CALL)
     else:
-        direct = steps * (2 * EDGE * matrix.edges + VECTOR_ENTRY * small)
-    if direct <= min(lapack, lanczos):
-        return _streamed if isinstance(matrix, np.ndarray) else _by_lanczos
-    return _gram_by_lapack if lapack <= lanczos else _gram_by_lanczos
+        ways[_by_lanczos] = steps * (2 * EDGE * matrix.edges + VECTOR_ENTRY * small)
+    return min(ways.items(), key=itemgetter(1))
 
 
-def _solved(batch: tuple[Callable, list[int], list[Matrix]]) -> tuple[np.ndarray, np.ndarray]:
+def _solved(matrices: Sequence[Matrix], batch: _Batch) -> tuple[np.ndarray, np.ndarray]:
     """The singular values of a batch, shape (matrices, 2), and whether they are certain, (matrices,)."""
-    solve, _, matrices = batch
-    scales = np.array([_largest_entry(matrix) for matrix in matrices])
-    squares, certified = solve(matrices, scales)
+    chosen = [matrices[number] for number in batch.numbers]
+    scales = np.array([_largest_entry(matrix) for matrix in chosen])
+    squares, certified = batch.solve(chosen, scales)
     certified = certified & (squares[:, 1] >= SQUARING_LIMIT * squares[:, 0])
     return scales[:, None] * np.sqrt(np.maximum(squares, 0.0)), certified
 

@@ -67,7 +67,10 @@ def score(
         standing = coordinate.distance_chance(reference, aggregate, chance)
     document = _document(coordinate, reference, aggregate, standings, standing)
     if plot is not None:
-        title = f"{masks.name}: sparsity {loaded.sparsity:.4f}, full-spectrum L2 distance {document['l2']:.4f}"
+        title = (
+            f"{masks.name}: sparsity {loaded.sparsity:.4g}, full-spectrum L2 distance {standing.value:.3f} "
+            f"(chance {standing.mean:.3f} ± {standing.std:.3f})"
+        )
         plot_coordinate(coordinate, standings, title, plot)
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))

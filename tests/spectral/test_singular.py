@@ -84,12 +84,12 @@ def test_the_method_goes_by_size_and_density():
     def method(rows, columns, density):
         edges = round(rows * columns * density)
         starts = np.linspace(0, edges, rows + 1).astype(int)
-        return singular._method(EdgeMatrix(starts, np.zeros(edges, dtype=np.int32), None, columns)).__name__
+        return singular._method(EdgeMatrix(starts, np.zeros(edges, dtype=np.int32), None, columns))[0].__name__
 
     assert method(4608, 512, 0.03) == "_by_lanczos"
     assert method(300, 60, 0.9) == "_gram_by_lapack"
     assert method(4608, 512, 0.9) == "_gram_by_lanczos"
-    assert singular._method(np.ones((25088, 4096), dtype=bool)).__name__ == "_streamed"
+    assert singular._method(np.ones((25088, 4096), dtype=bool))[0].__name__ == "_streamed"
 
 
 @pytest.mark.parametrize("by_column", [False, True])
@@ -117,7 +117,7 @@ def test_lanczos_that_cannot_be_certified_falls_back_to_lapack(name, value, monk
 
 def test_what_falls_apart_is_solved_component_by_component(monkeypatch):
     monkeypatch.setattr(lanczos, "CERTIFIED", -1.0)
-    monkeypatch.setattr(singular, "_method", lambda matrix: singular._by_lanczos)
+    monkeypatch.setattr(singular, "_method", lambda matrix: (singular._by_lanczos, 1.0))
     shapes = []
     svdvals = singular.scipy.linalg.svdvals
     monkeypatch.setattr(singular.scipy.linalg, "svdvals", lambda a, **k: shapes.append(a.shape) or svdvals(a, **k))
