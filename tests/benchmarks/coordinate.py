@@ -3,7 +3,6 @@
 Run by `python -m tests.benchmarks.coordinate [TABLE]…`, TABLE one of baselines, sizes, threads; all by default.
 """
 
-import resource
 import subprocess
 import sys
 import time
@@ -112,20 +111,22 @@ def measure(name: str, sparsity: str) -> None:
     layers = shapes(name, CLASSES.get(name, 1000))
     small = {"layer": (40, 90)}
     full_spectrum(masks(small, 0.5), weights(small), threads=1)  # what the libraries set up once
-    before = _resident()
+    before = _memory("VmRSS")
     values, kept = weights(layers), masks(layers, float(sparsity))
     begun = time.perf_counter()
     full_spectrum(kept, values, threads=1)
     elapsed = time.perf_counter() - begun
     inputs = sum(array.nbytes for table in (values, kept) for array in table.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = _memory("VmHWM")
     edges = sum(int(np.count_nonzero(mask)) for mask in kept.values())
     print(sum(mask.size for mask in kept.values()), edges, elapsed, (peak - before) / inputs)
 
 
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def _memory(field: str) -> int:
+    """Bytes of this process: VmRSS what it holds, VmHWM the most it held."""
+    # Not getrusage, whose peak is that of the parent process where it was higher.
+    with open("/proc/self/status") as file:
+        return next(1024 * int(line.split()[1]) for line in file if line.startswith(field))
 
 
 def threads() -> Table:
