@@ -41,7 +41,7 @@ class Biadjacency(BipartiteGraph):
 
     Those of left node `i` lead to the right nodes `ends[starts[i]:starts[i + 1]]`, in increasing order. `magnitudes`
     holds |weight| for each edge as float64, or is None for a graph without weights; a kept weight that happens to be 0
-    is still an edge.
+    is still an edge. `groups` is the number of blocks that a grouped convolution's graph falls into.
     """
 
     starts: np.ndarray
@@ -50,6 +50,7 @@ class Biadjacency(BipartiteGraph):
     right: int
     full_left: int
     full_right: int
+    groups: int = 1
 
     @property
     def left(self) -> int:
@@ -68,11 +69,11 @@ class Biadjacency(BipartiteGraph):
 
     def pattern(self) -> EdgeMatrix:
         """M: the 0/1 biadjacency matrix, (left, right)."""
-        return EdgeMatrix(self.starts, self.ends, None, self.right)
+        return EdgeMatrix(self.starts, self.ends, None, self.right, self.groups)
 
     def weighted(self) -> EdgeMatrix:
         """|W∘M|: the biadjacency matrix of absolute weights, (left, right). Needs `magnitudes`."""
-        return EdgeMatrix(self.starts, self.ends, self.magnitudes, self.right)
+        return EdgeMatrix(self.starts, self.ends, self.magnitudes, self.right, self.groups)
 
     def nested(self) -> list[BipartiteGraph]:
         """The nested left-regular subgraphs, by increasing degree (Hoang et al., ICLR 2023 and NeurIPS 2023).
@@ -106,6 +107,7 @@ class Biadjacency(BipartiteGraph):
                     int(right),
                     self.full_left,
                     self.full_right,
+                    self.groups,
                 )
             )
         return graphs
@@ -170,10 +172,11 @@ def bipartite_graph(
     if groups == 1 and mask.size and mask.all():
         return CompleteGraph(*sides, None if weights is None else np.reshape(weights, (rows, columns)), *sides)
     # The kept weights row by row, as they lie in memory.
-    kept = np.flatnonzero(mask)
+    kept = np.flatnonzero(mask).astype(np.int32 if groups * mask.size < 2**31 else np.int64)
     degrees = np.diff(np.searchsorted(kept, np.arange(rows + 1) * columns))
-    row = np.repeat(np.arange(rows), degrees)
-    column = kept + (row // (rows // groups) - row) * columns
+    # What a row's positions lie further along than its columns do.
+    shifts = (np.arange(rows) // max(1, rows // groups) - np.arange(rows)) * columns
+    column = kept + np.repeat(shifts.astype(kept.dtype), degrees)
     values = None if weights is None else np.ravel(weights)[kept]
     column, connected = _relabelled(column, groups * columns)
     starts = _starts(degrees[degrees > 0])
@@ -183,11 +186,11 @@ def bipartite_graph(
         return CompleteGraph(left, right, None if values is None else values.reshape(nodes), *sides)
     magnitudes = None if values is None else np.abs(values, dtype=np.float64)
     if inputs_first:
-        return Biadjacency(starts, column, magnitudes, connected, *sides)
+        return Biadjacency(starts, column, magnitudes, connected, *sides, groups)
     entries = np.ones(kept.size, dtype=np.int8) if magnitudes is None else magnitudes
     by_left = sparse.csc_array((entries, column, starts), shape=nodes[::-1]).tocsr()
     magnitudes = None if magnitudes is None else by_left.data
-    return Biadjacency(by_left.indptr, by_left.indices, magnitudes, nodes[0], *sides)
+    return Biadjacency(by_left.indptr, by_left.indices, magnitudes, nodes[0], *sides, groups)
 
 
 def _starts(degrees: np.ndarray) -> np.ndarray:

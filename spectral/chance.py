@@ -45,19 +45,21 @@ def chance(
     layers: Sequence[Layer],
     kept: Sequence[int],
     draws: int = DRAWS,
+    first: int = 0,
     threads: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> np.ndarray:
     """The coordinates of `draws` random masks of each layer with as many kept weights, on the layer's own weights.
 
     The shape is (draws, layers, 4), the last axis in the order of `FIELDS`, nan where undefined. Seeded by the layer's
-    name and the number of the draw, so that every process finds the same, and remembered by all that it depends on.
+    name and the number of the draw, from `first` on, so that every process finds the same, and remembered by all that
+    it depends on.
     `progress` is called with a layer's name for each of its draws.
     """
-    keys = [_key(layer, count, draws) for layer, count in zip(layers, kept, strict=True)]
+    keys = [_key(layer, count, first, draws) for layer, count in zip(layers, kept, strict=True)]
     found = [_KNOWN.get(key) for key in keys]
     new = [number for number, value in enumerate(found) if value is None]
-    masked = (pair for number in new for pair in _draws(layers[number], kept[number], draws))
+    masked = (pair for number in new for pair in _draws(layers[number], kept[number], first, draws))
     vectors = (one.vector for one in layer_coordinates(masked, threads, progress))
     for number in new:
         # Where every draw is the same mask, one was made.
@@ -76,15 +78,15 @@ def _different(layer: Layer, kept: int, draws: int) -> int:
     return 1 if kept in (0, layer.size) else draws
 
 
-def _draws(layer: Layer, kept: int, draws: int) -> Iterator[tuple[Layer, np.ndarray]]:
+def _draws(layer: Layer, kept: int, first: int, draws: int) -> Iterator[tuple[Layer, np.ndarray]]:
     # Seeded by a digest of the name: the built-in hash of a string differs from process to process.
     name = int.from_bytes(hashlib.sha256(layer.name.encode()).digest(), "little")
-    for number in range(_different(layer, kept, draws)):
+    for number in range(first, first + _different(layer, kept, draws)):
         mask = np.zeros(layer.size, dtype=bool)
         mask[np.random.default_rng([name, number]).choice(mask.size, kept, replace=False, shuffle=False)] = True
         yield layer, mask.reshape(layer.shape)
 
 
-def _key(layer: Layer, kept: int, draws: int) -> tuple:
+def _key(layer: Layer, kept: int, first: int, draws: int) -> tuple:
     digest = None if layer.weights is None else fingerprint(layer.weights)
-    return layer.name, layer.shape, layer.groups, layer.inputs_first, kept, draws, digest
+    return layer.name, layer.shape, layer.groups, layer.inputs_first, kept, first, draws, digest

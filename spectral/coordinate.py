@@ -41,7 +41,8 @@ def full_spectrum(
     `inputs_first` which have the input on the first axis: embeddings (num, dim) and transposed convolutions (in,
     out/groups, …). Both may name more than `masks` holds.
     `threads` defaults to the cores that the process may use, and does not change the values. `progress` is called with
-    the name of each layer that is done. Layers that were scored before, in this process, are not computed again.
+    the name of each layer that is done. Layers that were scored on the CPU before, in this process, are not computed
+    again.
     Where the weights, or without weights the masks, are on a CUDA device, all is computed there, and nothing but the
     results comes to the host: the same values to 8 digits or more, whose last bits may differ from run to run.
     Raises ValueError, naming the parameters, where that does not hold or a weight is not finite.
@@ -178,9 +179,19 @@ class Coordinate:
             for number, (name, layer) in enumerate(self.layers.items())
         }
 
-    def distance_chance(self, reference: str = "origin", aggregate: str = "sum", draws: int = DRAWS) -> Standing:
-        """The `l2_distance` beside that of random masks of the same layer sparsities; see there and `chance`."""
-        distances = self._distance(self._chance(draws), reference, aggregate)
+    def distance_chance(
+        self,
+        reference: str = "origin",
+        aggregate: str = "sum",
+        draws: int = DRAWS,
+        progress: Callable[[str], None] | None = None,
+    ) -> Standing:
+        """The `l2_distance` beside that of random masks of the same layer sparsities; see there and `chance`.
+
+        From the reference "random" other random masks are measured than those whose mean it is: those lie nearer to it.
+        """
+        first = DRAWS if reference == "random" else 0
+        distances = self._distance(self._chance(draws, progress, first), reference, aggregate)
         return Standing.among(self.l2_distance(reference, aggregate), distances)
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -217,10 +228,10 @@ class Coordinate:
         masked = ((layer, np.broadcast_to(True, layer.shape)) for layer in self._unmasked)
         return np.array([one.vector for one in layer_coordinates(masked, self._threads)])
 
-    def _chance(self, draws: int, progress: Callable[[str], None] | None = None) -> np.ndarray:
+    def _chance(self, draws: int, progress: Callable[[str], None] | None = None, first: int = 0) -> np.ndarray:
         if draws < 2:
             raise ValueError(f"draws must be at least 2, for a standard deviation, but are {draws}.")
-        return chance(self._unmasked, self._kept, draws, self._threads, progress)
+        return chance(self._unmasked, self._kept, draws, first, self._threads, progress)
 
     def _differences(self, vectors: np.ndarray, reference: str) -> np.ndarray:
         _check_choice("reference", reference, REFERENCES)

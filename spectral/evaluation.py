@@ -154,7 +154,7 @@ def _prepared(pair: tuple[Layer, np.ndarray]) -> tuple[bytes, LayerSpectrum]:
     digest.update(repr((graph.left, graph.right, graph.full_left, graph.full_right, layer.size, weighted)).encode())
     for part in (graph.starts, graph.ends, graph.magnitudes) if isinstance(graph, Biadjacency) else (graph.weights,):
         if part is not None:
-            digest.update(part.dtype.str.encode())
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
             digest.update(np.ascontiguousarray(part))
     return digest.digest(), LayerSpectrum(graph, layer.size, weighted)
 

@@ -41,7 +41,8 @@ def two_largest_eigenvalues(operator: GramOperator, sides: np.ndarray) -> tuple[
 
     With r1 the residual of v and P the projection that removes it, the operator differs from the direct sum of its
     value on v and P·operator·P by a matrix of norm r1. By Weyl's inequality each value is within r1 plus its own
-    residual of an eigenvalue, and it is certified where that is at most `CERTIFIED` of it.
+    residual of an eigenvalue, and it is certified where that is at most `CERTIFIED` of it. That it is the *second*
+    eigenvalue, and not one that lies as close below it, rests on the random start.
     """
     first, vector, first_residual = _largest(operator)
     second, second_residual = _largest_besides(operator, vector, sides, first, first_residual)
@@ -52,13 +53,18 @@ def two_largest_eigenvalues(operator: GramOperator, sides: np.ndarray) -> tuple[
 class _Recurrence:
     """The three-term recurrence q_{j+1}·beta_{j+1} = A·q_j − alpha_j·q_j − beta_j·q_{j−1}, for all operators at once.
 
-    Without reorthogonalisation: orthogonality is lost only where a Ritz value has converged to half of the digits
-    (Paige), and it stops long before or projects that vector out.
+    The vectors lose their orthogonality once a Ritz value has converged (Paige), and copies of it appear. That does no
+    harm to the largest Ritz value, but to a vector that is put together from them: where one is wanted, `keep` makes
+    the recurrence keep its `basis` and orthogonalise against all of it.
     """
 
-    def __init__(self, operator: GramOperator, start: Any, besides: Any = None, largest: Any = None) -> None:
+    def __init__(
+        self, operator: GramOperator, start: Any, besides: Any = None, largest: Any = None, keep: bool = False
+    ) -> None:
         """`besides` is projected out, the eigenvector of each operator's `largest` eigenvalue."""
         self._operator, self._besides, self._largest = operator, besides, largest
+        self.basis: list[Any] = []
+        self._keep = keep
         self.vector = self._normalised(self._projected(start), 0.0)[0]
         self._previous = self._beta = None
         self.steps = 0
@@ -68,6 +74,8 @@ class _Recurrence:
     def step(self) -> None:
         """One product with the operator."""
         vector = self.vector
+        if self._keep:
+            self.basis.append(vector)
         remainder = self._operator.multiply(vector)
         alpha = self._operator.dots(remainder, vector)
         remainder -= alpha * vector
@@ -96,8 +104,8 @@ class _Recurrence:
         return self._known[0], self._known[1]
 
     def _projected(self, vector: Any) -> Any:
-        if self._besides is not None:
-            vector -= self._operator.dots(self._besides, vector) * self._besides
+        for besides in self.basis if self._besides is None else (self._besides,):
+            vector -= self._operator.dots(besides, vector) * besides
         return vector
 
     def _normalised(self, vector: Any, closed: Any) -> tuple[Any, Any]:
@@ -111,15 +119,13 @@ def _largest(operator: GramOperator) -> tuple[np.ndarray, Any, np.ndarray]:
     """The largest eigenvalue of each operator, its unit vector, and the residual; infinite where it was not found."""
     # One product from a positive start gives a vector near the Perron vector; the noise keeps an exact eigenvector of
     # a lesser component from hiding the rest.
-    recurrence = _Recurrence(operator, operator.multiply(1.0 + 0.3 * abs(operator.noise(0))))
+    recurrence = _Recurrence(operator, operator.multiply(1.0 + 0.3 * abs(operator.noise(0))), keep=True)
     count = len(operator.sides)
     value, residual = np.zeros(count), np.full(count, np.inf)
     pending = np.ones(count, dtype=bool)
-    basis: list[Any] = []
     coefficients = np.zeros((FIRST_STEPS[-1], count))
     for steps in FIRST_STEPS:
-        while len(basis) < steps:
-            basis.append(recurrence.vector)
+        while recurrence.steps < steps:
             recurrence.step()
         alpha, beta = recurrence.tridiagonal()
         ritz, vectors = np.linalg.eigh(_matrices(alpha[:, pending], beta[:, pending]))
@@ -133,10 +139,14 @@ def _largest(operator: GramOperator) -> tuple[np.ndarray, Any, np.ndarray]:
         if not pending.any():
             break
     vector = 0.0
-    for unit, part in zip(basis, coefficients, strict=False):
+    for unit, part in zip(recurrence.basis, coefficients, strict=False):
         vector = vector + operator.device(part) * unit
     norm = operator.dots(vector, vector) ** 0.5
-    return value, vector / (norm + (norm == 0)), residual
+    vector = vector / (norm + (norm == 0))
+    # The residual of the vector itself, as everything that follows rests on it.
+    error = operator.multiply(vector) - operator.device(value) * vector
+    measured = operator.host([operator.dots(error, error) ** 0.5])[0]
+    return value, vector, np.maximum(residual, measured)
 
 
 def _largest_besides(

@@ -1,6 +1,6 @@
 """A sparse matrix of edges in compressed rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -11,12 +11,14 @@ class EdgeMatrix:
     """A matrix of shape (rows, columns) whose row `i` has the columns `ends[starts[i]:starts[i + 1]]`, increasing.
 
     `values` are the entries as float64, or None for a matrix of ones: a 0/1 pattern needs no memory of its own.
+    `blocks` is the number of diagonal blocks that it is known to consist of.
     """
 
     starts: np.ndarray
     ends: np.ndarray
     values: np.ndarray | None
     columns: int
+    blocks: int = 1
 
     @classmethod
     def from_sparse(cls, matrix: sparse.sparray | sparse.spmatrix) -> "EdgeMatrix":
@@ -59,7 +61,7 @@ class EdgeMatrix:
         count, labels = sparse.csgraph.connected_components(graph, directed=False)
         of_row, of_column = labels[: self.rows], labels[self.rows :]
         if count == 1:
-            return [self]
+            return [replace(self, blocks=1)]
         by_row, by_column = np.argsort(of_row, kind="stable"), np.argsort(of_column, kind="stable")
         row_starts = np.searchsorted(of_row[by_row], np.arange(count + 1))
         column_starts = np.searchsorted(of_column[by_column], np.arange(count + 1))

@@ -63,6 +63,7 @@ def two_largest_of(matrices: Sequence[Matrix], run: Map = map) -> np.ndarray:
     default one after the other.
 
     Each matrix goes the way that is fastest by the costs above:
+    - known to consist of blocks, as a grouped convolution's, whose values lie close together: each block by itself;
     - equal entries in a full matrix (a complete bipartite graph), or a single row or column: closed form;
     - sparse: Lanczos on A·Aᵀ, the small side's, of all such matrices of similar size as one block-diagonal matrix;
     - a small side, or many edges: the Gram matrix of the small side, by LAPACK where it is small, else by Lanczos;
@@ -71,18 +72,22 @@ def two_largest_of(matrices: Sequence[Matrix], run: Map = map) -> np.ndarray:
     is connected is computed by LAPACK from the matrix itself.
     """
     values = np.zeros((len(matrices), 2))
-    remaining = []
+    remaining, apart = [], []
     for number, matrix in enumerate(matrices):
         closed = _closed_form(matrix)
-        if closed is None:
-            remaining.append(number)
-        else:
+        if closed is not None:
             values[number] = closed
+        elif isinstance(matrix, EdgeMatrix) and matrix.blocks > 1:
+            apart.append(number)
+        else:
+            remaining.append(number)
     batches = _batches(matrices, remaining)
     unresolved = []
     for batch, (found, certified) in zip(batches, run(partial(_solved, matrices), batches), strict=True):
         values[batch.numbers] = found
         unresolved += [number for number, sure in zip(batch.numbers, certified, strict=True) if not sure]
+    for number, found in zip(apart, run(_by_components, [matrices[number] for number in apart]), strict=True):
+        values[number] = found
     for number, found in zip(unresolved, run(_the_hard_way, [matrices[number] for number in unresolved]), strict=True):
         values[number] = found
     return values
@@ -113,7 +118,9 @@ def _closed_form(matrix: Matrix) -> tuple[float, float] | None:
 
 def _largest_entry(matrix: Matrix) -> float:
     entries = matrix if isinstance(matrix, np.ndarray) else matrix.values
-    return 1.0 if entries is None else float(max(entries.max(), -entries.min()))
+    if entries is None:
+        return 1.0
+    return float(entries.max() if entries.dtype.kind in "bu" else max(entries.max(), -float(entries.min())))
 
 
 @dataclass
@@ -204,20 +211,22 @@ def _gram(matrix: Matrix, scale: float) -> np.ndarray:
         matrix = matrix.toarray()
     if matrix.shape[0] < matrix.shape[1]:
         matrix = matrix.T
-    if matrix.dtype == np.float64 and scale == 1.0:
-        return matrix.T @ matrix
     total = np.zeros((matrix.shape[1],) * 2)
     for rows in magnitudes(matrix, scale):
         total += rows.T @ rows
     return total
 
 
-def _the_hard_way(matrix: Matrix) -> tuple[float, float]:
+def _by_components(matrix: EdgeMatrix) -> np.ndarray:
+    """The two largest values of all connected components, each solved by itself: shape (2,)."""
+    return np.sort(two_largest_of(matrix.components()), axis=None)[:-3:-1]
+
+
+def _the_hard_way(matrix: Matrix) -> Sequence[float]:
     """Connected components apart, and LAPACK on what is connected."""
     if isinstance(matrix, EdgeMatrix):
-        components = matrix.components()
-        if len(components) > 1:
-            return tuple(np.sort(two_largest_of(components), axis=None)[:-3:-1])
+        if len(matrix.components()) > 1:
+            return _by_components(matrix)
         matrix = matrix.toarray()
     scale = _largest_entry(matrix)
     scaled = np.abs(matrix, dtype=np.float64) / scale

@@ -92,12 +92,27 @@ def test_distance_stands_among_the_distances_of_random_masks(reference, aggregat
     assert abs(standing.z) < 5
     # The masks that chance is made of, scored by hand as mask sets.
     layers = [Layer(name, SHAPE, weights[name]) for name in names]
-    vectors = chance(layers, [1500, 1500])
-    centre = vectors.mean(axis=0) if reference == "random" else 0.0
+    vectors = chance(layers, [1500, 1500], first=DRAWS if reference == "random" else 0)
+    # From the random reference those are measured that are not part of it.
+    centre = chance(layers, [1500, 1500]).mean(axis=0) if reference == "random" else 0.0
     norms = np.linalg.norm(vectors - centre, axis=2).sum(axis=1)
     if aggregate == "mean_vector":
         norms = np.linalg.norm((vectors - centre).mean(axis=1), axis=1)
     assert (standing.mean, standing.std) == pytest.approx((norms.mean(), norms.std(ddof=1)))
+
+
+@pytest.mark.parametrize("reference", ["origin", "random"])
+def test_random_masks_have_no_z_on_average_whatever_the_reference(reference):
+    # Twelve z-scores of standard deviation about 1.1, all against the same 16 distances: their mean has a standard
+    # deviation of sqrt(1.1² / 12 + 1 / 16) = 0.4; within three of them. Measured from a mean that chance is part of,
+    # it would be about 1.8.
+    shape, names = (12, 60), [f"layer{number}" for number in range(120)]
+    weights = {name: np.random.default_rng(number).standard_normal(shape) for number, name in enumerate(names)}
+    scores = []
+    for seed in range(12):
+        masks = {name: _random_mask(1000 * seed + number, 300, shape) for number, name in enumerate(names)}
+        scores.append(full_spectrum(masks, weights).distance_chance(reference).z)
+    assert abs(np.mean(scores)) < 1.2
 
 
 def test_progress_hears_of_each_draw_of_each_layer_also_when_they_are_remembered():

@@ -139,6 +139,16 @@ def test_coordinate_survives_pickling_with_its_references(partly_undefined):
         assert copy.l2_distance(reference) == partly_undefined.l2_distance(reference)
 
 
+def test_the_same_numbers_in_another_orientation_are_another_layer():
+    weights = np.random.default_rng(3).standard_normal(24)
+    mask = {"layer": np.ones((6, 4), dtype=bool)}
+    full_spectrum(mask, {"layer": weights.reshape(6, 4)})
+    turned = {"layer": mask["layer"].reshape(4, 6)}
+    layer = full_spectrum(turned, {"layer": weights.reshape(4, 6)}, inputs_first=("layer",)).layers["layer"]
+    expected = np.linalg.norm(np.abs(weights.reshape(4, 6)), 2)
+    assert layer.weighted_sigma1 == pytest.approx(expected, rel=1e-9)
+
+
 def test_threads_do_not_change_a_bit():
     generator = np.random.default_rng(7)
     masks = {name: generator.random((256, 1100)) < 0.3 for name in ("one", "two")}

@@ -1,6 +1,7 @@
 """The two largest singular values against numpy's full decomposition."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,6 +147,48 @@ def test_small_second_value_keeps_five_digits(shape, ratio):
     expected = np.linalg.svd(matrix, compute_uv=False)[:2]
     # Rounding the entries moves sigma2 by up to about 1e-16 of sigma1 itself.
     assert two_largest(matrix) == pytest.approx(expected, rel=RELATIVE, abs=1e-14 * expected[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "density", "seed"),
+    [((16, 27), 0.9, 39), ((32, 16), 0.9, 44), ((64, 147), 0.9, 0), ((64, 64), 0.95, 3), ((194, 455), 0.999, 0)],
+)
+@pytest.mark.parametrize("method", ["_by_lanczos", "_gram_by_lanczos"])
+def test_copies_of_the_first_value_are_not_taken_for_the_second(method, shape, density, seed, monkeypatch):
+    # Nearly full patterns: the recurrence for the first value has converged long before it is looked at.
+    monkeypatch.setattr(singular, "_method", lambda matrix: (getattr(singular, method), 1.0))
+    for number in range(seed, seed + 30):
+        mask = np.zeros(shape[0] * shape[1], dtype=bool)
+        mask[np.random.default_rng(number).choice(mask.size, int(density * mask.size), replace=False)] = True
+        given = sparse.csr_array(mask.reshape(shape).astype(float))
+        _assert_close(given if method == "_by_lanczos" else given.toarray())
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (3, 3)])
+def test_signs_do_not_count_whatever_the_largest_entry(shape):
+    matrix = np.random.default_rng(11).standard_normal(shape)
+    matrix /= np.abs(matrix).max()
+    expected = np.linalg.svd(np.abs(matrix), compute_uv=False)[:2]
+    assert two_largest(matrix) == pytest.approx(expected, rel=RELATIVE)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.float16, np.float32])
+def test_entries_of_any_real_type(dtype):
+    matrix = (np.random.default_rng(12).random((30, 20)) * 100).astype(dtype)
+    matrix[0, 0] = 0
+    expected = np.linalg.svd(matrix.astype(float), compute_uv=False)[:2]
+    assert two_largest(matrix) == pytest.approx(expected, rel=RELATIVE)
+    assert two_largest(np.full((4, 9), 3).astype(dtype))[1] == 0.0
+
+
+def test_blocks_that_are_known_are_solved_apart():
+    # Two blocks whose values differ by less than the recurrence would tell apart.
+    block = _matrix("weighted", 60, 50, 0.2, seed=13)
+    whole = EdgeMatrix.from_sparse(sparse.csr_array(scipy.linalg.block_diag(block, block * (1 + 1e-9))))
+    sigma = np.linalg.norm(block, 2)
+    first, second = singular.two_largest_of([replace(whole, blocks=2)])[0]
+    assert (first, second) == pytest.approx((sigma * (1 + 1e-9), sigma), rel=1e-11)
+    assert first > second
 
 
 @pytest.mark.parametrize("copies", [2, 3])
