@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import InputError
@@ -11,41 +12,50 @@ from .errors import InputError
 def check_target(path: Path) -> None:
     """Refuse a path that must not be written to.
 
-    Raises `InputError` when the parent folder is missing, or when `path` is a directory or a symbolic link.
+    Raises `InputError` when the parent folder is missing, when `path` is a directory or a symbolic link, and for a
+    name that the file system does not take.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.parent}; create it first.")
-    if path.is_symlink():
-        raise InputError(f"cannot write {path}: it is a symbolic link; remove it or give the path of a plain file.")
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder; give the path of a file.")
+    with _told(path):
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}; create it first.")
+        if path.is_symlink():
+            raise InputError(f"cannot write {path}: it is a symbolic link; remove it or give the path of a plain file.")
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder; give the path of a file.")
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> Path:
     """Write `content` to `path` through a temporary file beside it, flushed to disk before it takes the name.
 
-    Raises `InputError` where `check_target` does and where the folder cannot be written to.
+    Raises `InputError` where `check_target` does and where the system refuses: no right to, a full disk.
     """
     path = Path(path)
     check_target(path)
     # Not tempfile: it creates with mode 0600, and a mask is there to be shared as the umask says.
     temporary = path.parent / f".fullspectrum-{secrets.token_hex(8)}.tmp"
-    try:
+    with _told(path):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except PermissionError as error:
-        raise InputError(f"cannot write {path}: {error.strerror} in folder {path.parent}.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+            raise
     _flush_folder(path.parent)
     return path
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell in one line what the system has against writing to `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error} in folder {path.parent}.") from error
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The axes of a network's weights: groups, and which axis is the input."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,13 +20,6 @@ class Layout:
 
     groups: dict[str, int] = field(default_factory=dict)
     inputs_first: tuple[str, ...] = ()
-
-    def only(self, names: Collection[str]) -> "Layout":
-        """Return what it says of the parameters `names`."""
-        return Layout(
-            {name: count for name, count in self.groups.items() if name in names},
-            tuple(name for name in self.inputs_first if name in names),
-        )
 
     def to_metadata(self) -> dict[str, str]:
         """Return the strings that a mask file carries: `groups` and `inputs_first` as JSON, each only if not empty."""

@@ -49,18 +49,21 @@ def allocate(
     theta: Mapping[str, float] | None = None,
     scores: Scores | None = None,
     min_kept_per_output: float = 1.0,
+    outputs: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Kept weights of each layer, as integers that sum to the budget of `sparsity` exactly.
 
     Layer densities are proportional to the base's times exp(theta[layer]) (0 where absent), scaled to the budget
     between a floor of `min_kept_per_output` weights per output (at least one a layer) and the layer's size. `base` is
-    "uniform", "er", "erk", or "global": the densities that a global ranking of `scores` gives.
+    "uniform", "er", "erk", or "global": the densities that a global ranking of `scores` gives. `outputs` says how many
+    outputs the layers have whose first axis is not the output (embeddings, transposed convolutions).
 
     Raises AllocationError for an unknown base and for a budget below the floors, naming the highest sparsity.
     """
     names = list(shapes)
     sizes = np.array([math.prod(shapes[name]) for name in names], dtype=np.int64)
-    floors = np.array([max(1, math.ceil(min_kept_per_output * shapes[name][0])) for name in names], dtype=np.int64)
+    outputs = {name: shapes[name][0] for name in names} | dict(outputs or {})
+    floors = np.array([max(1, math.ceil(min_kept_per_output * outputs[name])) for name in names], dtype=np.int64)
     floors = np.minimum(floors, sizes)
     kept = budget(shapes, sparsity)
     if kept < floors.sum():

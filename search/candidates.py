@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from ..models.data import Data
@@ -79,11 +80,14 @@ class Workbench:
     def __post_init__(self):
         # On a GPU they stay there, and the coordinate is computed there.
         self.weights = {
-            name: weight.detach() if weight.is_cuda else _read_only(weight.detach().cpu().numpy())
+            name: weight.detach() if weight.is_cuda else _read_only(_array(weight.detach().cpu()))
             for name, weight in prunable(self.model).items()
         }
         self.layout = layout(self.model)
         self.shapes = {name: tuple(weight.shape) for name, weight in self.weights.items()}
+        self.outputs = {
+            name: self.shapes[name][1] * self.layout.groups.get(name, 1) for name in self.layout.inputs_first
+        }
         self.init_digest = init_digest(initial_state(self.model))
         self.objectives = OBJECTIVES | {"l2": Distance(self.study.reference, self.study.aggregate)}
 
@@ -105,6 +109,7 @@ class Workbench:
             layer_theta(self.study, list(self.shapes), distribution.theta),
             self.scores(distribution.source, distribution.batch_seed) if search.allocation == "global" else None,
             search.min_kept_per_output,
+            self.outputs,
         )
 
     def connectivity(self, masks: Mapping[str, np.ndarray]) -> Connectivity:
@@ -186,6 +191,11 @@ class Workbench:
             "seed": json.dumps(seed),
             **self.layout.to_metadata(),
         }
+
+
+def _array(weight: torch.Tensor) -> np.ndarray:
+    """The weights as numpy knows them: it has no bfloat16, whose values are all among those of float32."""
+    return (weight.float() if weight.dtype == torch.bfloat16 else weight).numpy()
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

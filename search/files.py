@@ -82,7 +82,7 @@ class StudyFolder:
         return self.path / "init.safetensors"
 
     def trial(self, number: int) -> Path:
-        """Files of one trial: mask.safetensors, candidates.json, coordinate.json."""
+        """Files of one trial: mask.safetensors, candidates.json, coordinate.json; of a contender, its standing too."""
         return self.path / "trials" / f"{number:05d}"
 
     @property

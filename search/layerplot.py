@@ -55,10 +55,11 @@ def plot_coordinate(
     _sparsities(axes[-1], coordinate)
     axes[-1].set_xlim(-0.8, len(names) - 0.2)
     if len(names) <= _NAMED:
-        axes[-1].set_xticks(range(len(names)), map(_short, names), rotation=90, fontsize=7)
+        axes[-1].set_xticks(range(len(names)), map(_short, names), rotation=90, fontsize=7, parse_math=False)
     else:
         axes[-1].set_xlabel("layer")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    # Names of files and layers may hold a $, which begins no formula.
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside lower left")
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)

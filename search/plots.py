@@ -21,7 +21,7 @@ def plot_study(trials: list[TrialRecord], rows: list[Row], objective: str, title
     _scatter(axes[0], trials, OBJECTIVES[objective].label)
     if finals:
         _finals(axes[1], finals)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 

@@ -106,6 +106,8 @@ def _lookup(function: Callable) -> Callable:
 _SUBSTITUTES: dict[Callable, Callable] = {
     # Normalisations subtract a mean, and a softmax makes its outputs compete: both cancel.
     **dict.fromkeys((F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm, F.rms_norm), _unchanged),
+    # A vector of length one does not grow with its elements (attention by cosines).
+    F.normalize: _unchanged,
     **dict.fromkeys((F.softmax, torch.softmax, Tensor.softmax), _softmax),
     **dict.fromkeys((F.log_softmax, torch.log_softmax, Tensor.log_softmax), _squash),
     # Bounded activations have no derivative beyond their bound.

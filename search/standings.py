@@ -2,14 +2,19 @@
 
 import math
 
+from ..models.errors import first_line
 from ..models.masks import MaskSet
 from ..spectral.coordinate import full_spectrum
 from .candidates import Workbench
 from .config import Study
-from .files import StudyFolder
+from .console import warn
+from .files import StudyFolder, write_json
 from .layerplot import plot_coordinate
 from .ledger import TrialRecord
 from .record import Recorder
+
+#: Masks of a study that are held against chance at most, however many are trained in full.
+MOST_TRIALS = 10
 
 #: Prunable weights of the largest network whose masks are held against chance: it takes as long as 17 scores of each.
 MOST_WEIGHTS = 5 * 10**7
@@ -20,23 +25,35 @@ def record_standings(
 ) -> None:
     """Logs how many standard deviations each trial's mask lies above random masks of the same layer sparsities.
 
-    That is `Standing.z` of the distance, as the study measures it, and the picture of all layers beside chance. A trial
-    that has its picture is not logged again. Nothing is computed for a network of more than `MOST_WEIGHTS` prunable
-    weights.
+    That is `Standing.z` of the distance, as the study measures it, and the picture of all layers beside chance, of the
+    first `MOST_TRIALS` of `trials`. Where it has been logged it is not again. Nothing is computed for a network of more
+    than `MOST_WEIGHTS` prunable weights. What fails is warned of: the study has its results without it.
     """
     if sum(math.prod(shape) for shape in workbench.shapes.values()) > MOST_WEIGHTS:
         return
-    layout = workbench.layout
-    for trial in trials:
-        picture = folder.trial(trial.number) / "coordinate.png"
-        if picture.exists():
-            continue
-        masks = MaskSet.load(folder.trial(trial.number) / "mask.safetensors")
-        coordinate = full_spectrum(masks, workbench.weights, layout.groups, layout.inputs_first)
-        distance = coordinate.distance_chance(study.reference, study.aggregate)
-        title = (
-            f"{trial.label}: {study.model}, sparsity {masks.sparsity:.4g}, full-spectrum L2 distance "
-            f"{distance.value:.3f} (chance {distance.mean:.3f} ± {distance.std:.3f})"
-        )
-        plot_coordinate(coordinate, coordinate.chance(), title, picture)
-        recorder.standing(trial.label, distance, picture)
+    for trial in trials[:MOST_TRIALS]:
+        try:
+            _record_standing(study, trial, workbench, folder, recorder)
+        except Exception as error:  # noqa: BLE001 - whatever fails here, the trained masks must reach the leaderboard
+            warn(f"{trial.label} is not held against chance ({first_line(error)}); --resume tries it again")
+
+
+def _record_standing(
+    study: Study, trial: TrialRecord, workbench: Workbench, folder: StudyFolder, recorder: Recorder
+) -> None:
+    path = folder.trial(trial.number)
+    # Written once everything is logged: what an interruption cuts short is done again, and nothing is lost.
+    done = path / "standing.json"
+    if done.exists():
+        return
+    masks, layout = MaskSet.load(path / "mask.safetensors"), workbench.layout
+    coordinate = full_spectrum(masks, workbench.weights, layout.groups, layout.inputs_first)
+    distance = coordinate.distance_chance(study.reference, study.aggregate)
+    title = (
+        f"{trial.label}: {study.model}, sparsity {masks.sparsity:.4g}, full-spectrum L2 distance "
+        f"{distance.value:.3f} (chance {distance.mean:.3f} ± {distance.std:.3f})"
+    )
+    picture = path / "coordinate.png"
+    plot_coordinate(coordinate, coordinate.chance(), title, picture)
+    recorder.standing(trial.label, distance, picture)
+    write_json(done, {"l2": distance.value, "mean": distance.mean, "std": distance.std, "z": distance.z})

@@ -1,5 +1,6 @@
 """A mask file given on the command line, and the weights that it is for."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -37,6 +38,8 @@ def weights_for(
         if not named or (model is None and not _is_ours(named)):
             return None
         task = task or _task(masks, named)
+        if task is None:
+            raise InputError(f"the mask file does not say what {named!r} takes; give the weights with --weights")
         if model is None:
             # A stranger's file names the sizes: they must be those of its masks before memory is taken for them.
             with torch.device("meta"):
@@ -53,17 +56,37 @@ def weights_for(
 
 
 def layout_for(masks: MaskSet, model: str | None) -> Layout:
-    """How the weights under the masks lie on their axes: as the network `model` says, else as the mask file does.
+    """How the weights under the masks lie on their axes, under the names of the masks.
 
-    Raises InputError where the masks do not fit the network, or the file says what cannot be.
+    As the network says: `model`, or the one that the mask file names where it is one of ours. As the mask file says
+    where there is none, or nothing tells what it takes. Raises InputError where the masks do not fit the network, or
+    the file says what cannot be.
     """
-    if model is None:
+    named = model or masks.metadata.get("model", "")
+    task = _task(masks, named) if model or _is_ours(named) else None
+    if task is None:
         return Layout.from_metadata(masks.metadata, masks)
     # Without memory for the weights; a user's function may need them.
-    with torch.device("meta" if _is_ours(model) else "cpu"):
-        network = build(model, _task(masks, model), 0)
-    check_fits(masks, network.state_dict())
-    return layout(network).only(masks)
+    with torch.device("meta" if _is_ours(named) else "cpu"):
+        network = build(named, task, 0)
+    found, names = layout(network), _names(masks, network.state_dict())
+    return Layout(
+        {name: found.groups[theirs] for name, theirs in names.items() if theirs in found.groups},
+        tuple(name for name, theirs in names.items() if theirs in found.inputs_first),
+    )
+
+
+def under_names_of(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights under the masks, by the names of the masks, whatever wrapper (DataParallel) either came from.
+
+    Raises InputError where the masks do not fit.
+    """
+    return {name: state[theirs] for name, theirs in _names(masks, state).items()}
+
+
+def _names(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """What `state` calls the parameter of each mask."""
+    return dict(zip(masks, check_fits(masks, state), strict=True))
 
 
 def _is_ours(model: str) -> bool:
@@ -71,15 +94,13 @@ def _is_ours(model: str) -> bool:
     return model in DEFAULT_TASKS or model.startswith("torchvision:")
 
 
-def _task(masks: MaskSet, model: str) -> Task:
-    """What the network takes: as the mask file says, else the network's usual task."""
+def _task(masks: MaskSet, model: str) -> Task | None:
+    """What the network takes: as the mask file says, else the network's usual task; None where it has none."""
     try:
         channels, size, _ = (int(part) for part in masks.metadata["input"].strip("[]").split(","))
         return Task(channels, size, int(masks.metadata["classes"]))
     except (KeyError, ValueError):
-        if model in DEFAULT_TASKS:
-            return DEFAULT_TASKS[model]
-        raise InputError(f"the mask file does not say what {model!r} takes; give the weights with --weights") from None
+        return DEFAULT_TASKS.get(model)
 
 
 def initial_seed(masks: MaskSet, seed: int | None) -> int:

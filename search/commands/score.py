@@ -44,7 +44,7 @@ def score(
     from ...spectral.coordinate import AGGREGATES, REFERENCES, full_spectrum
     from ..layerplot import check_picture, plot_coordinate
     from ..stepper import stepper
-    from .masks import layout_for, load_masks, weights_for
+    from .masks import layout_for, load_masks, under_names_of, weights_for
 
     for option, given, known in (("reference", reference, REFERENCES), ("aggregate", aggregate, AGGREGATES)):
         if given not in known:
@@ -57,14 +57,21 @@ def score(
         check_picture(plot)
     loaded = load_masks(masks)
     state = weights_for(loaded, weights, model, seed)
+    if state is not None:
+        state = under_names_of(loaded, state)
     layout = layout_for(loaded, model)
-    with stepper("scoring", len(loaded)) as step:
-        coordinate = full_spectrum(loaded, state, layout.groups, layout.inputs_first, progress=step)
+    try:
+        with stepper("scoring", len(loaded)) as step:
+            coordinate = full_spectrum(loaded, state, layout.groups, layout.inputs_first, progress=step)
+    except ValueError as error:
+        # What the files hold is the user's, and the message is one line already.
+        raise InputError(str(error)) from error
     standings, standing = {}, None
     if chance:
         with stepper("scoring random masks", chance * len(loaded)) as step:
             standings = coordinate.chance(chance, step)
-        standing = coordinate.distance_chance(reference, aggregate, chance)
+        with stepper("scoring random masks for the distance", chance * len(loaded)) as step:
+            standing = coordinate.distance_chance(reference, aggregate, chance, step)
     document = _document(coordinate, reference, aggregate, standings, standing)
     if plot is not None:
         title = (

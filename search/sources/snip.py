@@ -1,6 +1,8 @@
 """SNIP: connection sensitivity."""
 
+import contextlib
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -31,8 +33,7 @@ class Snip(Source):
         images, labels = class_balanced_batch(data, IMAGES_PER_CLASS, seed)
         device = next(model.parameters()).device
         weights = prunable(model)
-        with torch.random.fork_rng():
-            torch.manual_seed(derive(seed, "dropout"))
+        with _seeded(derive(seed, "dropout"), device):
             loss = nn.functional.cross_entropy(model(images.to(device).double()), labels.to(device))
         # Weights that the loss does not reach have gradient zero.
         gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
@@ -40,3 +41,18 @@ class Snip(Source):
             name: (weight.detach() * gradient).abs().cpu().numpy()
             for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
         }
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds the generators of the CPU and of `device` alone, and leaves them as they were.
+
+    Not torch.manual_seed, which touches every GPU, also those that other trials compute on.
+    """
+    gpus = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
+        torch.default_generator.manual_seed(seed)
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(seed)
+        yield

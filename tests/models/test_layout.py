@@ -28,11 +28,6 @@ def test_what_is_usual_leaves_no_trace():
     assert Layout.from_metadata({"seed": "3"}, MASKS) == Layout()
 
 
-def test_only_the_named_parameters_are_kept():
-    whole = Layout({"a": 2, "b": 3}, ("b", "c"))
-    assert whole.only(["a", "c"]) == Layout({"a": 2}, ("c",))
-
-
 @pytest.mark.parametrize(
     "groups",
     [

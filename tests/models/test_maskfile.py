@@ -287,7 +287,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(saved, monkeypatch)
 
     before = saved.read_bytes()
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         MaskSet({"w": [1]}).save(saved)
     assert saved.read_bytes() == before and os.listdir(saved.parent) == [saved.name]
 

@@ -254,3 +254,10 @@ def test_an_unknown_base_gets_the_nearest_name():
 
 def test_an_impossible_budget_is_the_users_mistake():
     assert issubclass(AllocationError, InputError)
+
+
+def test_the_floor_counts_the_outputs_that_are_told():
+    shapes = {"rows": (40, 4), "fc": (10, 4)}
+    assert allocate(shapes, 1 - 14 / 200, outputs={"rows": 4}) == {"rows": 4, "fc": 10}
+    with pytest.raises(AllocationError, match="need 50"):
+        allocate(shapes, 1 - 14 / 200)

@@ -1,7 +1,9 @@
 """Candidates: guarded, scored, and rebuilt bit by bit from their rows."""
 
+import copy
 import json
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from fullspectrum.search.studyfile import parse, with_overrides
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
 from fullspectrum.spectral.evaluation import KNOWN_LAYERS
 from fullspectrum.spectral.objectives import OBJECTIVES
+from torch import nn
 
 DISTRIBUTIONS = [
     MaskDistribution("random", math.inf, 0, {"conv2": 0.4, "fc1": -0.3}),
@@ -294,3 +297,18 @@ def test_a_candidate_without_a_finite_score_never_goes_on(score):
     good = candidate(-5.0)
     assert better(good, candidate(score)) is good
     assert better(None, candidate(score)) is None
+
+
+def test_a_network_in_bfloat16_is_scored_as_its_values_are(digits):
+    settings = study("sparsity=0.9")
+    half = build("digits_cnn", digits.task, 0).bfloat16()
+    benches = [Workbench(settings, network, digits) for network in (half, copy.deepcopy(half).float())]
+    rows = [next(bench.candidates(DISTRIBUTIONS[1], 11)).row() for bench in benches]
+    assert rows[0] == rows[1]
+
+
+def test_an_embedding_keeps_a_weight_for_each_output_and_not_for_each_row(digits):
+    network = nn.Sequential(OrderedDict(rows=nn.Embedding(40, 4), up=nn.ConvTranspose2d(8, 6, 1, groups=2)))
+    # 160 and 24 weights; 4 and 6 outputs.
+    bench = Workbench(study("sparsity=0.945652"), network, digits)
+    assert bench.counts(MaskDistribution("random", math.inf, 0, {})) == {"rows.weight": 4, "up.weight": 6}

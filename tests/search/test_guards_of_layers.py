@@ -238,3 +238,22 @@ def test_a_layer_that_computes_its_weight_connects_whatever_its_weights_are(comp
             torch.manual_seed(seed)
             model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), computed(nn.Linear(3, 3)), nn.Linear(3, 2))
         assert check(model) == CONNECTED
+
+
+class CosineAttention(nn.Module):
+    """Attention whose scores are cosines of queries and keys, as in Swin Transformer V2."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(1, 4) for _ in range(3))
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, images):
+        x = images.flatten(1).unsqueeze(2)
+        query, key = (functional.normalize(part(x), dim=-1) for part in (self.query, self.key))
+        return self.head(((query @ key.transpose(1, 2)).softmax(-1) @ self.value(x)).mean(1))
+
+
+def test_every_weight_of_attention_by_cosines_lies_on_a_path():
+    assert check(CosineAttention()) == CONNECTED
+    assert check(CosineAttention(), {"key.weight": [[0]] * 4}).effective_sparsity == 1 - 12 / 20

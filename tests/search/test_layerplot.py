@@ -21,11 +21,11 @@ def drawn(tmp_path, monkeypatch):
         matplotlib.figure.Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))
     )
 
-    def draw(*standings: Standing, names: tuple[str, ...] | None = None, to: str = "mask.png") -> list:
+    def draw(*standings: Standing, names: tuple[str, ...] = (), to: str = "mask.png", title: str = "a title") -> list:
         names = names or tuple(f"layer{number}.weight" for number in range(len(standings)))
         coordinate = SimpleNamespace(layers={name: SimpleNamespace(sparsity=0.5) for name in names})
         chance = {name: dict.fromkeys(FIELDS, one) for name, one in zip(names, standings, strict=True)}
-        plot_coordinate(coordinate, chance, "a title", tmp_path / to)
+        plot_coordinate(coordinate, chance, title, tmp_path / to)
         return figures[-1].axes
 
     return draw
@@ -115,3 +115,9 @@ def test_other_formats_and_missing_folders_are_refused(drawn, tmp_path, name):
     with pytest.raises(InputError, match=name):
         drawn(Standing(1.0, 1.0, 0.1), to=name)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dollar_begins_no_formula(drawn):
+    # As a formula it would be an error.
+    *_, last = drawn(Standing(1.0, 1.0, 0.1), names=("$\\frac$.weight",), title=r"$\frac$")
+    assert [label.get_text() for label in last.get_xticklabels()] == [r"$\frac$"]

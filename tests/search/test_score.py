@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 import torch
 from fullspectrum.models.layers import layout, prunable
+from fullspectrum.models.layout import Layout
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.task import Task
 from fullspectrum.models.weights import save_state
 from fullspectrum.search import stepper
 from fullspectrum.search.cli import main
+from fullspectrum.search.commands import masks as masks_of_commands
+from fullspectrum.search.commands.masks import layout_for
 from fullspectrum.spectral.coordinate import FIELDS
+from torch import nn
 
 SCORES = [f"z_{field}" for field in FIELDS]
 
@@ -155,15 +159,21 @@ def network(channels, size, classes):
 """
 
 
-def test_the_layout_is_that_of_the_named_network_or_of_the_mask_file(tmp_path, monkeypatch, document):
+@pytest.fixture
+def grouped(tmp_path, monkeypatch) -> tuple[nn.Module, dict[str, np.ndarray], dict[str, str]]:
+    """A user's network, its weights in `weights.safetensors`; masks for it, and what a mask file says it takes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     Path("grouped_network.py").write_text(NETWORK)
     network = build("grouped_network:network", Task(1, 8, 10), 0)
     generator = np.random.default_rng(0)
     masks = {name: generator.random(weight.shape) < 0.5 for name, weight in prunable(network).items()}
-    task = {"input": "[1, 8, 8]", "classes": "10"}
     save_state(Path("weights.safetensors"), initial_state(network))
+    return network, masks, {"input": "[1, 8, 8]", "classes": "10"}
+
+
+def test_the_layout_is_that_of_the_named_network_or_of_the_mask_file(grouped, document):
+    network, masks, task = grouped
     MaskSet(masks, task | layout(network).to_metadata()).save("told.safetensors")
     MaskSet(masks, task).save("untold.safetensors")
     weights = ["--weights", "weights.safetensors"]
@@ -201,3 +211,49 @@ def test_what_cannot_be_drawn_or_held_against_chance_is_refused_in_one_line(
     (line,) = err.splitlines()
     assert expected in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("mask", "weight", "expected"),
+    [(np.eye(2)[0], np.ones(2), "at least 2 axes"), (np.eye(2), [[1.0, np.nan]] * 2, "must be finite")],
+)
+def test_files_that_cannot_be_scored_are_the_users_mistake(tmp_path, capsys, mask, weight, expected):
+    masks, weights = tmp_path / "mask.safetensors", tmp_path / "weights.safetensors"
+    MaskSet({"fc.weight": mask}).save(masks)
+    save_state(weights, {"fc.weight": torch.tensor(np.array(weight, dtype=np.float32))})
+    assert main(["score", str(masks), "--weights", str(weights)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
+
+
+def test_masks_of_a_wrapped_network_are_scored_on_its_weights(grouped, document):
+    _, masks, task = grouped
+    MaskSet(masks, task).save("plain.safetensors")
+    MaskSet({f"module.{name}": mask for name, mask in masks.items()}, task).save("wrapped.safetensors")
+    same = ["--weights", "weights.safetensors", "--model", "grouped_network:network", "--chance", 0]
+    plain, wrapped = document("plain.safetensors", *same), document("wrapped.safetensors", *same)
+    assert wrapped["layers"] == {f"module.{name}": layer for name, layer in plain["layers"].items()}
+    assert plain["mean"]["weighted_gap"] is not None
+
+
+def test_the_layout_is_that_of_a_known_network_that_the_file_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(masks_of_commands, "layout", lambda network: Layout({"conv2.weight": 2}))
+    file = MaskSet({"conv2.weight": np.ones((64, 32, 3, 3))}, {"model": "digits_cnn", "groups": '{"conv2.weight": 4}'})
+    assert layout_for(file, None) == Layout({"conv2.weight": 2})
+    stranger = MaskSet(file, file.metadata | {"model": "mine:net"})
+    assert layout_for(stranger, None) == Layout({"conv2.weight": 4})
+
+
+def test_where_nothing_says_what_a_network_takes_the_file_says_how_its_weights_lie(grouped, document):
+    network, masks, task = grouped
+    told = layout(network).to_metadata()
+    MaskSet(masks, task | told).save("told.safetensors")
+    MaskSet(masks, told).save("without_input.safetensors")
+    arguments = ["--weights", "weights.safetensors", "--model", "grouped_network:network", "--chance", 0]
+    assert document("without_input.safetensors", *arguments) == document("told.safetensors", *arguments)
+
+
+def test_without_weights_a_network_is_asked_for_what_it_takes(grouped, capsys):
+    MaskSet(grouped[1]).save("mask.safetensors")
+    assert main(["score", "mask.safetensors", "--model", "grouped_network:network"]) == 2
+    assert "does not say what 'grouped_network:network' takes; give the weights" in capsys.readouterr().err

@@ -129,6 +129,13 @@ class TestSnip(SourceContract):
         scores = source.scores(network, digits, 0)
         assert same(source.scores(network, digits, 0), scores)
 
+    def test_the_generators_of_gpus_that_the_model_is_not_on_are_left_alone(self, source, network, digits, monkeypatch):
+        touched = []
+        monkeypatch.setattr(torch.cuda, "manual_seed_all", touched.append)
+        monkeypatch.setattr(torch.cuda, "manual_seed", touched.append)
+        source.scores(network, digits, 0)
+        assert not touched
+
     def test_it_searches_its_temperature_and_its_batch(self, source):
         assert source.searches_temperature
         assert source.data_driven

@@ -37,10 +37,12 @@ class Logged:
         masks = MaskSet({name: generator.random(shape) < density for name, shape in workbench.shapes.items()})
         masks.save(self.folder.trial(0) / "mask.safetensors")
 
-    def events(self) -> list[dict]:
+    def events(self, *numbers: int) -> list[dict]:
         spool = Spool(self.folder.spool)
         recorder = Recorder(self.bench.study, self.folder, spool)
-        record_standings(self.bench.study, [trial(0, 1.0)], self.bench, self.folder, recorder)
+        record_standings(
+            self.bench.study, [trial(number, 1.0) for number in numbers or (0,)], self.bench, self.folder, recorder
+        )
         spool.close()
         return [json.loads(line) for line in self.folder.spool.read_text().splitlines()]
 
@@ -81,3 +83,29 @@ def test_of_a_search_the_trials_that_were_trained_in_full_have_it(finished, work
     assert runs[standing].data.metrics["spectral/z_l2"] == pytest.approx(z)
     picture = client.download_artifacts(runs[standing].info.run_id, "coordinate.png")
     assert Path(picture).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_of_many_trials_the_first_are_held_against_chance(tmp_path, workbench, monkeypatch):
+    monkeypatch.setattr(standings, "MOST_TRIALS", 1)
+    events = Logged(tmp_path, workbench, 0.05).events(0, 1)
+    assert {event["run"] for event in events} == {f"{workbench.study.id}/trial 0"}
+
+
+def test_what_an_interruption_cut_short_is_done_again(tmp_path, workbench, monkeypatch):
+    logged = Logged(tmp_path, workbench, 0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "standing", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            logged.events()
+    assert [event["op"] for event in logged.events()] == ["metrics", "artifact"]
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_mask_that_cannot_be_read_costs_a_warning_and_no_other_trial(tmp_path, workbench, capsys):
+    logged = Logged(tmp_path, workbench, 0.05)
+    assert len(logged.events(1, 0)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "trial 1 is not held against chance (InputError" in line
