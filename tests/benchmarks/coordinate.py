@@ -73,7 +73,7 @@ def baselines() -> Table:
         "all four components of every layer", f"{min(ours):.3f}", f"{min(ours) / min(bare):.2f}", "<= 3, aim 1.5"
     )
     table.add_row(
-        f"numpy.linalg.svd of each of their {len(matrices)} graphs",
+        f"numpy.linalg.svd, each of {len(matrices)} graphs",
         f"{plain:.1f}",
         f"{plain / min(ours):.0f} x ours",
         ">= 20 x",
@@ -89,7 +89,7 @@ def _plain_seconds(matrix) -> float:
 def sizes() -> Table:
     """Seconds and peak memory by sparsity and network, each in a process of its own."""
     table = Table(title="One thread. Memory: the peak, over that of weights and masks")
-    for heading in ("network", "sparsity", "weights", "kept", "seconds", "ns a kept weight", "memory"):
+    for heading in ("network", "sparsity", "weights", "kept", "seconds", "ns/kept", "memory"):
         table.add_column(heading, justify="left" if heading == "network" else "right")
     for name, sparsity in SIZES:
         command = [sys.executable, "-m", "tests.benchmarks.coordinate", "measure", name, str(sparsity)]
@@ -97,8 +97,8 @@ def sizes() -> Table:
         table.add_row(
             name,
             f"{sparsity:g}",
-            f"{size:,.0f}",
-            f"{edges:,.0f}",
+            f"{size / 1e6:.1f} M",
+            f"{edges / 1e6:.2f} M",
             f"{elapsed:.2f}",
             f"{1e9 * elapsed / edges:.0f}",
             f"{memory:.2f}",
