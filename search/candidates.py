@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from ..models.data import Data
@@ -16,6 +15,7 @@ from ..models.masks import MaskSet
 from ..models.networks import initial_state
 from ..models.seeds import derive
 from ..models.weights import init_digest
+from ..spectral.arrays import numpy_array
 from ..spectral.coordinate import FIELDS, Coordinate, full_spectra
 from ..spectral.objectives import OBJECTIVES, Distance
 from .allocation import allocate
@@ -80,7 +80,7 @@ class Workbench:
     def __post_init__(self):
         # On a GPU they stay there, and the coordinate is computed there.
         self.weights = {
-            name: weight.detach() if weight.is_cuda else _read_only(_array(weight.detach().cpu()))
+            name: weight.detach() if weight.is_cuda else _read_only(numpy_array(name, weight))
             for name, weight in prunable(self.model).items()
         }
         self.layout = layout(self.model)
@@ -191,11 +191,6 @@ class Workbench:
             "seed": json.dumps(seed),
             **self.layout.to_metadata(),
         }
-
-
-def _array(weight: torch.Tensor) -> np.ndarray:
-    """The weights as numpy knows them: it has no bfloat16, whose values are all among those of float32."""
-    return (weight.float() if weight.dtype == torch.bfloat16 else weight).numpy()
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -78,20 +78,21 @@ def _weights(name: str, values: Any, gpu: Any | None) -> Any:
 
 
 def _array(what: str, values: Any, gpu: Any | None) -> Any:
-    return _numpy(what, values) if gpu is None else _tensor(what, values, gpu)
+    return numpy_array(what, values) if gpu is None else _tensor(what, values, gpu)
 
 
 def _tensor(what: str, values: Any, gpu: Any) -> Any:
     from .gpu.matrices import tensor_on  # here, as nothing else needs torch
 
-    tensor = tensor_on(gpu, values if hasattr(values, "detach") else _numpy(what, values))
+    tensor = tensor_on(gpu, values if hasattr(values, "detach") else numpy_array(what, values))
     if tensor.is_complex():
         raise ValueError(f"{what} must hold real numbers, but got {tensor.dtype}.")
     # Not every operation knows the smaller types; float32 holds each of their values.
     return tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
 
 
-def _numpy(what: str, values: Any) -> np.ndarray:
+def numpy_array(what: str, values: Any) -> np.ndarray:
+    """Real numbers as a numpy array on the host; `what` names them in the ValueError for other types."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         try:

@@ -1,6 +1,5 @@
 """The coordinates of many layers, over the process's cores, each distinct layer once."""
 
-import hashlib
 import os
 import threading
 from collections import OrderedDict
@@ -15,6 +14,7 @@ import numpy as np
 
 from .arrays import gpu_of
 from .biadjacency import Biadjacency, bipartite_graph
+from .fingerprint import fingerprint
 from .layer import LayerCoordinate, LayerSpectrum
 from .singular import Map, two_largest_of
 
@@ -145,18 +145,15 @@ def _chunk_coordinates(chunk: list[tuple[Layer, np.ndarray]], run: Map) -> list[
     return [found[key] for key, _ in prepared]
 
 
-def _prepared(pair: tuple[Layer, np.ndarray]) -> tuple[bytes, LayerSpectrum]:
-    """The spectrum that a layer asks for, under a digest of everything that it depends on."""
+def _prepared(pair: tuple[Layer, np.ndarray]) -> tuple[tuple, LayerSpectrum]:
+    """The spectrum that a layer asks for, under a key of everything that it depends on."""
     layer, mask = pair
     graph = bipartite_graph(mask, layer.weights, layer.groups, layer.inputs_first)
     weighted = layer.weights is not None
-    digest = hashlib.sha256()
-    digest.update(repr((graph.left, graph.right, graph.full_left, graph.full_right, layer.size, weighted)).encode())
-    for part in (graph.starts, graph.ends, graph.magnitudes) if isinstance(graph, Biadjacency) else (graph.weights,):
-        if part is not None:
-            digest.update(f"{part.dtype.str}{part.shape}".encode())
-            digest.update(np.ascontiguousarray(part))
-    return digest.digest(), LayerSpectrum(graph, layer.size, weighted)
+    parts = (graph.starts, graph.ends, graph.magnitudes) if isinstance(graph, Biadjacency) else (graph.weights,)
+    content = tuple((part.shape, fingerprint(part)) for part in parts if part is not None)
+    key = graph.left, graph.right, graph.full_left, graph.full_right, layer.size, weighted, content
+    return key, LayerSpectrum(graph, layer.size, weighted)
 
 
 @contextmanager

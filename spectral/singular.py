@@ -219,14 +219,19 @@ def _gram(matrix: Matrix, scale: float) -> np.ndarray:
 
 def _by_components(matrix: EdgeMatrix) -> np.ndarray:
     """The two largest values of all connected components, each solved by itself: shape (2,)."""
-    return np.sort(two_largest_of(matrix.components()), axis=None)[:-3:-1]
+    return _two_largest_among(matrix.components())
+
+
+def _two_largest_among(components: list[EdgeMatrix]) -> np.ndarray:
+    return np.sort(two_largest_of(components), axis=None)[:-3:-1]
 
 
 def _the_hard_way(matrix: Matrix) -> Sequence[float]:
     """Connected components apart, and LAPACK on what is connected."""
     if isinstance(matrix, EdgeMatrix):
-        if len(matrix.components()) > 1:
-            return _by_components(matrix)
+        components = matrix.components()
+        if len(components) > 1:
+            return _two_largest_among(components)
         matrix = matrix.toarray()
     scale = _largest_entry(matrix)
     scaled = np.abs(matrix, dtype=np.float64) / scale

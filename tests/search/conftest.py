@@ -9,6 +9,7 @@ from fullspectrum.search.config import Study
 from fullspectrum.search.files import Home
 from fullspectrum.search.study import StudyResult, run_study
 from fullspectrum.search.studyfile import parse, with_overrides
+from matplotlib.figure import Figure
 from rich.console import Console
 
 #: A whole search in seconds: every stage is there, with as little of each as shows it.
@@ -47,3 +48,12 @@ def candidates_of(result: StudyResult) -> dict[int, list[tuple[int, str]]]:
 def finished(tmp_path_factory) -> StudyResult:
     """A tiny study that ran to its end, on two workers."""
     return run_tiny(tmp_path_factory.mktemp("home") / "runs")
+
+
+@pytest.fixture
+def figures(monkeypatch) -> list[Figure]:
+    """The figures that the test has saved, the last one last; they are written as ever."""
+    saved = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k)))
+    return saved

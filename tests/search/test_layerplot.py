@@ -3,7 +3,6 @@
 from math import nan
 from types import SimpleNamespace
 
-import matplotlib.figure
 import numpy as np
 import pytest
 from fullspectrum.models.errors import InputError
@@ -13,13 +12,8 @@ from fullspectrum.spectral.coordinate import FIELDS
 
 
 @pytest.fixture
-def drawn(tmp_path, monkeypatch):
+def drawn(tmp_path, figures):
     """Draws layers with these standings in every component; returns the panels, the last of them the sparsities."""
-    figures = []
-    save = matplotlib.figure.Figure.savefig
-    monkeypatch.setattr(
-        matplotlib.figure.Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))
-    )
 
     def draw(*standings: Standing, names: tuple[str, ...] = (), to: str = "mask.png", title: str = "a title") -> list:
         names = names or tuple(f"layer{number}.weight" for number in range(len(standings)))

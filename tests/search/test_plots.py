@@ -11,13 +11,8 @@ from .records import FakeLedger, final, trial
 
 
 @pytest.fixture
-def drawn(tmp_path, monkeypatch):
+def drawn(tmp_path, figures):
     """Draws a study; returns the figure's axes and the pixels of the file."""
-    figures = []
-    save = matplotlib.figure.Figure.savefig
-    monkeypatch.setattr(
-        matplotlib.figure.Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))
-    )
 
     def draw(trials, finals=()):
         path = tmp_path / "report" / "study.png"
