@@ -1,7 +1,7 @@
 """How a global sparsity is shared among layers: exact integer counts of kept weights."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -50,13 +50,15 @@ def allocate(
     scores: Scores | None = None,
     min_kept_per_output: float = 1.0,
     outputs: Mapping[str, int] | None = None,
+    dense: Collection[str] = (),
 ) -> dict[str, int]:
     """Kept weights of each layer, as integers that sum to the budget of `sparsity` exactly.
 
     Layer densities are proportional to the base's times exp(theta[layer]) (0 where absent), scaled to the budget
     between a floor of `min_kept_per_output` weights per output (at least one a layer) and the layer's size. `base` is
     "uniform", "er", "erk", or "global": the densities that a global ranking of `scores` gives. `outputs` says how many
-    outputs the layers have whose first axis is not the output (embeddings, transposed convolutions).
+    outputs the layers have whose first axis is not the output (embeddings, transposed convolutions). Layers in `dense`
+    are kept whole, and the budget of the others is what that leaves; they need no scores.
 
     Raises AllocationError for an unknown base and for a budget below the floors, naming the highest sparsity.
     """
@@ -64,22 +66,30 @@ def allocate(
     sizes = np.array([math.prod(shapes[name]) for name in names], dtype=np.int64)
     outputs = {name: shapes[name][0] for name in names} | dict(outputs or {})
     floors = np.array([max(1, math.ceil(min_kept_per_output * outputs[name])) for name in names], dtype=np.int64)
-    floors = np.minimum(floors, sizes)
+    whole = np.array([name in dense for name in names])
+    floors = np.where(whole, sizes, np.minimum(floors, sizes))
     kept = budget(shapes, sparsity)
     if kept < floors.sum():
         highest = math.floor((1 - floors.sum() / sizes.sum()) * 1e6) / 1e6
         raise AllocationError(
             f"sparsity {sparsity:g} keeps {kept:,} of {sizes.sum():,} weights, but the layers need {floors.sum():,} "
-            f"(min_kept_per_output = {min_kept_per_output:g}); the highest sparsity that can be met is {highest:g}"
+            f"(min_kept_per_output = {min_kept_per_output:g}{_dense_note(whole)}); "
+            f"the highest sparsity that can be met is {highest:g}"
         )
     if base == "global":
-        density = _global_densities(names, sizes, kept, scores)
+        density = np.ones(len(names))
+        ranked = [name for name in names if name not in dense]
+        density[~whole] = _global_densities(ranked, sizes[~whole], kept - int(sizes[whole].sum()), scores)
     elif base in FORMULAS:
         density = np.array([FORMULAS[base](tuple(shapes[name])) for name in names])
     else:
         raise AllocationError(f"unknown allocation {base!r}{nearest(base, BASES)}; expected one of {', '.join(BASES)}")
     factor = np.exp([(theta or {}).get(name, 0.0) for name in names])
     return dict(zip(names, _fill(density * factor * sizes, floors, sizes, kept).tolist(), strict=True))
+
+
+def _dense_note(whole: np.ndarray) -> str:
+    return f", {int(whole.sum())} kept whole by keep_dense" if whole.any() else ""
 
 
 def _global_densities(names: list[str], sizes: np.ndarray, kept: int, scores: Scores | None) -> np.ndarray:

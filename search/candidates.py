@@ -18,12 +18,12 @@ from ..models.weights import init_digest
 from ..spectral.arrays import numpy_array
 from ..spectral.coordinate import FIELDS, Coordinate, full_spectra
 from ..spectral.objectives import OBJECTIVES, Distance
-from .allocation import allocate
+from .allocation import allocate, budget
 from .composition import Composition
 from .config import Study
+from .dense import kept_dense
 from .guards import Connectivity, PathCounter
-from .sampling import sample
-from .sources import SOURCES
+from .sources import Setting, Source, source
 from .space import MaskDistribution, layer_theta
 
 #: What draws a mask set: one seed for all layers, or, where it is composed of several draws, one for each layer.
@@ -74,6 +74,8 @@ class Workbench:
     study: Study
     model: nn.Module
     data: Data
+    sources: dict[str, Source] = field(default_factory=dict)
+    """The study's sources by name, ready to be used on any machine; made where none are given."""
     _scores: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
     _paths: PathCounter | None = None
 
@@ -90,13 +92,31 @@ class Workbench:
         }
         self.init_digest = init_digest(initial_state(self.model))
         self.objectives = OBJECTIVES | {"l2": Distance(self.study.reference, self.study.aggregate)}
+        search = self.study.search
+        self.dense = kept_dense(list(self.shapes), search.keep_dense)
+        self.setting = Setting(
+            self.model,
+            self.data,
+            budget(self.shapes, self.study.sparsity) - sum(math.prod(self.shapes[name]) for name in self.dense),
+            self.dense,
+            search.images_per_class,
+            search.rounds,
+        )
+        for name in search.sources:
+            self.source(name)
 
-    def scores(self, source: str, batch_seed: int) -> dict[str, np.ndarray]:
-        """The source's scores, computed once for each batch."""
-        key = (source, batch_seed)
+    def source(self, name: str) -> Source:
+        """The source called `name`."""
+        if name not in self.sources:
+            self.sources[name] = source(name)
+            self.sources[name].check(self.setting)
+        return self.sources[name]
+
+    def scores(self, name: str, batch_seed: int) -> dict[str, np.ndarray]:
+        """The scores of the source called `name`, computed once for each batch."""
+        key = (name, batch_seed)
         if key not in self._scores:
-            seed = derive(self.study.seed, "batch", batch_seed)
-            self._scores[key] = SOURCES[source].scores(self.model, self.data, seed)
+            self._scores[key] = self.source(name).scores(self.setting, derive(self.study.seed, "batch", batch_seed))
         return self._scores[key]
 
     def counts(self, distribution: MaskDistribution) -> dict[str, int]:
@@ -105,11 +125,12 @@ class Workbench:
         return allocate(
             self.shapes,
             self.study.sparsity,
-            search.allocation,
+            distribution.allocation,
             layer_theta(self.study, list(self.shapes), distribution.theta),
-            self.scores(distribution.source, distribution.batch_seed) if search.allocation == "global" else None,
+            self.scores(distribution.source, distribution.batch_seed) if distribution.allocation == "global" else None,
             search.min_kept_per_output,
             self.outputs,
+            self.dense,
         )
 
     def connectivity(self, masks: Mapping[str, np.ndarray]) -> Connectivity:
@@ -120,11 +141,15 @@ class Workbench:
 
     def draw(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
         """The mask set of a seed: the same arguments give the same bits, which is how a candidate is rebuilt."""
+        drawer = self.source(distribution.source)
         scores = self.scores(distribution.source, distribution.batch_seed)
         masks: dict[str, np.ndarray] = {}
         for name, count in counts.items():
+            if name in self.dense:
+                masks[name] = np.ones(self.shapes[name], dtype=bool)
+                continue
             layer_seed = seed[name] if isinstance(seed, Mapping) else seed
-            masks |= sample(scores, {name: count}, distribution.temperature, layer_seed)
+            masks[name] = drawer.draw(self.setting, name, scores[name], count, distribution.temperature, layer_seed)
         return MaskSet(masks)
 
     def evaluate(self, drawn: Sequence[tuple[MaskSet, Seed]]) -> list[Candidate]:
@@ -183,12 +208,13 @@ class Workbench:
             "classes": str(task.classes),
             "init_seed": str(self.study.seed),
             "init_digest": self.init_digest,
-            "allocation": self.study.search.allocation,
+            "allocation": distribution.allocation,
             "source": distribution.source,
             "temperature": repr(distribution.temperature),
             "batch_seed": str(distribution.batch_seed),
             "theta": json.dumps(distribution.theta),
             "seed": json.dumps(seed),
+            **self.source(distribution.source).origin(),
             **self.layout.to_metadata(),
         }
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..models.errors import InputError, nearest
+from ..models.errors import InputError
 from ..models.training import Recipe
 from ..spectral.objectives import OBJECTIVES
+from .allocation import BASES
 from .searchable import Range, Searchable, Section, form, searchable
-from .sources import SOURCES
+from .sources import KNOWN, source
 
 
 class ConfigError(InputError):
@@ -31,27 +32,41 @@ class Search(Searchable):
     )
     sampler: Literal["tpe", "random"] = Field("tpe", description="Optuna sampler that proposes trials")
     sources: list[str] = Field(
-        ["random", "magnitude", "snip"], min_length=1, description="mask sources to choose from: " + ", ".join(SOURCES)
+        ["random", "magnitude", "snip"], min_length=1, description="mask sources to choose from: " + ", ".join(KNOWN)
     )
     temperature: searchable(Annotated[float, Field(ge=0)]) = Field(
         Range(low=0.05, high=2.0, log=True), description="Gumbel temperature of the draw, >= 0; 0 is the source's top-k"
     )
     batches: int = Field(4, ge=1, le=1000, description="number of different training batches a data-driven source sees")
-    allocation: Literal["uniform", "er", "erk", "global"] = Field(
+    images_per_class: int = Field(
+        10, ge=1, description="training images of each class in such a batch; more than 256 in all are scored in pieces"
+    )
+    rounds: int = Field(100, ge=1, description="rounds in which an iterative source removes weights")
+    allocation: searchable(Literal[BASES]) = Field(
         "erk", description="base of the layerwise sparsity; global is the source's own ranking"
+    )
+    keep_dense: list[str] = Field(
+        [], description="parameters that are kept whole, by name or pattern (conv1, *.downsample.*)"
     )
     theta: Literal["layer", "stage", "none"] = Field("layer", description="what is searched on top of the base")
     theta_range: float = Field(0.5, gt=0, le=5, description="trust region: greatest |theta|, a log-density factor")
     min_kept_per_output: float = Field(1.0, ge=0, description="floor of each layer: kept weights per output on average")
     max_concurrent: int = Field(8, ge=1, description="trials that run at once, as far as the resources go")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _allocations_are_chosen(cls, values: Any) -> Any:
+        if isinstance(values, dict) and form(values.get("allocation")) == "range":
+            raise ValueError("allocation is searched by { choices = [...] }, not by a range")
+        return values
+
     @model_validator(mode="after")
     def _known_sources(self) -> "Search":
-        for source in self.sources:
-            if source not in SOURCES:
-                raise ValueError(
-                    f"unknown source {source!r}{nearest(source, SOURCES)}; the sources are {', '.join(SOURCES)}"
-                )
+        for name in self.sources:
+            try:
+                source(name)
+            except InputError as error:
+                raise ValueError(str(error)) from None
         if len(set(self.sources)) < len(self.sources):
             raise ValueError("a source is named twice")
         return self

@@ -110,7 +110,7 @@ class Recorder:
                 "temperature": "inf" if temperature is None else temperature,
                 "seed": proposal["seed"],
                 "batch_seed": distribution["batch_seed"],
-                "allocation": self._study.search.allocation,
+                "allocation": distribution["allocation"],
                 **{f"theta.{group}": value for group, value in distribution["theta"].items()},
                 **self._training(proposal["training"]),
             },

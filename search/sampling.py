@@ -20,10 +20,11 @@ def sample(
 
     Scores are >= 0, of the parameters' shapes; masks are boolean arrays of the same shapes, True = kept.
     """
-    return {name: _sample_layer(name, scores[name], count, temperature, seed) for name, count in counts.items()}
+    return {name: sample_layer(name, scores[name], count, temperature, seed) for name, count in counts.items()}
 
 
-def _sample_layer(name: str, scores: np.ndarray, count: int, temperature: float, seed: int) -> np.ndarray:
+def sample_layer(name: str, scores: np.ndarray, count: int, temperature: float, seed: int) -> np.ndarray:
+    """The mask of one layer in `sample`."""
     flat = np.ravel(scores)
     if temperature == 0:
         # Not the logarithm, which rounds neighbouring scores to ties.

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -20,9 +21,18 @@ def describe_settings(section: type[Section] = Study, prefix: str = "") -> Itera
             yield f"\n[{name}]  {field.description}"
             yield from describe_settings(field.annotation, f"{name}.")
             continue
-        notes = [" | ".join(get_args(field.annotation))] if get_origin(field.annotation) is Literal else []
+        notes = [" | ".join(words)] if (words := _words(field.annotation)) else []
         notes.append("required" if field.is_required() else f"default {_toml(field.default)}")
         yield f"  {prefix}{name}: {field.description} ({'; '.join(notes)})"
+
+
+def _words(annotation: Any) -> tuple[str, ...]:
+    """The words that a setting of words takes, of a searched one its fixed form; none for other settings."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return _words(get_args(annotation)[0])
+    return ()
 
 
 def _toml(value: Any) -> str:

@@ -9,7 +9,7 @@ import optuna
 
 from .config import Study
 from .searchable import Choices, Range
-from .sources import SOURCES
+from .sources import source
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class MaskDistribution:
     """Which batch a data-driven source sees, in [0, search.batches)."""
     theta: dict[str, float]
     """Log-density factor of each group of layers, |theta| <= search.theta_range."""
+    allocation: str = "erk"
+    """Base of the layerwise sparsity."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; an infinite temperature is null."""
@@ -49,8 +51,8 @@ def groups(names: Sequence[str], theta: str) -> dict[str, list[str]]:
 
 def suggest_mask(trial: optuna.trial.Trial, study: Study, names: Sequence[str]) -> MaskDistribution:
     """Asks Optuna for the distribution of one trial over the prunable parameters `names`."""
-    source = trial.suggest_categorical("source", study.search.sources)
-    scorer = SOURCES[source]
+    name = trial.suggest_categorical("source", study.search.sources)
+    scorer = source(name)
     temperature = scorer.default_temperature
     if scorer.searches_temperature:
         temperature = _suggest(trial, "temperature", study.search.temperature)
@@ -59,7 +61,8 @@ def suggest_mask(trial: optuna.trial.Trial, study: Study, names: Sequence[str]) 
         batch_seed = trial.suggest_int("batch_seed", 0, study.search.batches - 1)
     bound = study.search.theta_range
     theta = {group: trial.suggest_float(f"theta/{group}", -bound, bound) for group in groups(names, study.search.theta)}
-    return MaskDistribution(source, temperature, batch_seed, theta)
+    allocation = _suggest(trial, "allocation", study.search.allocation)
+    return MaskDistribution(name, temperature, batch_seed, theta, allocation)
 
 
 def suggest_training(trial: optuna.trial.Trial, study: Study) -> dict[str, Any]:

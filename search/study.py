@@ -100,7 +100,7 @@ def run_study(
     warn_unpruned(model)
     workbench = Workbench(study, model, data)
     # A budget below the floors is found here and not in every trial.
-    workbench.counts(MaskDistribution(study.search.sources[0], 0.0, 0, {}))
+    workbench.counts(MaskDistribution("random", 0.0, 0, {}))
     ledger = Ledger(study, open_storage(study, folder.journal), list(workbench.shapes))
     if ledger.proposed and not resume:
         raise InputError(
@@ -167,14 +167,14 @@ def _search(
     """The trials, then, where all of them have ended, full training of the best."""
     # Put into the object store once; every worker maps the same memory.
     shared = ray.put(workbench.data), ray.put(initial_state(workbench.model))
-    _run_trials(study, ledger, recorder, progress, folder, *shared)
+    _run_trials(study, workbench.sources, ledger, recorder, progress, folder, *shared)
     if not ledger.remaining:
         best = contenders(study, ledger.trials())
         train_all(study, _entries(study, best, workbench, folder), *shared, ledger, recorder, progress)
         record_standings(study, best, workbench, folder, recorder)
 
 
-def _run_trials(study, ledger, recorder, progress, folder, data: ray.ObjectRef, state: ray.ObjectRef) -> None:
+def _run_trials(study, sources, ledger, recorder, progress, folder, data: ray.ObjectRef, state: ray.ObjectRef) -> None:
     """The Ray Tune run; after an interruption a fresh one goes on from the ledger."""
     if not ledger.remaining:
         return
@@ -184,7 +184,7 @@ def _run_trials(study, ledger, recorder, progress, folder, data: ray.ObjectRef, 
             gate.decide(trial.number, trial.result["spectral/objective"])
     # Workers have working directories of their own.
     absolute = StudyFolder(folder.path.resolve())
-    trainable = tune.with_parameters(MaskTrial, study=study, data=data, state=state, folder=absolute)
+    trainable = tune.with_parameters(MaskTrial, study=study, data=data, state=state, sources=sources, folder=absolute)
     resources = {"cpu": study.resources.cpus, "gpu": study.resources.gpus}
     workspace = folder.path / "tune"
     tuner = tune.Tuner(
@@ -240,11 +240,10 @@ def _entries(study: Study, best: list[TrialRecord], workbench: Workbench, folder
 
 def _erk_random(study: Study, workbench: Workbench, folder: StudyFolder) -> MaskSet:
     """One random mask with ERK allocation at the study's sparsity: what is to be beaten."""
-    erk = study.model_copy(update={"search": study.search.model_copy(update={"allocation": "erk", "theta": "none"})})
-    bench = Workbench(erk, workbench.model, workbench.data)
-    distribution = MaskDistribution("random", float("inf"), 0, {})
+    distribution = MaskDistribution("random", float("inf"), 0, {}, "erk")
     seed = derive(study.seed, "baseline", ERK_RANDOM)
-    masks = MaskSet(bench.draw(distribution, bench.counts(distribution), seed), bench.metadata(distribution, seed))
+    counts = workbench.counts(distribution)
+    masks = MaskSet(workbench.draw(distribution, counts, seed), workbench.metadata(distribution, seed))
     (folder.path / "baselines").mkdir(exist_ok=True)
     masks.save(folder.path / "baselines" / f"{ERK_RANDOM}.safetensors")
     return masks

@@ -19,6 +19,7 @@ from .device import claim_device
 from .files import StudyFolder, write_json
 from .outcome import Outcome
 from .record import candidate_metrics, coordinate_table
+from .sources import Source
 from .space import MaskDistribution
 
 
@@ -30,7 +31,13 @@ class MaskTrial(tune.Trainable):
     """
 
     def setup(
-        self, config: dict, study: Study, data: Data, state: dict[str, torch.Tensor], folder: StudyFolder
+        self,
+        config: dict,
+        study: Study,
+        data: Data,
+        state: dict[str, torch.Tensor],
+        sources: dict[str, Source],
+        folder: StudyFolder,
     ) -> None:
         """Loads what every trial of this worker shares."""
         self._study, self._folder = study, folder
@@ -38,7 +45,7 @@ class MaskTrial(tune.Trainable):
         self._data = data.to(device)
         model = build(study.model, data.task, study.seed)
         model.load_state_dict(state)
-        self._workbench = Workbench(study, model.to(device), self._data)
+        self._workbench = Workbench(study, model.to(device), self._data, sources)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict) -> bool:

@@ -5,17 +5,20 @@ from typing import Annotated
 
 import typer
 
-from .options import DataSet, Model
+from .options import DataSet, Model, Settings
 
 
 def sample(
     model: Model,
     data: DataSet,
-    source: Annotated[str, typer.Option(help="Mask source: random, magnitude, snip.")],
+    source: Annotated[str, typer.Option(help="Mask source; fullspectrum search --list-settings names them all.")],
     sparsity: Annotated[float, typer.Option(help="Fraction of weights removed, in [0, 1).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write (safetensors).")],
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the draw.", min=0)] = 0,
-    allocation: Annotated[str, typer.Option(help="Layerwise sparsity: uniform, er, erk, global.")] = "erk",
+    allocation: Annotated[
+        str, typer.Option(help="Layerwise sparsity: uniform, er, erk or global, the source's own ranking.")
+    ] = "global",
+    settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     temperature: Annotated[
         float | None, typer.Option(help="Gumbel temperature, >= 0 (inf: uniform); default: the source's own.")
     ] = None,
@@ -30,22 +33,22 @@ def sample(
     from ...models.networks import build
     from ..candidates import Workbench
     from ..console import warn
-    from ..sources import SOURCES
     from ..space import MaskDistribution
-    from ..studyfile import parse
+    from ..studyfile import parse, with_overrides
     from ..unpruned import warn_unpruned
 
     if temperature is not None and not temperature >= 0:
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")
-    settings = {"sources": [source], "allocation": allocation, "theta": "none"}
-    study = parse({"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": settings})
+    search = {"sources": [source], "allocation": allocation, "theta": "none"}
+    own = {"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": search}
+    study = parse(with_overrides(own, settings))
     loaded = load(data, seed)
     network = build(model, loaded.task, seed)
     warn_unpruned(network)
     bench = Workbench(study, network, loaded)
     if temperature is None:
-        temperature = SOURCES[source].default_temperature
-    distribution = MaskDistribution(source, temperature, 0, {})
+        temperature = bench.source(source).default_temperature
+    distribution = MaskDistribution(source, temperature, 0, {}, allocation)
     masks = MaskSet(bench.draw(distribution, bench.counts(distribution), seed), bench.metadata(distribution, seed))
     connectivity = bench.connectivity(masks)
     if connectivity.fault:

@@ -1,10 +1,7 @@
-"""Mask sources by name. A new one is a file of a few lines here and a line in the registry."""
+"""Mask sources, one file each. A new one is a file of a few lines here and a line in the registry."""
 
-from .magnitude import Magnitude
-from .random import Random
-from .snip import Snip
+from .registry import KNOWN, SOURCES, source
+from .setting import Setting
 from .source import Source
 
-SOURCES: dict[str, Source] = {"random": Random(), "magnitude": Magnitude(), "snip": Snip()}
-
-__all__ = ["SOURCES", "Source"]
+__all__ = ["KNOWN", "SOURCES", "Setting", "Source", "source"]

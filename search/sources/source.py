@@ -1,15 +1,19 @@
-"""What a mask source is: it gives every prunable weight a score; the higher, the likelier the weight is kept."""
+"""What a mask source is: it scores the weights of a network, and draws a layer's mask from their scores."""
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
-from torch import nn
 
-from ...models.data import Data
+from ..sampling import sample_layer
+from .setting import Setting
 
 
 class Source(ABC):
-    """A scorer of weights at initialisation. A new source overrides `scores` and stands in the registry."""
+    """A scorer of weights at initialisation. A new source overrides `scores` and stands in the registry.
+
+    Its default allocation is its own: the ranking of its scores over the whole network.
+    """
 
     #: Whether the scores depend on training images; then several batches can be asked for by seed.
     data_driven = False
@@ -18,10 +22,32 @@ class Source(ABC):
     #: Gumbel temperature of a draw where nobody names one: 0 is the source's own deterministic top-k.
     default_temperature = 0.0
 
-    @abstractmethod
-    def scores(self, model: nn.Module, data: Data, seed: int) -> dict[str, np.ndarray]:
-        """Scores of every prunable parameter: finite, >= 0, same shapes as the parameters.
+    def check(self, setting: Setting) -> None:  # noqa: B027 - most sources can work on any
+        """Raises InputError where this source cannot work on `setting`; called once, before anything is scored."""
 
-        `model` is the network at the very weights that training starts from, and is left as it was; `seed` fixes
-        whatever the source draws (a batch of the training split, or its own random numbers).
+    @abstractmethod
+    def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
+        """Scores of `setting.weights`: finite doubles >= 0 of their shapes; the higher, the likelier a weight is kept.
+
+        `seed` fixes whatever the source draws: batches of the training split, or its own random numbers.
         """
+
+    def draw(
+        self, setting: Setting, name: str, scores: np.ndarray, count: int, temperature: float, seed: int
+    ) -> np.ndarray:
+        """The mask of the parameter `name`, bool, of the shape of its `scores`: `count` weights kept.
+
+        A function of the arguments alone. By default the Gumbel top-k of the scores.
+        """
+        return sample_layer(name, scores, count, temperature, seed)
+
+    def origin(self) -> dict[str, str]:
+        """What a mask file says, beside the source's name, of what the masks were made from; nothing by default."""
+        return {}
+
+
+class Untempered(Source):
+    """A source that is itself random: a draw at any temperature is the same."""
+
+    searches_temperature = False
+    default_temperature = math.inf

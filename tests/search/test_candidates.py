@@ -151,7 +151,7 @@ def test_theta_and_the_sources_batch_reach_the_draw(workbench):
 def test_the_global_allocation_follows_the_sources_scores(workbench_of):
     # At half of the weights the ranking empties no layer.
     bench = workbench_of(study("sparsity=0.5", "search.allocation=global", "search.min_kept_per_output=0"))
-    distribution = MaskDistribution("magnitude", 0.0, 0, {})
+    distribution = MaskDistribution("magnitude", 0.0, 0, {}, "global")
     masks = bench.draw(distribution, bench.counts(distribution), 0)
     magnitudes = {name: np.abs(weight) for name, weight in bench.weights.items()}
     least_kept = min(values[masks[name]].min() for name, values in magnitudes.items())

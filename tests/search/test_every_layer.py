@@ -16,7 +16,7 @@ from fullspectrum.models.task import Task
 from fullspectrum.search.allocation import BASES, allocate, budget
 from fullspectrum.search.commands.masks import layout_for
 from fullspectrum.search.sampling import sample
-from fullspectrum.search.sources import SOURCES
+from fullspectrum.search.sources import SOURCES, Setting, source
 from fullspectrum.search.unpruned import warn_unpruned
 from torch import nn
 
@@ -26,7 +26,7 @@ from ..everylayer import EveryLayer
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_scores_every_kind_of_layer(name):
     model = EveryLayer()
-    scores = SOURCES[name].scores(model, load("digits"), 0)
+    scores = source(name).scores(Setting(model, load("digits"), 1000, rounds=3), 0)
     assert {n: s.shape for n, s in scores.items()} == {n: tuple(w.shape) for n, w in prunable(model).items()}
     assert all(np.isfinite(s).all() and (s >= 0).all() and (s > 0).any() for s in scores.values())
 
@@ -34,7 +34,7 @@ def test_every_source_scores_every_kind_of_layer(name):
 @pytest.mark.parametrize("base", BASES)
 def test_every_allocation_meets_the_budget_of_every_kind_of_layer(base):
     model, sparsity = EveryLayer(), 0.6
-    scores = SOURCES["magnitude"].scores(model, load("digits"), 0)
+    scores = source("magnitude").scores(Setting(model, load("digits"), 1000), 0)
     shapes = {name: values.shape for name, values in scores.items()}
     counts = allocate(shapes, sparsity, base, scores=scores)
     masks = sample(scores, counts, 1.0, 0)

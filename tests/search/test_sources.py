@@ -9,8 +9,8 @@ import torch
 from fullspectrum.models.data import Data, class_balanced_batch, load
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.networks import build
-from fullspectrum.search.sources import SOURCES, Source
-from fullspectrum.search.sources.snip import IMAGES_PER_CLASS
+from fullspectrum.search.sources import SOURCES, Setting, Source
+from fullspectrum.search.sources import source as source_called
 from torch import nn
 
 
@@ -28,6 +28,12 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
+def setting(network: nn.Module, data: Data, **changes) -> Setting:
+    """A tenth of the network's weights is to be kept."""
+    size = sum(weight.numel() for weight in prunable(network).values())
+    return Setting(network, data, **{"kept": size // 10, "rounds": 4} | changes)
+
+
 class SourceContract:
     """What every source keeps; a test class of a source names it and inherits this."""
 
@@ -37,14 +43,14 @@ class SourceContract:
 
     @pytest.fixture
     def source(self) -> Source:
-        return SOURCES[self.name]
+        return source_called(self.name)
 
     def test_scores_have_the_parameters_shapes_in_their_order(self, source, network, digits):
-        scores = source.scores(network, digits, 0)
+        scores = source.scores(setting(network, digits), 0)
         assert [(n, s.shape) for n, s in scores.items()] == [(n, tuple(w.shape)) for n, w in prunable(network).items()]
 
     def test_scores_are_finite_doubles_of_at_least_zero(self, source, network, digits):
-        for scores in source.scores(network, digits, 0).values():
+        for scores in source.scores(setting(network, digits), 0).values():
             assert isinstance(scores, np.ndarray) and scores.dtype == np.float64
             assert np.isfinite(scores).all() and (scores >= 0).all() and (scores > 0).any()
 
@@ -52,7 +58,7 @@ class SourceContract:
     def test_the_model_is_left_as_it_was(self, source, network, digits, training):
         network.train(training)
         before = copy.deepcopy(network.state_dict())
-        scores = source.scores(network, digits, 0)
+        scores = source.scores(setting(network, digits), 0)
         for values in scores.values():
             values.fill(7.0)
         assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -60,23 +66,28 @@ class SourceContract:
         assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
 
     def test_scores_do_not_depend_on_the_mode_of_the_model(self, source, network, digits):
-        assert same(source.scores(network.train(), digits, 0), source.scores(network.eval(), digits, 0))
+        assert same(
+            source.scores(setting(network.train(), digits), 0), source.scores(setting(network.eval(), digits), 0)
+        )
 
     def test_scores_are_a_function_of_weights_and_seed(self, source, network, digits):
-        scores = source.scores(network, digits, 5)
+        scores = source.scores(setting(network, digits), 5)
         np.random.default_rng(0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(99)
-            assert same(source.scores(copy.deepcopy(network), digits, 5), scores)
+            assert same(source.scores(setting(copy.deepcopy(network), digits), 5), scores)
 
     def test_the_global_generators_are_not_moved(self, source, network, digits):
         torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1].copy()
-        source.scores(network, digits, 5)
+        source.scores(setting(network, digits), 5)
         assert torch.equal(torch.random.get_rng_state(), torch_state)
         assert np.array_equal(np.random.get_state()[1], numpy_state)
 
     def test_the_seed_counts_where_something_is_drawn(self, source, network, digits):
-        assert same(source.scores(network, digits, 1), source.scores(network, digits, 2)) is not self.seeded
+        assert (
+            same(source.scores(setting(network, digits), 1), source.scores(setting(network, digits), 2))
+            is not self.seeded
+        )
 
     def test_a_data_driven_source_is_a_seeded_one(self, source):
         assert self.seeded or not source.data_driven
@@ -94,14 +105,14 @@ class TestRandom(SourceContract):
         assert not source.data_driven
 
     def test_scores_know_nothing_of_the_weights(self, source, network, digits):
-        scores = source.scores(network, digits, 0)
+        scores = source.scores(setting(network, digits), 0)
         with torch.no_grad():
             for weight in network.parameters():
                 weight.zero_()
-        assert same(source.scores(network, digits, 0), scores)
+        assert same(source.scores(setting(network, digits), 0), scores)
 
     def test_scores_are_uniform_and_never_zero(self, source, network, digits):
-        scores = source.scores(network, digits, 0)["fc1.weight"].ravel()
+        scores = source.scores(setting(network, digits), 0)["fc1.weight"].ravel()
         assert scores.min() > 0 and scores.max() <= 1
         # Five standard deviations of the mean of 409,600 uniform numbers.
         assert abs(scores.mean() - 0.5) < 5 * math.sqrt(1 / 12 / scores.size)
@@ -111,7 +122,7 @@ class TestMagnitude(SourceContract):
     name, seeded = "magnitude", False
 
     def test_scores_are_the_absolute_weights(self, source, network, digits):
-        scores = source.scores(network, digits, 0)
+        scores = source.scores(setting(network, digits), 0)
         for name, weight in prunable(network).items():
             assert np.array_equal(scores[name], np.abs(weight.detach().numpy().astype(np.float64)))
 
@@ -126,14 +137,14 @@ class TestSnip(SourceContract):
 
     def test_dropout_is_seeded(self, source, network, digits):
         network.fc1 = torch.nn.Sequential(torch.nn.Dropout(0.5), network.fc1)
-        scores = source.scores(network, digits, 0)
-        assert same(source.scores(network, digits, 0), scores)
+        scores = source.scores(setting(network, digits), 0)
+        assert same(source.scores(setting(network, digits), 0), scores)
 
     def test_the_generators_of_gpus_that_the_model_is_not_on_are_left_alone(self, source, network, digits, monkeypatch):
         touched = []
         monkeypatch.setattr(torch.cuda, "manual_seed_all", touched.append)
         monkeypatch.setattr(torch.cuda, "manual_seed", touched.append)
-        source.scores(network, digits, 0)
+        source.scores(setting(network, digits), 0)
         assert not touched
 
     def test_it_searches_its_temperature_and_its_batch(self, source):
@@ -143,7 +154,7 @@ class TestSnip(SourceContract):
 
     def test_scores_of_a_linear_model_are_weight_times_gradient(self, source, digits):
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-        images, labels = class_balanced_batch(digits, IMAGES_PER_CLASS, 3)
+        images, labels = class_balanced_batch(digits, 10, 3)
         assert len(labels) == 100
         # Softmax regression by hand: dL/dW = (p - y)^T x / N.
         weight, bias = (p.detach().numpy().astype(np.float64) for p in (model[1].weight, model[1].bias))
@@ -153,7 +164,7 @@ class TestSnip(SourceContract):
         p /= p.sum(1, keepdims=True)
         gradient = (p - np.eye(10)[labels.numpy()]).T @ x / len(x)
         # Single precision sums of a hundred terms.
-        scores = source.scores(model, digits, 3)["1.weight"]
+        scores = source.scores(setting(model, digits), 3)["1.weight"]
         np.testing.assert_allclose(scores, np.abs(weight * gradient), rtol=1e-3, atol=1e-7)
 
     def test_a_layer_that_the_loss_does_not_reach_scores_zero(self, source, digits):
@@ -165,7 +176,7 @@ class TestSnip(SourceContract):
             def forward(self, images):
                 return self.used(images.flatten(1))
 
-        scores = source.scores(Detour(), digits, 0)
+        scores = source.scores(setting(Detour(), digits), 0)
         assert not scores["unused.weight"].any()
         assert scores["used.weight"].any()
 

@@ -39,7 +39,7 @@ def trial(tmp_path):
         state = initial_state(build(study.model, DATA.task, study.seed))
         # Not its constructor, which makes folders for Tune.
         made = MaskTrial.__new__(MaskTrial)
-        made.setup(proposal(), study, DATA, state, StudyFolder(tmp_path))
+        made.setup(proposal(), study, DATA, state, {}, StudyFolder(tmp_path))
         return made
 
     return start
