@@ -85,6 +85,10 @@ class StudyFolder:
         """Files of one trial: mask.safetensors, candidates.json, coordinate.json; of a contender, its standing too."""
         return self.path / "trials" / f"{number:05d}"
 
+    def baseline(self, label: str) -> Path:
+        """The masks of one baseline."""
+        return self.path / "baselines" / label / "mask.safetensors"
+
     @property
     def report(self) -> Path:
         """Tables and plots of the whole study."""

@@ -1,6 +1,5 @@
 """The leaderboard of a study: its best masks beside the baselines, and how far its objective can be trusted."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,9 @@ from rich.table import Table
 from scipy.stats import rankdata
 
 from ..spectral.objectives import OBJECTIVES
-from .ledger import BASELINES, ERK_RANDOM, FinalRecord, Ledger, TrialRecord
+from .baselines import BASELINES, CHECKS, ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED
+from .comparison import Comparison, compare
+from .ledger import FinalRecord, Ledger, TrialRecord
 from .outcome import Outcome
 
 #: Fewest trained trials from which a rank correlation says anything at all.
@@ -108,22 +109,43 @@ def screen_table(rows: list[Row], objective: str, most: int = 8) -> Table:
     return table
 
 
-def against_random(rows: list[Row], images: int) -> str | None:
-    """A sentence on the best mask beside ERK-random on a test split of `images`; None where one was not trained.
+def against_baselines(rows: list[Row], images: int) -> list[str]:
+    """Sentences on the best mask beside ERK-random, and beside its own shuffle, on a test split of `images`.
 
-    The two differ where their difference exceeds its 95 % error, as of two independent proportions.
+    Of what was not trained nothing is said.
     """
     best = next((row for row in rows if row.digest and row.accuracy_final is not None), None)
-    random = next((row for row in rows if row.label == ERK_RANDOM), None)
-    if best is None or random is None:
-        return None
-    ours, theirs = best.accuracy_final, random.accuracy_final
-    error = 1.96 * math.sqrt((ours * (1 - ours) + theirs * (1 - theirs)) / images)
-    verdict = "beats" if ours - theirs > error else "loses to" if theirs - ours > error else "is level with"
-    return (
-        f"The best mask {verdict} an ERK-random one on the test split: {ours:.4f} against {theirs:.4f} "
-        f"(95 % error of the difference {error:.3f}, {images:,} images)."
-    )
+    accuracies = {row.label: row.accuracy_final for row in rows if not row.digest and row.accuracy_final is not None}
+    if best is None:
+        return []
+    found = {label: compare([best.accuracy_final], [theirs], images) for label, theirs in accuracies.items()}
+    sentences = []
+    if ERK_RANDOM in found:
+        beside = found[ERK_RANDOM]
+        sentences.append(
+            f"The best mask {beside.verb} an ERK-random one on the test split: {beside.ours:.4f} against "
+            f"{beside.theirs:.4f} (95 % error of the difference {beside.error:.3f}, {images:,} images)."
+        )
+    if SHUFFLED in found:
+        sentences.append(against_shuffle({label: found[label] for label in found if label in CHECKS}))
+    return sentences
+
+
+def against_shuffle(found: dict[str, Comparison]) -> str:
+    """A sentence on what a mask is worth beyond its layer sparsities, from its comparisons with its checks."""
+    shuffle = found[SHUFFLED]
+    worth = {
+        "beats": "which weights it keeps counts for something",
+        "is level with": "nothing shows that it is worth more than its layer sparsities",
+        "loses to": "a random choice of weights at its layer sparsities is better",
+    }[shuffle.verb]
+    others = [
+        f"{name} {found[label].theirs:.4f}"
+        for label, name in ((REINITIALISED, "on other initial weights"), (INVERTED, "with inverted scores"))
+        if label in found
+    ]
+    more = f" ({', '.join(others)})" if others else ""
+    return f"It {shuffle.verb} its own layerwise shuffle, {shuffle.theirs:.4f}: {worth}{more}."
 
 
 def trust(trials: list[TrialRecord], objective: str) -> tuple[dict[str, float], str]:

@@ -46,10 +46,6 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
-#: The baselines of full training, by their labels.
-BASELINES = DENSE, ERK_RANDOM = "dense", "erk-random"
-
-
 @dataclass(frozen=True)
 class TrialRecord:
     """What the ledger knows of one trial."""

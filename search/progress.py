@@ -86,8 +86,8 @@ class Progress:
         return "  ".join(parts)
 
     def finals_started(self, total: int) -> None:
-        """Full training of `total` masks and baselines begins."""
-        self._finals_total = total
+        """Full training of `total` masks and baselines more begins."""
+        self._finals_total += total
 
     def final_result(self, label: str, result: Mapping[str, Any]) -> None:
         """Full training reported, or ended where there is an outcome."""

@@ -12,10 +12,10 @@ import numpy as np
 
 from ..spectral.chance import Standing
 from ..spectral.coordinate import Coordinate
+from .baselines import BASELINES
 from .candidates import Candidate
 from .config import Study
 from .files import StudyFolder, write_json
-from .ledger import BASELINES
 from .outcome import Outcome
 from .spool import Spool
 
@@ -168,9 +168,12 @@ class Recorder:
         self._metrics(run, reported({"spectral/z_l2": distance.z}), 0)
         self.spool.artifact(run, picture)
 
-    def start_baseline(self, label: str, proposed: Mapping[str, Any]) -> None:
-        """Opens the run of a baseline."""
-        self._open(label, params=self._training(proposed), tags={"fullspectrum.kind": "baseline"})
+    def start_baseline(self, label: str, proposed: Mapping[str, Any], masks: Path | None, of: str | None) -> None:
+        """Opens the run of a baseline with the file of its masks; `of` names the trial whose mask it checks."""
+        tags = {"fullspectrum.kind": "baseline"} | ({"fullspectrum.of": of} if of else {})
+        self._open(label, params=self._training(proposed), tags=tags)
+        if masks is not None:
+            self.spool.artifact(self._run(label), masks)
 
     def final_progress(self, label: str, accuracy: float, iteration: int) -> None:
         """Logs validation accuracy in the course of full training."""

@@ -16,34 +16,28 @@ from rich.console import Console
 from ..clusters.connection import connect
 from ..models.data import load
 from ..models.errors import InputError
-from ..models.masks import MaskSet
 from ..models.networks import build, initial_state
-from ..models.seeds import derive
 from ..models.weights import save_state
 from ..spectral.objectives import OBJECTIVES
 from .candidates import Workbench
 from .config import Study
-from .console import warn
+from .delivery import delivered
+from .entries import checks, contestants
 from .events import TrialEvents
 from .files import Home, StudyFolder, write_json
-from .final import Entry, contenders, train_all
+from .final import contenders, train_all
 from .gate import Gate, GatedASHA
-from .leaderboard import Row, against_random, leaderboard, split_table, trust
-from .ledger import DENSE, ERK_RANDOM, Ledger, TrialRecord, open_storage
+from .leaderboard import Row, against_baselines, leaderboard, split_table, trust
+from .ledger import Ledger, TrialRecord, open_storage
 from .outcome import Outcome
 from .plots import plot_study
 from .progress import Progress
 from .record import Recorder
 from .searcher import MaskSearcher
 from .space import MaskDistribution
-from .spool import Spool
 from .standings import record_standings
 from .trial import MaskTrial
 from .unpruned import warn_unpruned
-from .uploader import Uploader
-
-#: Seconds that the end of a study waits for its record to be delivered.
-PATIENCE = 60.0
 
 # Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours. A metric that is not
 # there yet (accuracy at the spectral score) is no error.
@@ -101,7 +95,7 @@ def run_study(
     workbench = Workbench(study, model, data)
     # A budget below the floors is found here and not in every trial.
     workbench.counts(MaskDistribution("random", 0.0, 0, {}))
-    ledger = Ledger(study, open_storage(study, folder.journal), list(workbench.shapes))
+    ledger = Ledger(study, open_storage(study, folder.journal), list(workbench.setting.weights))
     if ledger.proposed and not resume:
         raise InputError(
             f"this study ({study.id}) has been run already: {ledger.proposed} trials under {str(folder.path)!r}; "
@@ -126,23 +120,16 @@ def _recording(study: Study, home: Home, folder: StudyFolder) -> Iterator[Record
     """The record of the study, opened; whatever ends the study, its run is closed and what can be is delivered."""
     tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
-    recorder = Recorder(study, folder, Spool(folder.spool))
     remote = study.tracking.mlflow
     artifacts = None if remote else (home.artifacts / study.id).resolve().as_uri()
-    uploader = Uploader(folder.spool, remote or home.tracking_uri, experiment, tags, artifacts).start()
-    try:
-        recorder.start_study()
-        yield recorder
-    except BaseException as error:
-        recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        raise
-    finally:
-        recorder.spool.close()
-        if not uploader.close(PATIENCE):
-            warn(
-                f"part of the record has not reached MLflow ({uploader.problem or 'it is slow'}); "
-                f"it is kept in {folder.spool} and is delivered by the next run of this study"
-            )
+    with delivered(folder.spool, remote or home.tracking_uri, experiment, tags, artifacts) as spool:
+        recorder = Recorder(study, folder, spool)
+        try:
+            recorder.start_study()
+            yield recorder
+        except BaseException as error:
+            recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
 
 
 def _check_resources(study: Study, address: str | None) -> None:
@@ -170,7 +157,8 @@ def _search(
     _run_trials(study, workbench.sources, ledger, recorder, progress, folder, *shared)
     if not ledger.remaining:
         best = contenders(study, ledger.trials())
-        train_all(study, _entries(study, best, workbench, folder), *shared, ledger, recorder, progress)
+        train_all(study, contestants(study, best, workbench, folder), *shared, ledger, recorder, progress)
+        train_all(study, checks(study, workbench, ledger, folder), *shared, ledger, recorder, progress)
         record_standings(study, best, workbench, folder, recorder)
 
 
@@ -226,34 +214,11 @@ def _interrupts_restored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _entries(study: Study, best: list[TrialRecord], workbench: Workbench, folder: StudyFolder) -> list[Entry]:
-    """The best masks of the study, and two baselines with the recipe of the best of them."""
-    if not best:
-        return []
-    entries = [
-        Entry(trial.label, MaskSet.load(folder.trial(trial.number) / "mask.safetensors"), trial.training)
-        for trial in best
-    ]
-    recipe = best[0].training
-    return [*entries, Entry(DENSE, None, recipe), Entry(ERK_RANDOM, _erk_random(study, workbench, folder), recipe)]
-
-
-def _erk_random(study: Study, workbench: Workbench, folder: StudyFolder) -> MaskSet:
-    """One random mask with ERK allocation at the study's sparsity: what is to be beaten."""
-    distribution = MaskDistribution("random", float("inf"), 0, {}, "erk")
-    seed = derive(study.seed, "baseline", ERK_RANDOM)
-    counts = workbench.counts(distribution)
-    masks = MaskSet(workbench.draw(distribution, counts, seed), workbench.metadata(distribution, seed))
-    (folder.path / "baselines").mkdir(exist_ok=True)
-    masks.save(folder.path / "baselines" / f"{ERK_RANDOM}.safetensors")
-    return masks
-
-
 def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder, test_images: int) -> StudyResult:
     """Tables, plot, verdicts, and the end of the record."""
     trials, rows = ledger.trials(), leaderboard(ledger)
     metrics, verdict = trust(trials, study.objective)
-    verdicts = [sentence for sentence in (against_random(rows, test_images), verdict) if sentence]
+    verdicts = [*against_baselines(rows, test_images), verdict]
     files = []
     if rows:
         files = [folder.report / "leaderboard.json"]

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from .options import RUNS, HomeFolder, Settings
+from .options import RUNS, Address, HomeFolder, Settings
 
 
 def search(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A .toml file, or a bundled study by name.")] = "",
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     home: HomeFolder = RUNS,
-    address: Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, ray://HOST:PORT or auto.")] = None,
+    address: Address = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that was interrupted.")] = False,
     list_settings: Annotated[bool, typer.Option("--list-settings", help="Print every setting and exit.")] = False,
 ) -> None:

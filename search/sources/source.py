@@ -17,6 +17,8 @@ class Source(ABC):
 
     #: Whether the scores depend on training images; then several batches can be asked for by seed.
     data_driven = False
+    #: Whether the scores say which weights matter, so that keeping the lowest instead is a check of them.
+    has_saliency = True
     #: Whether draws are worth spreading by a searched temperature; a source that is itself random needs none.
     searches_temperature = True
     #: Gumbel temperature of a draw where nobody names one: 0 is the source's own deterministic top-k.
@@ -49,5 +51,6 @@ class Source(ABC):
 class Untempered(Source):
     """A source that is itself random: a draw at any temperature is the same."""
 
+    has_saliency = False
     searches_temperature = False
     default_temperature = math.inf

@@ -5,7 +5,15 @@ import math
 
 import numpy as np
 import pytest
-from fullspectrum.search.leaderboard import FEWEST, Row, against_random, leaderboard, screen_table, split_table, trust
+from fullspectrum.search.leaderboard import (
+    FEWEST,
+    Row,
+    against_baselines,
+    leaderboard,
+    screen_table,
+    split_table,
+    trust,
+)
 from fullspectrum.search.ledger import FinalRecord, TrialRecord
 from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.space import MaskDistribution
@@ -204,13 +212,34 @@ def test_the_verdict_is_the_same_every_time():
 )
 def test_the_best_mask_is_held_against_a_random_one_with_the_error_of_the_test_split(ours, images, verdict):
     ledger = FakeLedger([trial(0, 1.0, 100, 0.5)], [final("trial 0", 0.5, ours), final("erk-random", 0.5, 0.8)])
-    sentence = against_random(leaderboard(ledger), images)
+    (sentence,) = against_baselines(leaderboard(ledger), images)
     assert f"The best mask {verdict} an ERK-random one" in sentence
     assert f"{ours:.4f} against 0.8000" in sentence
 
 
 def test_without_full_training_nothing_is_held_against_a_random_mask():
-    assert against_random(leaderboard(FakeLedger([trial(0, 1.0)])), 100) is None
+    assert against_baselines(leaderboard(FakeLedger([trial(0, 1.0)], [final("erk-random", 0.5, 0.8)])), 100) == []
+
+
+@pytest.mark.parametrize(
+    ("shuffle", "said"),
+    [
+        (0.8, "It beats its own layerwise shuffle, 0.8000: which weights it keeps counts for something"),
+        (
+            0.89,
+            "It is level with its own layerwise shuffle, 0.8900: nothing shows that it is worth more than its layer",
+        ),
+        (0.99, "It loses to its own layerwise shuffle, 0.9900: a random choice of weights at its layer"),
+    ],
+)
+def test_the_best_mask_is_held_against_its_own_shuffle(shuffle, said):
+    trials = [trial(0, 1.0, 100, 0.5)]
+    finals = [final("trial 0", 0.5, 0.9), final("shuffled", 0.5, shuffle)]
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals)), 1000)
+    assert sentence.startswith(said) and sentence.endswith(".")
+    checks = [final("reinitialised", 0.5, 0.75), final("inverted", 0.5, 0.25)]
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals + checks)), 1000)
+    assert sentence.endswith("(on other initial weights 0.7500, with inverted scores 0.2500).")
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.FAILED])

@@ -18,9 +18,11 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.weights import init_digest, load_state
 from fullspectrum.search.allocation import budget
+from fullspectrum.search.baselines import BASELINES, CHECKS
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.files import Home
 from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.sources import SOURCES
 from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.study import run_study
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
@@ -62,7 +64,8 @@ def test_every_trial_ends_and_has_one_run_under_the_parent(finished, runs):
     assert finished.remaining == 0
     parent = runs[f"search {finished.study.id}"]
     children = {name for name, run in runs.items() if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id}
-    assert children == {f"trial {number}" for number in range(TRIALS)} | {"dense", "erk-random"}
+    assert children >= {f"trial {number}" for number in range(TRIALS)} | {"dense", "erk-random", "shuffled"}
+    assert children <= {f"trial {number}" for number in range(TRIALS)} | set(BASELINES)
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
 
 
@@ -88,8 +91,24 @@ def test_the_best_warmed_up_trial_and_the_baselines_are_trained_in_full(finished
     warmed = [trial for trial in finished.trials if trial.outcome is Outcome.FINISHED]
     best = max(warmed, key=lambda trial: trial.result["accuracy/val"])
     finals = {name for name, run in runs.items() if "accuracy/final" in run.data.metrics and "search" not in name}
-    assert finals == {f"trial {best.number}", "dense", "erk-random"}
+    scored = SOURCES[best.distribution.source]().has_saliency
+    assert finals == {f"trial {best.number}", *BASELINES} - (set() if scored else {"inverted"})
     assert finished.rows[0].label == f"trial {best.number}"
+
+
+def test_the_winner_is_held_against_what_is_left_of_it_without_its_choices(finished, runs):
+    winner = finished.rows[0]
+    masks = MaskSet.load(finished.folder.trial(int(winner.label.split()[1])) / "mask.safetensors")
+    kept = {name: int(mask.sum()) for name, mask in masks.items()}
+    checks = {label for label in CHECKS if label in runs}
+    assert checks >= {"shuffled", "reinitialised"}
+    for label in checks:
+        assert runs[label].data.tags["fullspectrum.of"] == winner.label
+        theirs = MaskSet.load(_artifact(finished, runs[label], "mask.safetensors"))
+        assert {name: int(mask.sum()) for name, mask in theirs.items()} == kept
+        assert (theirs.digest() == masks.digest()) is (label == "reinitialised")
+        assert ("seed" in theirs.metadata) is (label == "reinitialised")
+    assert any("its own layerwise shuffle" in sentence for sentence in finished.verdicts)
 
 
 def test_the_recorded_mask_is_the_best_candidate_within_budget(finished, runs):

@@ -1,0 +1,118 @@
+"""`fullspectrum check`: whether a mask is worth more than its layer sparsities."""
+
+import json
+import time
+from statistics import fmean, stdev
+from typing import Annotated
+
+import typer
+
+from .options import RUNS, Address, DataSet, HomeFolder, Masks, Model, Settings, Weights
+
+
+def check(
+    masks: Masks,
+    model: Model,
+    data: DataSet,
+    weights: Weights = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the initial weights and the batches.", min=0)] = None,
+    repeats: Annotated[int, typer.Option(help="Trainings of the mask and of each baseline.", min=1, max=100)] = 3,
+    settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
+    home: HomeFolder = RUNS,
+    address: Address = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Train a mask beside what is left of it without its choices, and say whether it beats its own shuffle.
+
+    It is trained as it is; shuffled within each layer; on other initial weights; with the lowest scores of its source
+    kept instead of the highest (where the mask file names a source that has scores); and beside it a random mask of ERK
+    layer sparsities. The recipe is that of a study's [training] and [final] tables. All trainings are recorded in
+    MLflow.
+
+    Example: fullspectrum check mask.safetensors --model digits_cnn --data digits --set final.epochs=20
+    """
+    from rich.console import Console
+
+    from ...clusters.connection import connect
+    from ...models.data import load
+    from ...models.errors import InputError
+    from ...models.layers import prunable
+    from ...models.masks import check_fits
+    from ...models.networks import build
+    from ..candidates import Workbench
+    from ..check import LABELS, Record, run_check, settings_of
+    from ..delivery import delivered
+    from ..files import Home
+    from ..stepper import stepper
+    from ..studyfile import parse, with_overrides
+    from .masks import initial_seed, load_masks, weights_for
+
+    loaded = load_masks(masks)
+    seed = initial_seed(loaded, seed)
+    own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
+    study = parse(with_overrides(own, settings))
+    if study.training.searched():
+        raise InputError(f"check needs a value for each setting, but {', '.join(study.training.searched())} is a table")
+    images = load(data, seed)
+    network = build(model, images.task, seed)
+    loaded = check_fits(loaded, prunable(network))
+    state = weights_for(loaded, weights, model, seed, images.task)
+    network.load_state_dict(state)
+    bench = Workbench(study, network, images)
+    place = Home(home).create()
+    # Each check is a record of its own, however often the same mask is checked.
+    folder = place.path / "checks" / f"{loaded.digest()[:12]}-{time.time_ns():x}"
+    uri, artifacts = study.tracking.mlflow or place.tracking_uri, None
+    if not study.tracking.mlflow:
+        artifacts = (place.artifacts / "checks").resolve().as_uri()
+    if not as_json:
+        typer.echo(
+            f"checking {masks.name}: {model} on {data}, sparsity {loaded.sparsity:.4f}, {repeats} trainings each"
+        )
+    with (
+        connect(address),
+        delivered(folder / "spool.jsonl", uri, "fullspectrum checks", {}, artifacts) as spool,
+        stepper("training", repeats * len(LABELS)) as step,
+    ):
+        record = Record(spool, folder.name, study)
+        record.open(f"check {masks.name}", loaded)
+        found = run_check(bench, loaded, state, repeats, folder, record, step)
+        record.close(found, folder / "check.json")
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False))
+    else:
+        _print(Console(), found)
+    if not found.accuracies("mask"):
+        raise typer.Exit(1)
+
+
+def _print(console, found) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from ..check import LABELS
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("trained")
+    for heading in ("val acc.", "test acc.", "mask less it"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("the mask", no_wrap=True)
+    comparisons = found.comparisons()
+    for label in LABELS:
+        if label in found.missing:
+            table.add_row(label, "–", "–", "–", "–")
+            continue
+        cells = [f"{fmean(found.accuracies(label, 'val_final')):.4f}", _spread(found.accuracies(label))]
+        if beside := comparisons.get(label):
+            cells += [f"{beside.difference:+.4f} ± {beside.error:.4f}", f"{beside.verb} it"]
+        table.add_row(label, *cells)
+    console.print(table)
+    for label, reason in found.missing.items():
+        console.print(f"{label}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    console.print(found.verdict(), highlight=False, markup=False, soft_wrap=True)
+
+
+def _spread(accuracies: list[float]) -> str:
+    """The mean, and the standard deviation where there are several."""
+    mean = f"{fmean(accuracies):.4f}"
+    return mean if len(accuracies) == 1 else f"{mean} ± {stdev(accuracies):.4f}"

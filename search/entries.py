@@ -1,0 +1,60 @@
+"""What a study trains in full: its best masks, the baselines of every study, and the checks of its winner."""
+
+from pathlib import Path
+
+from ..models.masks import MaskSet
+from .baselines import (
+    BASELINES,
+    DENSE,
+    ERK_RANDOM,
+    INVERTED,
+    REINITIALISED,
+    SHUFFLED,
+    erk_random,
+    inverted,
+    other_weights,
+    shuffled,
+)
+from .candidates import Workbench
+from .config import Study
+from .files import StudyFolder
+from .final import Entry
+from .leaderboard import leaderboard
+from .ledger import Ledger, TrialRecord
+
+
+def contestants(study: Study, best: list[TrialRecord], workbench: Workbench, folder: StudyFolder) -> list[Entry]:
+    """The best masks of the study, and the two baselines of every study with the recipe of the best of them."""
+    if not best:
+        return []
+    entries = [
+        Entry(trial.label, MaskSet.load(folder.trial(trial.number) / "mask.safetensors"), trial.training)
+        for trial in best
+    ]
+    recipe = best[0].training
+    random = _saved(erk_random(workbench, study.seed), ERK_RANDOM, folder)
+    return [*entries, Entry(DENSE, None, recipe), Entry(ERK_RANDOM, MaskSet.load(random), recipe, file=random)]
+
+
+def checks(study: Study, workbench: Workbench, ledger: Ledger, folder: StudyFolder) -> list[Entry]:
+    """What the winner is held against, with its own recipe: what is left of it when its choices are taken away."""
+    winner = next((row.label for row in leaderboard(ledger) if row.digest and row.accuracy_final is not None), None)
+    if not study.final.checks or winner is None:
+        return []
+    trial = next(trial for trial in ledger.trials() if trial.label == winner)
+    file = folder.trial(trial.number) / "mask.safetensors"
+    masks = MaskSet.load(file)
+    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(study.seed), file=file, of=winner)]
+    made = {SHUFFLED: shuffled(masks, study.seed), INVERTED: inverted(workbench, masks, trial.distribution)}
+    for label, their in made.items():
+        if their is not None:
+            file = _saved(their, label, folder)
+            entries.append(Entry(label, their, trial.training, file=file, of=winner))
+    return sorted(entries, key=lambda entry: BASELINES.index(entry.label))
+
+
+def _saved(masks: MaskSet, label: str, folder: StudyFolder) -> Path:
+    """The file that a baseline's masks are written to."""
+    file = folder.baseline(label)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return masks.save(file)
