@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from .augmentation import CROP_PADDING, augmentation, crop_and_flip
 from .dataset import Data, Split
 from .errors import InputError
-
-CROP_PADDING = 4
-"""Black pixels added on each side before the random crop (He et al. 2016, section 4.2)."""
+from .imagefiles import ImageFiles
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -19,34 +18,31 @@ def batches_per_epoch(split: Split, batch_size: int) -> int:
     return max(1, len(split) // batch_size)
 
 
-def batches(split: Split, batch_size: int, generator: torch.Generator, augment: bool, skip: int = 0) -> Iterator[Batch]:
+def batches(
+    split: Split, batch_size: int, generator: torch.Generator, augment: bool | str | None, skip: int = 0
+) -> Iterator[Batch]:
     """Yield (images, labels) for ever: float32 (B, C, H, W) normalised, int64 (B,), on the split's device.
 
     Each epoch is a new permutation, its last partial batch dropped (unless it is the only one). All draws of an epoch
     come from `generator` (on the CPU) before its first batch; `skip` batches of the first epoch are passed over.
-    `augment` crops at random out of the padded image and flips half of the images left to right.
+    `augment` is what `augmentation` knows. Images in memory are cropped out of the image padded by `CROP_PADDING`;
+    of image files a part of random size and aspect ratio is taken (`random_box`). Flips are from left to right.
     """
-    device = split.images.device
+    epoch = _streamed if isinstance(split.images, ImageFiles) else _resident
+    augment = augmentation(augment)
     while True:
         rows = torch.randperm(len(split), generator=generator)
-        shifts = torch.randint(2 * CROP_PADDING + 1, (2, len(split)), generator=generator) if augment else None
-        flips = torch.randint(2, (len(split),), generator=generator).bool() if augment else None
-        # Once an epoch, because each copy to a GPU waits for the queue of kernels.
-        rows, shifts, flips = (None if draw is None else draw.to(device) for draw in (rows, shifts, flips))
-        for batch in range(skip, batches_per_epoch(split, batch_size)):
-            drawn = slice(batch * batch_size, (batch + 1) * batch_size)
-            images = split.images[rows[drawn]]
-            if augment:
-                images = _crop_and_flip(images, shifts[:, drawn], flips[drawn])
-            yield _normalised(images, split), split.labels[rows[drawn]]
+        drawn = _slices(len(split), batch_size)[skip : batches_per_epoch(split, batch_size)]
+        for images, labels in epoch(split, rows, augment, generator, drawn):
+            yield _normalised(images, split), labels
         skip = 0
 
 
 def evaluation_batches(split: Split, batch_size: int) -> Iterator[Batch]:
     """Yield every image of the split once, in order, as `batches` does but without augmentation."""
-    for start in range(0, len(split), batch_size):
-        chosen = slice(start, start + batch_size)
-        yield _normalised(split.images[chosen], split), split.labels[chosen]
+    chosen = _slices(len(split), batch_size)
+    for part, images in zip(chosen, _in_order(split, chosen), strict=True):
+        yield _normalised(images, split), split.labels[part]
 
 
 def class_balanced_batch(data: Data, per_class: int, seed: int) -> Batch:
@@ -68,23 +64,54 @@ def class_balanced_batch(data: Data, per_class: int, seed: int) -> Batch:
                 f"{len(rows)} in the training split; ask for fewer."
             )
         chosen.append(generator.choice(rows, per_class, replace=False))
-    rows = torch.from_numpy(np.concatenate(chosen)).to(train.images.device)
-    return _normalised(train.images[rows], train), train.labels[rows]
+    balanced = train.at(torch.from_numpy(np.concatenate(chosen)))
+    # In pieces, so that image files are decoded by several workers.
+    images, labels = zip(*evaluation_batches(balanced, 64), strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def _slices(count: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def _resident(
+    split: Split, rows: torch.Tensor, augment: str | None, generator: torch.Generator, drawn: list[slice]
+) -> Iterator[Batch]:
+    count, device = len(split), split.labels.device
+    shifts, flips = torch.zeros(2, count), torch.zeros(count, dtype=torch.bool)
+    if augment:
+        shifts = torch.randint(2 * CROP_PADDING + 1, (2, count), generator=generator)
+    if augment == "crop-and-flip":
+        flips = torch.randint(2, (count,), generator=generator).bool()
+    # Once an epoch, because each copy to a GPU waits for the queue of kernels.
+    rows, shifts, flips = rows.to(device), shifts.to(device), flips.to(device)
+    for batch in drawn:
+        images = split.images.index_select(0, rows[batch])
+        yield crop_and_flip(images, shifts[:, batch], flips[batch]) if augment else images, split.labels[rows[batch]]
+
+
+def _streamed(
+    split: Split, rows: torch.Tensor, augment: str | None, generator: torch.Generator, drawn: list[slice]
+) -> Iterator[Batch]:
+    seed = int(torch.randint(2**62, (), generator=generator))
+    labels = split.labels[rows.to(split.labels.device)]
+    pinned = labels.device.type == "cuda"
+    files = split.images[rows].stream(drawn, augment, seed, pinned)
+    for batch, images in zip(drawn, files, strict=True):
+        yield images.to(labels.device, non_blocking=True), labels[batch]
+
+
+def _in_order(split: Split, chosen: list[slice]) -> Iterator[torch.Tensor]:
+    if isinstance(split.images, ImageFiles):
+        pinned = split.labels.device.type == "cuda"
+        for images in split.images.stream(chosen, pinned=pinned):
+            yield images.to(split.labels.device, non_blocking=True)
+    else:
+        for part in chosen:
+            yield split.images[part]
 
 
 def _normalised(images: torch.Tensor, split: Split) -> torch.Tensor:
     scale = 1 / (255 * split.std)
     shift = -split.mean / split.std
     return images.float().mul_(scale[:, None, None]).add_(shift[:, None, None])
-
-
-def _crop_and_flip(images: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
-    """Crop each image at its own shift (2, B) out of its padded self and flip those of `flips` (B,), in one gather."""
-    count, channels, height, width = images.shape
-    padded = torch.nn.functional.pad(images, [CROP_PADDING] * 4)
-    rows = shifts[0][:, None] + torch.arange(height, device=images.device)
-    columns = torch.arange(width, device=images.device).expand(count, width)
-    columns = shifts[1][:, None] + torch.where(flips[:, None], width - 1 - columns, columns)
-    image = torch.arange(count, device=images.device)[:, None, None, None]
-    channel = torch.arange(channels, device=images.device)[None, :, None, None]
-    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]

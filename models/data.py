@@ -5,18 +5,25 @@ from collections.abc import Callable, Mapping
 
 from .batches import batches, class_balanced_batch, evaluation_batches
 from .dataset import Data, Split
-from .datasets import cifar10, digits, imagefolder
+from .datasets import digits, imagefolder, imagenet, tinyimagenet, torchvision
 from .errors import InputError, nearest
 from .task import Task
 from .userfunction import call, resolve
 
 __all__ = ["DATASETS", "Data", "Split", "Task", "batches", "class_balanced_batch", "evaluation_batches", "load"]
 
-DATASETS: dict[str, Callable[[], Data]] = {"digits": digits.load, "cifar10": cifar10.load}
+DATASETS: dict[str, Callable[[], Data]] = {
+    "digits": digits.load,
+    "cifar10": torchvision.cifar10,
+    "cifar100": torchvision.cifar100,
+    "svhn": torchvision.svhn,
+    "tiny-imagenet": tinyimagenet.load,
+    "imagenet": imagenet.load,
+}
 
 
 def load(name: str, seed: int = 0) -> Data:
-    """Load the dataset `name`: one of `DATASETS`, `imagefolder:PATH`, or `module:function`.
+    """Load the dataset `name`: one of `DATASETS`, `imagefolder:PATH`, `imagefolder:PATH@SIZE`, or `module:function`.
 
     A user's function returns a `Data`, or what `Data.from_arrays` takes: {"train": (images, labels), "val": …,
     "test": …}, "val" optional. It is given `seed` as a keyword if it has such a parameter; all other datasets are the
@@ -32,7 +39,7 @@ def load(name: str, seed: int = 0) -> Data:
         return _from_user(name, seed)
     raise InputError(
         f'unknown data "{name}"{nearest(name, DATASETS)} '
-        f"(known: {', '.join(DATASETS)}, imagefolder:PATH, module:function)"
+        f"(known: {', '.join(DATASETS)}, imagefolder:PATH, imagefolder:PATH@SIZE, module:function)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Images in memory, in three splits: training, validation (which decides) and test (which decides nothing)."""
+"""Labelled images in three splits: training, validation (which decides) and test (which decides nothing)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from .augmentation import augmentation
 from .errors import InputError
+from .imagefiles import ImageFiles
 from .stratify import holdout
 from .task import Task
 
@@ -18,15 +20,19 @@ LEAST_AUGMENTED_SIZE = 32
 HOLDOUT = 0.1
 """Fraction of each class that leaves the training split for validation where a dataset has none."""
 
+STATISTICS_FILES = 1024
+"""Image files, spread evenly over the training split, whose pixels give its mean and standard deviation."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """`images` uint8 (N, C, H, W), `labels` int64 (N,), and the `mean` and `std` that normalise them.
 
-    `mean` and `std` are the training split's, float32 (C,), in units of the full pixel range; `Data` fills them in.
+    Images are in memory, or files that are decoded for each batch. `mean` and `std` are the training split's, float32
+    (C,), in units of the full pixel range; `Data` fills them in.
     """
 
-    images: torch.Tensor
+    images: torch.Tensor | ImageFiles
     labels: torch.Tensor
     mean: torch.Tensor | None = None
     std: torch.Tensor | None = None
@@ -37,14 +43,20 @@ class Split:
     def to(self, device: str | torch.device) -> "Split":
         """Return the split with its tensors on `device`."""
         values = (self.images, self.labels, self.mean, self.std)
-        return Split(*(value if value is None else value.to(device) for value in values))
+        return Split(*(value.to(device) if isinstance(value, torch.Tensor) else value for value in values))
+
+    def at(self, rows: torch.Tensor) -> "Split":
+        """Return the split of the images in `rows`, int64, in that order."""
+        rows = rows.to(self.labels.device)
+        return replace(self, images=self.images[rows], labels=self.labels[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A dataset: `splits` named train, val and test, and whether training may `augment` (crops and flips).
+    """A dataset: `splits` named train, val and test, and what training may do to `augment` them.
 
-    `mean` and `std` are those of the training split by channel, float32 (C,), in units of the full pixel range.
+    `augment` is one of `augmentation.AUGMENTATIONS` or None; True is crop-and-flip. `mean` and `std` are those of the
+    training split by channel, float32 (C,), in units of the full pixel range.
     Raises `InputError` when a split is missing or does not suit `task`, or augmented images are too small.
     """
 
@@ -53,9 +65,10 @@ class Data:
     splits: dict[str, Split]
     mean: torch.Tensor
     std: torch.Tensor
-    augment: bool = False
+    augment: bool | str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "augment", augmentation(self.augment))
         if set(self.splits) != set(SPLITS):
             raise InputError(f"{self.name}: splits must be {', '.join(SPLITS)}, but are {', '.join(self.splits)}.")
         for split, part in self.splits.items():
@@ -80,7 +93,7 @@ class Data:
         splits: Mapping[str, tuple[object, object]],
         *,
         classes: int | None = None,
-        augment: bool = False,
+        augment: bool | str | None = None,
     ) -> "Data":
         """Make a dataset of (images, labels) arrays or tensors by split.
 
@@ -92,24 +105,40 @@ class Data:
             given = ", ".join(map(str, splits)) or "none"
             raise InputError(f"{name}: splits must be train, test and perhaps val, but are {given}.")
         parts = {split: _to_split(f"{name}: {split} split", value) for split, value in splits.items()}
+        return cls.from_splits(name, parts, classes or int(parts["train"].labels.max()) + 1, augment)
+
+    @classmethod
+    def from_splits(
+        cls,
+        name: str,
+        splits: Mapping[str, Split],
+        classes: int,
+        augment: bool | str | None = None,
+        statistics: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> "Data":
+        """Make a dataset of the splits train, test and perhaps val.
+
+        Without "val", a tenth of each training class becomes it. `statistics` are mean and std, measured where they
+        are not given. Raises `InputError` as `Data` and `holdout` do.
+        """
+        parts = dict(splits)
         if "val" not in parts:
-            kept, held = holdout(f"{name}: train split", parts["train"].labels.numpy(), HOLDOUT)
             train = parts["train"]
-            parts["train"], parts["val"] = (
-                Split(train.images[rows], train.labels[rows])
-                for rows in (torch.from_numpy(kept), torch.from_numpy(held))
-            )
+            kept, held = holdout(f"{name}: train split", train.labels.numpy(), HOLDOUT)
+            parts["train"], parts["val"] = (train.at(torch.from_numpy(rows)) for rows in (kept, held))
         _, channels, size, _ = parts["train"].images.shape
-        task = Task(channels, size, classes or int(parts["train"].labels.max()) + 1)
-        mean, std = channel_statistics(parts["train"].images)
-        return cls(name, task, {split: parts[split] for split in SPLITS}, mean, std, augment)
+        mean, std = statistics or channel_statistics(parts["train"].images)
+        return cls(name, Task(channels, size, classes), {split: parts[split] for split in SPLITS}, mean, std, augment)
 
 
-def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def channel_statistics(images: torch.Tensor | ImageFiles) -> tuple[torch.Tensor, torch.Tensor]:
     """Return mean and standard deviation by channel, float32 (C,), of uint8 images (N, C, H, W) scaled to [0, 1].
 
-    A standard deviation is at least one grey level, so that a constant channel can be divided by it.
+    Of files, those of `STATISTICS_FILES`. A standard deviation is at least one grey level, so that a constant channel
+    can be divided by it.
     """
+    if isinstance(images, ImageFiles):
+        images = images[torch.linspace(0, len(images) - 1, min(STATISTICS_FILES, len(images))).long()].decode()
     total, squares = (torch.zeros(images.shape[1], dtype=torch.float64) for _ in range(2))
     for chunk in images.split(1024):
         values = chunk.to(torch.float64)
@@ -144,7 +173,8 @@ def _to_split(what: str, value: object) -> Split:
 def _check_split(what: str, split: Split, task: Task) -> None:
     images, labels = split.images, split.labels
     expected = (len(labels), task.channels, task.size, task.size)
-    if images.dtype != torch.uint8 or tuple(images.shape) != expected:
+    # Decoded files are uint8 RGB of the size they are decoded to.
+    if isinstance(images, torch.Tensor) and (images.dtype != torch.uint8 or tuple(images.shape) != expected):
         raise InputError(f"{what}: images must be uint8 {expected}, but are {images.dtype} {tuple(images.shape)}.")
     if len(labels) == 0:
         raise InputError(f"{what} is empty.")

@@ -3,7 +3,8 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from fullspectrum.models.batches import CROP_PADDING, batches_per_epoch
+from fullspectrum.models.augmentation import CROP_PADDING
+from fullspectrum.models.batches import batches_per_epoch
 from fullspectrum.models.data import Data, batches, class_balanced_batch, evaluation_batches
 from fullspectrum.models.errors import InputError
 
@@ -69,6 +70,32 @@ def test_augmented_images_are_crops_of_the_padded_image_and_half_are_flipped(nat
     assert abs(sum(flipped) - 640) < 6 * 17.9
     # Of 162 outcomes each is missed by 1280 draws with probability 4e-4: fewer than 5 missed, by Poisson, but for 1e-8.
     assert len({image.numpy().tobytes() for image in pixels}) > 157
+
+
+def test_what_is_only_cropped_is_never_flipped(natural):
+    train = natural.splits["train"]
+    drawn = torch.cat([images for images, _ in islice(batches(train, 64, generator(), "crop"), 4)])
+    pixels = (drawn * natural.std[:, None, None] + natural.mean[:, None, None]).mul(255).round()
+    # The middle lies in every crop, and its second channel grows from left to right.
+    assert (pixels[:, 1, 16, 8:24].diff() > 0).all()
+
+
+def test_every_pixel_of_an_augmented_image_is_the_one_that_its_draws_choose():
+    values = np.random.default_rng(0)
+    part = (values.integers(0, 256, (40, 2, 32, 32), dtype=np.uint8), np.arange(40) % 2)
+    data = Data.from_arrays("noise", {"train": part, "val": part, "test": part}, augment=True)
+    images, labels = next(batches(data.splits["train"], 40, generator(5), True))
+    # Drawn in this order, for ever: published accuracies depend on it.
+    again = generator(5)
+    rows = torch.randperm(40, generator=again)
+    shifts = torch.randint(2 * CROP_PADDING + 1, (2, 40), generator=again)
+    flips = torch.randint(2, (40,), generator=again)
+    padded = np.pad(part[0], [(0, 0), (0, 0), (CROP_PADDING,) * 2, (CROP_PADDING,) * 2])
+    for i, (row, top, left, flip) in enumerate(zip(rows, *shifts, flips, strict=True)):
+        crop = padded[row, :, top : top + 32, left : left + 32]
+        expected = torch.from_numpy((crop[:, :, ::-1] if flip else crop).copy())
+        ours = (images[i] * data.std[:, None, None] + data.mean[:, None, None]).mul(255).round()
+        assert torch.equal(ours.to(torch.uint8), expected) and labels[i] == row % 2
 
 
 def test_evaluation_sees_every_image_once_in_order(digits):

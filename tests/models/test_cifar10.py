@@ -9,7 +9,7 @@ from torchvision.datasets import CIFAR10
 
 def test_the_pickled_batches_are_read_and_a_tenth_becomes_validation(cifar10_root):
     data = load("cifar10")
-    assert data.task == Task(3, 32, 10) and data.augment
+    assert data.task == Task(3, 32, 10) and data.augment == "crop-and-flip"
     counts = {name: split.labels.bincount().tolist() for name, split in data.splits.items()}
     assert counts == {"train": [18] * 10, "val": [2] * 10, "test": [4] * 10}
 

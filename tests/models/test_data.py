@@ -108,6 +108,21 @@ def test_small_images_cannot_be_augmented():
         Data.from_arrays("toy", {"train": arrays(), "test": arrays()}, augment=True)
 
 
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [(None, None), (False, None), (True, "crop-and-flip"), ("crop", "crop"), ("crop-and-flip", "crop-and-flip")],
+)
+def test_augmentation_is_asked_for_by_name_or_switched_on(asked, given):
+    splits = {"train": arrays(20, 32), "test": arrays(10, 32)}
+    assert Data.from_arrays("toy", splits, augment=asked).augment == given
+
+
+@pytest.mark.parametrize(("asked", "hint"), [("crop-and-flips", 'did you mean "crop-and-flip"'), (7, "7"), ([], "")])
+def test_an_unknown_augmentation_is_refused(asked, hint):
+    with pytest.raises(InputError, match=f"augment must be true, false, crop or crop-and-flip, but is .*{hint}"):
+        Data.from_arrays("toy", {"train": arrays(20, 32), "test": arrays(10, 32)}, augment=asked)
+
+
 USER = """
 import numpy as np
 from fullspectrum.models.data import Data
@@ -118,6 +133,11 @@ def ready():
     return Data.from_arrays("mine", dark(9))
 def nothing():
     pass
+def fails():
+    raise RuntimeError("no disk\\nat all")
+def outside(seed):
+    images, labels = np.full((20, 1, 4, 4), seed, np.uint8), np.arange(20) % 2
+    return {"train": (images, labels), "test": (images, labels + 1)}
 """
 
 
@@ -133,7 +153,28 @@ def test_a_users_function_that_returns_no_data_is_named(user_module):
         load(f"{name}:nothing")
 
 
-@pytest.mark.parametrize(("name", "hint"), [("digit", 'did you mean "digits"'), ("imagefolder:", "imagefolder:PATH")])
+def test_a_users_function_that_raises_is_named_in_one_line_with_its_own_exception_behind(user_module):
+    name = user_module(USER)
+    with pytest.raises(InputError) as caught:
+        load(f"{name}:fails")
+    assert str(caught.value) == f'"{name}:fails" failed, called with (): RuntimeError: no disk.'
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_users_labels_out_of_range_are_told_with_the_split(user_module):
+    name = user_module(USER)
+    with pytest.raises(InputError, match=f"{name}:outside: test split: labels must be int64 from 0 to 1"):
+        load(f"{name}:outside")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("digit", 'did you mean "digits"'),
+        ("cifar-100", 'did you mean "cifar100"'),
+        ("imagefolder:", "imagefolder:PATH"),
+    ],
+)
 def test_unknown_data_are_refused_with_the_way_out(name, hint):
     with pytest.raises(InputError, match=hint):
         load(name)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 from fullspectrum.models.data import Task, load
-from fullspectrum.models.datasets import imagefolder
+from fullspectrum.models.datasets import classfolders
 from fullspectrum.models.errors import InputError
+from fullspectrum.models.imagefiles import ImageFiles
 from PIL import Image
 
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
@@ -17,6 +18,11 @@ def fill(folder: Path, count: int, size: int = 8, suffix: str = "png") -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
         for i in range(count):
             Image.new("RGB", (size, size), colour).save(folder / name / f"{i:02}.{suffix}")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def test_a_validation_folder_is_used_as_it_is(root):
 def test_natural_images_of_32_pixels_are_augmented(tmp_path):
     fill(tmp_path / "train", 2, size=32)
     fill(tmp_path / "test", 1, size=32)
-    assert load(f"imagefolder:{tmp_path}").augment
+    assert load(f"imagefolder:{tmp_path}").augment == "crop-and-flip"
 
 
 def test_grey_and_transparent_images_become_rgb(root):
@@ -77,9 +83,24 @@ def test_a_truncated_image_is_named(root):
         load(f"imagefolder:{root}")
 
 
-def test_an_image_of_another_size_is_named_with_both_sizes(root):
+def test_a_truncated_jpeg_is_named(root):
+    path = root / "test" / "red" / "01.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"red/01\.jpg: broken image"):
+        load(f"imagefolder:{root}")
+
+
+def test_a_link_to_nowhere_is_named(root):
+    (root / "train" / "red" / "zz.png").symlink_to(root / "nowhere.png")
+    with pytest.raises(InputError, match=r"red/zz\.png: cannot be read"):
+        load(f"imagefolder:{root}")
+
+
+def test_an_image_of_another_size_is_named_with_both_sizes_and_the_way_out(root):
     Image.new("RGB", (9, 8)).save(root / "test" / "red" / "01.jpg")
-    with pytest.raises(InputError, match=r"red/01\.jpg: is 9 x 8 pixels, the first image 8 x 8"):
+    with pytest.raises(InputError, match=r"red/01\.jpg: is 9 x 8 pixels, the first image 8 x 8; .*PATH@SIZE"):
         load(f"imagefolder:{root}")
 
 
@@ -88,14 +109,60 @@ def test_images_that_are_not_square_are_refused(tmp_path):
         fill(tmp_path / split, 2)
         for name in COLOURS:
             Image.new("RGB", (8, 6)).save(tmp_path / split / name / "00.png")
-    with pytest.raises(InputError, match="8 x 6 pixels; images must be square"):
+    with pytest.raises(InputError, match="8 x 6 pixels; images must be square: .*PATH@SIZE, for example @6"):
         load(f"imagefolder:{tmp_path}")
 
 
-def test_images_that_would_fill_the_memory_are_refused_before_they_are_read(root, monkeypatch):
-    monkeypatch.setattr(imagefolder, "MEMORY_LIMIT", 46 * 3 * 8 * 8 - 1)
-    with pytest.raises(InputError, match="GiB of memory"):
-        load(f"imagefolder:{root}")
+def test_images_that_are_not_square_are_cropped_to_their_middle_where_a_size_is_asked_for(root):
+    stripes = np.zeros((8, 24, 3), dtype=np.uint8)
+    stripes[:, 8:16] = 200
+    Image.fromarray(stripes).save(root / "test" / "red" / "zz.png")
+    data = load(f"imagefolder:{root}@8")
+    assert data.name == f"imagefolder:{root}@8" and data.task == Task(3, 8, 2)
+    assert (data.splits["test"].images[-1] == 200).all()
+
+
+def test_images_of_the_size_that_is_asked_for_keep_their_pixels(root):
+    exact, resized = load(f"imagefolder:{root}"), load(f"imagefolder:{root}@8")
+    assert all(torch.equal(resized.splits[name].images, split.images) for name, split in exact.splits.items())
+
+
+@pytest.mark.parametrize("size", [5, 12])
+def test_a_uniform_image_stays_so_when_it_is_resized(root, size):
+    images = load(f"imagefolder:{root}@{size}").splits["train"].images
+    assert images.shape[2:] == (size, size)
+    assert images.flatten(2).unique(dim=0).tolist() == [
+        [[0] * size**2, [0] * size**2, [255] * size**2],
+        [[255] * size**2, [0] * size**2, [0] * size**2],
+    ]
+
+
+@pytest.mark.parametrize("size", ["0", "big", "", "-3"])
+def test_a_size_that_is_none_is_refused(root, size):
+    with pytest.raises(InputError, match=f'number of pixels for SIZE, but got "{size}"'):
+        load(f"imagefolder:{root}@{size}")
+
+
+def test_a_folder_that_is_not_there_is_named_at_sign_and_all():
+    with pytest.raises(InputError, match="/no@where/photos: no such folder"):
+        load("imagefolder:/no@where/photos")
+
+
+def test_a_folder_may_have_an_at_sign_in_its_name(root, tmp_path):
+    (tmp_path / "photos@8").mkdir()
+    for split in ("train", "test"):
+        (root / split).rename(tmp_path / "photos@8" / split)
+    assert load(f"imagefolder:{tmp_path / 'photos@8'}").task == Task(3, 8, 2)
+    assert load(f"imagefolder:{tmp_path / 'photos@8'}@4").task == Task(3, 4, 2)
+
+
+def test_images_that_would_fill_the_memory_stay_files(root, monkeypatch):
+    monkeypatch.setattr(classfolders, "MEMORY_LIMIT", 46 * 3 * 8 * 8)
+    assert isinstance(load(f"imagefolder:{root}").splits["train"].images, torch.Tensor)
+    monkeypatch.setattr(classfolders, "MEMORY_LIMIT", 46 * 3 * 8 * 8 - 1)
+    streamed = load(f"imagefolder:{root}")
+    assert all(isinstance(split.images, ImageFiles) for split in streamed.splits.values())
+    assert {name: len(split) for name, split in streamed.splits.items()} == {"train": 36, "val": 4, "test": 6}
 
 
 def test_classes_that_differ_between_splits_are_listed(root):
