@@ -18,6 +18,10 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.stages
 	$(BIN)/python -m tests.benchmarks.coordinate
 	$(BIN)/python -m tests.benchmarks.separable
+	$(BIN)/python -m tests.benchmarks.pipeline
+	$(BIN)/python -m tests.benchmarks.step
+	$(BIN)/python -m tests.benchmarks.sources
+	$(BIN)/python -m tests.benchmarks.ascent
 	$(BIN)/python -m tests.benchmarks.gpu
 
 lint: $(INSTALLED)

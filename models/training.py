@@ -3,21 +3,26 @@
 import contextlib
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 import torch
 from torch.nn import functional
 
+from .average import WeightAverage
 from .batches import batches, batches_per_epoch, evaluation_batches
+from .compilation import compiled
 from .dataset import Data, Split
 from .errors import InputError
 from .masks import MaskSet, check_fits
+from .placement import autocast, own_randomness, place_images, place_network
 from .recipe import Recipe
 from .seeds import derive
 
 __all__ = ["Diverged", "MaskedTraining", "Recipe"]
 
-EVALUATION_BATCH = 512
+EVALUATION_BATCH, EVALUATION_BATCH_ON_GPU = 128, 512
+"""Images at a time: it takes many to keep a GPU busy, and the caches of a CPU hold the activations of few."""
 
 
 class Diverged(Exception):
@@ -37,7 +42,8 @@ class MaskedTraining:
 
     `masks` None trains dense. The learning rate follows `recipe` over `total_iterations`. Batches, augmentation and
     dropout are functions of `seed` alone; the global generators are left as they were. On a GPU the network works in
-    channels_last and bfloat16 autocast. Raises `InputError` when the masks do not fit the model.
+    channels_last and bfloat16 autocast. The model holds the weights that are trained, `accuracy` measures their moving
+    average where the recipe asks for one. Raises `InputError` when the masks do not fit the model.
     """
 
     def __init__(
@@ -53,17 +59,22 @@ class MaskedTraining:
         if total_iterations < 0:
             raise InputError(f"total_iterations must be at least 0, but got {total_iterations}.")
         self.device = torch.device(device)
-        self.model = model.to(self.device)
-        if self.device.type == "cuda":
-            _to_channels_last(self.model)
+        self.model = place_network(model, self.device)
         self.data = data.to(self.device)
         self.recipe = recipe
         self.total_iterations = total_iterations
         self.iteration = 0
         self._seed = seed
         self._weights, self._masks = _masked_parameters(self.model, masks)
-        self._digest = masks.digest() if masks is not None else None
+        self._identity = {
+            "mask_digest": masks.digest() if masks is not None else None,
+            "seed": seed,
+            "recipe": asdict(recipe),
+            "total_iterations": total_iterations,
+        }
         self._zero_removed_weights()
+        self._forward = compiled(self.model) if recipe.compile else self.model
+        self._average = WeightAverage(self.model, recipe.ema) if recipe.ema else None
         self._optimizer = recipe.build_optimizer(self.model.parameters())
         self._generator = torch.Generator().manual_seed(derive(seed, "batches"))
         self._epoch_start = self._generator.get_state()
@@ -81,7 +92,7 @@ class MaskedTraining:
             raise InputError(f"iterations must lie between 1 and the {left} that are left, but got {iterations}.")
         self.model.train()
         total = torch.zeros((), device=self.device)
-        with self._own_randomness():
+        with own_randomness(self.device):
             for _ in range(iterations):
                 total += self._step()
         mean = total.item() / iterations
@@ -93,40 +104,52 @@ class MaskedTraining:
     def accuracy(self, split: Split | str) -> float:
         """Return the fraction of `split` (one of the data's, or its name) classified correctly, in [0, 1].
 
-        Batch normalisation uses its running statistics. Raises `Diverged` when an output is NaN.
+        Batch normalisation uses its running statistics, averaged where the weights are. Raises `Diverged` when
+        an output is NaN.
         """
         split = self.data.splits[split] if isinstance(split, str) else split
+        size = EVALUATION_BATCH_ON_GPU if self.device.type == "cuda" else EVALUATION_BATCH
         self.model.eval()
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         invalid = torch.zeros((), dtype=torch.bool, device=self.device)
-        for images, labels in evaluation_batches(split, EVALUATION_BATCH):
-            with self._autocast():
-                logits = self.model(self._placed(images))
-            correct += (logits.argmax(dim=1) == labels.to(self.device)).sum()
-            invalid |= logits.isnan().any()
+        with self._measured_weights():
+            for images, labels in evaluation_batches(split, size):
+                logits = self._logits(images)
+                correct += (logits.argmax(dim=1) == labels.to(self.device)).sum()
+                invalid |= logits.isnan().any()
         if invalid:
             raise Diverged(self.iteration, math.nan)
         return correct.item() / len(split)
+
+    def measured_state(self) -> dict[str, torch.Tensor]:
+        """Return a copy of the model's state dict, on the CPU, with the weights that `accuracy` measures."""
+        with self._measured_weights():
+            return _copied(self.model.state_dict())
 
     def state_dict(self) -> dict[str, object]:
         """Return a copy of all that the training depends on, for `load_state_dict`; a CPU resumes bit for bit."""
         at_start = self.iteration % self._epoch == 0
         return {
-            "model": {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()},
+            "model": _copied(self.model.state_dict()),
             "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "average": self._average.state_dict() if self._average else None,
             "iteration": self.iteration,
             "generator": self._generator.get_state() if at_start else self._epoch_start.clone(),
-            "seed": self._seed,
-            "mask_digest": self._digest,
+            **self._identity,
         }
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Continue from what `state_dict` returned. Raises `InputError` for the state of another mask or seed."""
-        for key, own in (("mask_digest", self._digest), ("seed", self._seed)):
+        """Continue from what `state_dict` returned.
+
+        Raises `InputError` for the state of another mask, seed, recipe or length.
+        """
+        for key, own in self._identity.items():
             if state[key] != own:
                 raise InputError(f"this is the state of another training: its {key} is {state[key]}, expected {own}.")
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        if self._average:
+            self._average.load_state_dict(state["average"])
         self.iteration = state["iteration"]
         self._epoch_start = state["generator"].clone()
         self._generator.set_state(self._epoch_start)
@@ -137,19 +160,22 @@ class MaskedTraining:
             self._epoch_start = self._generator.get_state()
         self._seed_step()
         images, labels = next(self._batches)
-        with self._autocast():
-            logits = self.model(self._placed(images))
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        logits = self._logits(images).float()
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         # On a GPU asking for the value would wait for the step; `run` asks once.
         if self.device.type == "cpu" and not math.isfinite(value := loss.item()):
             raise Diverged(self.iteration, value)
         self._optimizer.zero_grad()
         loss.backward()
+        if self.recipe.gradient_clip:
+            self._clip_gradient()
         rate = self.recipe.learning_rate_at(self.iteration, self.total_iterations)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
         self._zero_removed_weights()
+        if self._average:
+            self._average.update(self.iteration)
         self.iteration += 1
         return loss.detach()
 
@@ -158,20 +184,24 @@ class MaskedTraining:
         if self._weights:
             torch._foreach_mul_(self._weights, self._masks)
 
+    def _clip_gradient(self) -> None:
+        """Scale the gradient down to the norm asked for; that of removed weights, which are not trained, is no part."""
+        pairs = [(w.grad, mask) for w, mask in zip(self._weights, self._masks, strict=True) if w.grad is not None]
+        if pairs:
+            torch._foreach_mul_(*zip(*pairs, strict=True))
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
+
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+        with autocast(self.device):
+            return self._forward(place_images(images, self.device))
+
+    def _measured_weights(self) -> contextlib.AbstractContextManager:
+        return self._average.in_place() if self._average else contextlib.nullcontext()
+
     def _new_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         skip = self.iteration % self._epoch
         train = self.data.splits["train"]
         return batches(train, self.recipe.batch_size, self._generator, self.data.augment, skip)
-
-    def _placed(self, images: torch.Tensor) -> torch.Tensor:
-        layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
-        return images.to(self.device).contiguous(memory_format=layout)
-
-    def _autocast(self) -> contextlib.AbstractContextManager:
-        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device.type == "cuda")
-
-    def _own_randomness(self) -> contextlib.AbstractContextManager:
-        return torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
 
     def _seed_step(self) -> None:
         """Make dropout, which draws from the global generators, a function of seed and iteration: resumable."""
@@ -182,18 +212,20 @@ class MaskedTraining:
                 torch.cuda.manual_seed(seed)
 
 
-def _to_channels_last(model: torch.nn.Module) -> None:
-    """Store the weights of 2-d convolutions so, in place; `Module.to` refuses a network that has 3-d ones as well."""
-    for weight in model.parameters():
-        if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+def _copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
-def _masked_parameters(model: torch.nn.Module, masks: MaskSet | None) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def _masked_parameters(
+    model: torch.nn.Module, masks: MaskSet | None
+) -> tuple[list[torch.nn.Parameter], list[torch.Tensor]]:
     """Return the masked weights, and the masks in the weights' dtype, device and layout."""
     if masks is None:
         return [], []
     parameters = dict(model.named_parameters())
     fitted = check_fits(masks, parameters)
-    weights = [parameters[name].detach() for name in fitted]
-    return weights, [torch.empty_like(w).copy_(torch.tensor(m)) for w, m in zip(weights, fitted.values(), strict=True)]
+    weights = [parameters[name] for name in fitted]
+    return weights, [
+        torch.empty_like(w, requires_grad=False).copy_(torch.tensor(m))
+        for w, m in zip(weights, fitted.values(), strict=True)
+    ]

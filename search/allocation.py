@@ -31,7 +31,7 @@ def _erk(shape: tuple[int, ...]) -> float:
 
 
 FORMULAS: dict[str, Callable[[tuple[int, ...]], float]] = {"uniform": _uniform, "er": _er, "erk": _erk}
-BASES = (*FORMULAS, "global")
+BASES = (*FORMULAS, "igq", "lamp", "global")
 
 
 def budget(shapes: Shapes, sparsity: float) -> int:
@@ -55,50 +55,103 @@ def allocate(
     """Kept weights of each layer, as integers that sum to the budget of `sparsity` exactly.
 
     Layer densities are proportional to the base's times exp(theta[layer]) (0 where absent), scaled to the budget
-    between a floor of `min_kept_per_output` weights per output (at least one a layer) and the layer's size. `base` is
-    "uniform", "er", "erk", or "global": the densities that a global ranking of `scores` gives. `outputs` says how many
-    outputs the layers have whose first axis is not the output (embeddings, transposed convolutions). Layers in `dense`
-    are kept whole, and the budget of the others is what that leaves; they need no scores.
+    between the `floors` and the layer's size. `base` is "uniform", "er", "erk", "igq", "lamp", or "global". The last
+    two rank `scores` over the whole network: "global" those of a source as they are, "lamp" the absolute initial
+    weights by their LAMP scores. Layers in `dense` are kept whole, and the budget of the others is what that leaves;
+    they need no scores.
 
     Raises AllocationError for an unknown base and for a budget below the floors, naming the highest sparsity.
     """
     names = list(shapes)
     sizes = np.array([math.prod(shapes[name]) for name in names], dtype=np.int64)
-    outputs = {name: shapes[name][0] for name in names} | dict(outputs or {})
-    floors = np.array([max(1, math.ceil(min_kept_per_output * outputs[name])) for name in names], dtype=np.int64)
+    least = np.array(list(floors(shapes, min_kept_per_output, outputs, dense).values()), dtype=np.int64)
     whole = np.array([name in dense for name in names])
-    floors = np.where(whole, sizes, np.minimum(floors, sizes))
     kept = budget(shapes, sparsity)
-    if kept < floors.sum():
-        highest = math.floor((1 - floors.sum() / sizes.sum()) * 1e6) / 1e6
+    if kept < least.sum():
+        highest = int(sizes.sum() - least.sum()) * 10**6 // int(sizes.sum()) / 10**6
         raise AllocationError(
-            f"sparsity {sparsity:g} keeps {kept:,} of {sizes.sum():,} weights, but the layers need {floors.sum():,} "
+            f"sparsity {sparsity:g} keeps {kept:,} of {sizes.sum():,} weights, but the layers need {least.sum():,} "
             f"(min_kept_per_output = {min_kept_per_output:g}{_dense_note(whole)}); "
             f"the highest sparsity that can be met is {highest:g}"
         )
-    if base == "global":
-        density = np.ones(len(names))
-        ranked = [name for name in names if name not in dense]
-        density[~whole] = _global_densities(ranked, sizes[~whole], kept - int(sizes[whole].sum()), scores)
-    elif base in FORMULAS:
-        density = np.array([FORMULAS[base](tuple(shapes[name])) for name in names])
-    else:
-        raise AllocationError(f"unknown allocation {base!r}{nearest(base, BASES)}; expected one of {', '.join(BASES)}")
+    density = np.ones(len(names))
+    free = {name: tuple(shapes[name]) for name in names if name not in dense}
+    if free:
+        density[~whole] = _densities(base, free, sizes[~whole], kept - int(sizes[whole].sum()), scores)
     factor = np.exp([(theta or {}).get(name, 0.0) for name in names])
-    return dict(zip(names, _fill(density * factor * sizes, floors, sizes, kept).tolist(), strict=True))
+    return dict(zip(names, _fill(density * factor * sizes, least, sizes, kept).tolist(), strict=True))
+
+
+def floors(
+    shapes: Shapes, min_kept_per_output: float, outputs: Mapping[str, int] | None = None, dense: Collection[str] = ()
+) -> dict[str, int]:
+    """The least kept weights of each layer: `min_kept_per_output` an output on average, one a layer, all of `dense`.
+
+    `outputs` says how many outputs the layers have whose first axis is not the output (embeddings, transposed
+    convolutions).
+    """
+    outputs = {name: shape[0] for name, shape in shapes.items()} | dict(outputs or {})
+    least = {}
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        least[name] = size if name in dense else min(size, max(1, math.ceil(min_kept_per_output * outputs[name])))
+    return least
 
 
 def _dense_note(whole: np.ndarray) -> str:
     return f", {int(whole.sum())} kept whole by keep_dense" if whole.any() else ""
 
 
-def _global_densities(names: list[str], sizes: np.ndarray, kept: int, scores: Scores | None) -> np.ndarray:
-    """Each layer's share of the `kept` highest scores of the whole network; ties broken by layer and index."""
+def _densities(base: str, shapes: Shapes, sizes: np.ndarray, kept: int, scores: Scores | None) -> np.ndarray:
+    """The densities that `base` gives layers which keep `kept` weights together; those of a formula, up to a factor."""
+    if base in FORMULAS:
+        return np.array([FORMULAS[base](shape) for shape in shapes.values()])
+    if base == "igq":
+        return _ideal_gas_quotas(sizes, kept)
+    if base not in BASES:
+        raise AllocationError(f"unknown allocation {base!r}{nearest(base, BASES)}; expected one of {', '.join(BASES)}")
     if scores is None:
-        raise AllocationError('allocation "global" ranks the scores of a source, but no scores were given')
-    ranked = np.concatenate([np.ravel(scores[name]) for name in names])
-    best = np.argsort(-ranked, kind="stable")[:kept]
-    counts = np.bincount(np.repeat(np.arange(len(names)), sizes)[best], minlength=len(names))
+        raise AllocationError(f'allocation "{base}" ranks the scores of a source, but no scores were given')
+    ranked = [np.ravel(scores[name]) for name in shapes]
+    return _ranked_densities([_lamp(values) for values in ranked] if base == "lamp" else ranked, sizes, kept)
+
+
+def _ideal_gas_quotas(sizes: np.ndarray, kept: int) -> np.ndarray:
+    """Densities 1 / (F n + 1) of layers of n weights, with the F that keeps `kept` weights in all.
+
+    Ideal Gas Quotas of Vysogorets and Kempe ("Connectivity Matters", JMLR 2023): each layer is a cylinder of gas as
+    long as its weights are many and of unit volume, and all are compressed by the same force F.
+    """
+    # A layer keeps less than 1 / F, all layers less than their number / F.
+    low, high = 0.0, len(sizes) / max(kept, 1)
+    for _ in range(200):
+        force = (low + high) / 2
+        if (sizes / (force * sizes + 1)).sum() > kept:
+            low = force
+        else:
+            high = force
+    return 1 / (high * sizes + 1)
+
+
+def _lamp(magnitudes: np.ndarray) -> np.ndarray:
+    """The LAMP scores of a layer's weights (Lee et al., ICLR 2021, equation 4).
+
+    The square of a weight over the sum of the squares of those in its layer that are no smaller: what survives of the
+    layer when the weight's turn comes to be removed.
+    """
+    squares = magnitudes.astype(np.float64) ** 2
+    order = np.argsort(-squares, kind="stable")
+    surviving = np.cumsum(squares[order])
+    scores = np.zeros_like(squares)
+    # A layer that starts at zero scores zero.
+    scores[order] = np.divide(squares[order], surviving, out=np.zeros_like(squares), where=surviving > 0)
+    return scores
+
+
+def _ranked_densities(scores: list[np.ndarray], sizes: np.ndarray, kept: int) -> np.ndarray:
+    """Each layer's share of the `kept` highest scores of the whole network; ties broken by layer and index."""
+    best = np.argsort(-np.concatenate(scores), kind="stable")[:kept]
+    counts = np.bincount(np.repeat(np.arange(len(sizes)), sizes)[best], minlength=len(sizes))
     return counts / sizes
 
 

@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from torch import nn
 
 from ..models.data import Data
+from ..models.errors import InputError
 from ..models.layers import layout, prunable
 from ..models.masks import MaskSet
 from ..models.networks import initial_state
@@ -18,11 +20,12 @@ from ..models.weights import init_digest
 from ..spectral.arrays import numpy_array
 from ..spectral.coordinate import FIELDS, Coordinate, full_spectra
 from ..spectral.objectives import OBJECTIVES, Distance
-from .allocation import allocate, budget
+from .allocation import allocate, budget, floors
 from .composition import Composition
 from .config import Study
 from .dense import kept_dense
-from .guards import Connectivity, PathCounter
+from .guards import Connectivity, Limits, PathCounter
+from .repair import Unrepairable, repair
 from .sources import Setting, Source, source
 from .space import MaskDistribution, layer_theta
 
@@ -31,6 +34,9 @@ Seed = int | Mapping[str, int]
 
 #: Weights of candidates that are drawn and scored together.
 TOGETHER = 2**24
+
+#: Bytes of scores that a worker keeps at most, unless those of one source alone are more.
+SCORE_BYTES = 2**31
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Candidate:
     """The study's objective, nan where no layer defines it; None where the guard rejected the mask."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """Every objective by name, nan where no layer defines it; empty where the guard rejected the mask."""
+    repaired: int = 0
+    """Kept weights that were moved to repair what was drawn."""
 
     def row(self) -> dict[str, Any]:
         """What `candidates.json` says of it: seed, digest, scores, coordinate of every layer (null: undefined)."""
@@ -60,8 +68,12 @@ class Candidate:
             "objective": self.score,
             **{name: self.scores.get(name) for name in OBJECTIVES},
             "rejected": self.connectivity.fault,
+            "repaired": self.repaired,
             "cut": list(self.connectivity.cut),
             "sparsity/effective": self.connectivity.effective_sparsity,
+            "guard/dead_channels": self.connectivity.dead_channels,
+            "guard/empty_channels": self.connectivity.empty_channels,
+            "guard/shortcut_coverage": self.connectivity.shortcut_coverage,
             "defined_layers": self.coordinate.defined_layers if self.coordinate else 0,
             "layers": layers,
         }
@@ -77,7 +89,6 @@ class Workbench:
     sources: dict[str, Source] = field(default_factory=dict)
     """The study's sources by name, ready to be used on any machine; made where none are given."""
     _scores: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
-    _paths: PathCounter | None = None
 
     def __post_init__(self):
         # On a GPU they stay there, and the coordinate is computed there.
@@ -101,9 +112,16 @@ class Workbench:
             self.dense,
             search.images_per_class,
             search.rounds,
+            None if self.dense else self.study.sparsity,
+            self.objectives[self.study.objective],
         )
         for name in search.sources:
             self.source(name)
+        if self.study.guard.min_shortcut_coverage > 0 and self.paths.shortcuts is None:
+            raise InputError(
+                f"guard.min_shortcut_coverage = {self.study.guard.min_shortcut_coverage:g}, but the shortcuts of "
+                f"{self.study.model} are not known: torch.fx cannot trace it; leave the setting out"
+            )
 
     def source(self, name: str) -> Source:
         """The source called `name`."""
@@ -113,21 +131,38 @@ class Workbench:
         return self.sources[name]
 
     def scores(self, name: str, batch_seed: int) -> dict[str, np.ndarray]:
-        """The scores of the source called `name`, computed once for each batch."""
-        key = (name, batch_seed)
-        if key not in self._scores:
-            self._scores[key] = self.source(name).scores(self.setting, derive(self.study.seed, "batch", batch_seed))
-        return self._scores[key]
+        """The scores of the source called `name`, computed once for each batch while there is room for them.
+
+        Raises InputError, naming the source, where it cannot score.
+        """
+        key = (self.source(name).scored_as or name, batch_seed)
+        if key in self._scores:
+            self._scores[key] = self._scores.pop(key)
+            return self._scores[key]
+        try:
+            scores = self.source(name).scores(self.setting, derive(self.study.seed, "batch", batch_seed))
+        except InputError as error:
+            raise InputError(f"source {name}: {error}") from error
+        self._scores[key] = scores
+        # The least recently used stand first.
+        while len(self._scores) > 1 and sum(map(_bytes, self._scores.values())) > SCORE_BYTES:
+            del self._scores[next(iter(self._scores))]
+        return scores
 
     def counts(self, distribution: MaskDistribution) -> dict[str, int]:
         """Kept weights of each layer under the distribution's allocation."""
         search = self.study.search
+        ranked = None
+        if distribution.allocation == "global":
+            ranked = self.scores(distribution.source, distribution.batch_seed)
+        elif distribution.allocation == "lamp":
+            ranked = {name: np.abs(numpy_array(name, weight)) for name, weight in self.weights.items()}
         return allocate(
             self.shapes,
             self.study.sparsity,
             distribution.allocation,
             layer_theta(self.study, list(self.shapes), distribution.theta),
-            self.scores(distribution.source, distribution.batch_seed) if distribution.allocation == "global" else None,
+            ranked,
             search.min_kept_per_output,
             self.outputs,
             self.dense,
@@ -135,12 +170,17 @@ class Workbench:
 
     def connectivity(self, masks: Mapping[str, np.ndarray]) -> Connectivity:
         """Collapsed layers, paths and effective sparsity of a mask set."""
-        if self._paths is None:
-            self._paths = PathCounter(self.model, self.data.task)
-        return self._paths.check(masks)
+        return self.paths.check(masks)
+
+    @cached_property
+    def paths(self) -> PathCounter:
+        """What finds the paths of a mask set, and judges them by the study's limits."""
+        guard = self.study.guard
+        limits = Limits(guard.max_dead_channels, guard.min_shortcut_coverage)
+        return PathCounter(self.model, self.data.task, limits)
 
     def draw(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
-        """The mask set of a seed: the same arguments give the same bits, which is how a candidate is rebuilt."""
+        """The mask set that a seed draws: the same arguments give the same bits."""
         drawer = self.source(distribution.source)
         scores = self.scores(distribution.source, distribution.batch_seed)
         masks: dict[str, np.ndarray] = {}
@@ -152,10 +192,37 @@ class Workbench:
             masks[name] = drawer.draw(self.setting, name, scores[name], count, distribution.temperature, layer_seed)
         return MaskSet(masks)
 
-    def evaluate(self, drawn: Sequence[tuple[MaskSet, Seed]]) -> list[Candidate]:
-        """The candidates of mask sets: guarded first, and those that the guard lets through scored all at once."""
-        guarded = [self.connectivity(masks) for masks, _ in drawn]
-        sound = [masks for (masks, _), connectivity in zip(drawn, guarded, strict=True) if not connectivity.fault]
+    def rebuild(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> tuple[MaskSet, int]:
+        """The mask set of a candidate, from what `candidates.json` says of it: drawn, and repaired as it was then.
+
+        With the number of weights that the repair moved.
+        """
+        masks, _, repaired = self._guarded(self.draw(distribution, counts, seed), distribution)
+        return masks, repaired
+
+    def _guarded(self, masks: MaskSet, distribution: MaskDistribution | None) -> tuple[MaskSet, Connectivity, int]:
+        """The masks, repaired if need be and the study says so; their connectivity; how many weights were moved."""
+        connectivity = self.connectivity(masks)
+        if distribution is None or not self.study.guard.repair or not connectivity.fault:
+            return masks, connectivity, 0
+        scores = self.scores(distribution.source, distribution.batch_seed)
+        least = floors(self.shapes, self.study.search.min_kept_per_output, self.outputs, self.dense)
+        try:
+            mended, moved = repair(self.paths, masks, scores, least)
+        except Unrepairable as error:
+            return masks, replace(connectivity, unrepaired=str(error)), 0
+        masks = MaskSet(mended)
+        return masks, self.connectivity(masks), moved
+
+    def evaluate(
+        self, drawn: Sequence[tuple[MaskSet, Seed]], distribution: MaskDistribution | None = None
+    ) -> list[Candidate]:
+        """The candidates of mask sets: guarded first, and those that the guard lets through scored all at once.
+
+        `distribution` is what they were drawn from: its scores say what to repair them with, where the study does.
+        """
+        guarded = [self._guarded(masks, distribution) for masks, _ in drawn]
+        sound = [masks for masks, connectivity, _ in guarded if not connectivity.fault]
         coordinates = iter(
             full_spectra(
                 sound,
@@ -166,14 +233,14 @@ class Workbench:
             )
         )
         candidates = []
-        for (masks, seed), connectivity in zip(drawn, guarded, strict=True):
+        for (_, seed), (masks, connectivity, repaired) in zip(drawn, guarded, strict=True):
             if connectivity.fault:
                 candidates.append(Candidate(seed, masks, masks.digest(), connectivity, None, None))
                 continue
             coordinate = next(coordinates)
             scores = {name: objective.value(coordinate) for name, objective in self.objectives.items()}
             score = scores[self.study.objective]
-            candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores))
+            candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores, repaired))
         return candidates
 
     def candidates(self, distribution: MaskDistribution, trial_seed: int) -> Iterator[Candidate]:
@@ -190,13 +257,14 @@ class Workbench:
         at_once = max(1, TOGETHER // size)
         for first in range(0, len(seeds), at_once):
             drawn = [(self.draw(distribution, counts, seed), seed) for seed in seeds[first : first + at_once]]
-            for candidate in self.evaluate(drawn):
-                if per_layer:
+            for candidate in self.evaluate(drawn, distribution):
+                # What a repair moved among layers would not add up to the budget.
+                if per_layer and not candidate.repaired:
                     composition.add(candidate)
                 yield candidate
         composed = composition.masks()
         if composed is not None:
-            yield from self.evaluate([(composed, composition.seeds)])
+            yield from self.evaluate([(composed, composition.seeds)], distribution)
 
     def metadata(self, distribution: MaskDistribution, seed: Seed) -> dict[str, str]:
         """What a mask file says of where its mask comes from."""
@@ -212,11 +280,18 @@ class Workbench:
             "source": distribution.source,
             "temperature": repr(distribution.temperature),
             "batch_seed": str(distribution.batch_seed),
+            "images_per_class": str(self.setting.images_per_class),
+            "rounds": str(self.setting.rounds),
+            "keep_dense": json.dumps(sorted(self.dense)),
             "theta": json.dumps(distribution.theta),
             "seed": json.dumps(seed),
             **self.source(distribution.source).origin(),
             **self.layout.to_metadata(),
         }
+
+
+def _bytes(scores: Mapping[str, np.ndarray]) -> int:
+    return sum(values.nbytes for values in scores.values())
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

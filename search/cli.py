@@ -8,7 +8,9 @@ import typer
 from typer.exceptions import TyperException
 
 from ..clusters.connection import ClusterError
+from .commands.check import check
 from .commands.export import export
+from .commands.layers import layers
 from .commands.sample import sample
 from .commands.score import score
 from .commands.search import search
@@ -24,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, sample, score, train, export, ui):
+for command in (search, sample, layers, score, train, check, export, ui):
     app.command()(command)
 
 

@@ -43,7 +43,8 @@ class Search(Searchable):
     )
     rounds: int = Field(100, ge=1, description="rounds in which an iterative source removes weights")
     allocation: searchable(Literal[BASES]) = Field(
-        "erk", description="base of the layerwise sparsity; global is the source's own ranking"
+        "erk",
+        description="base of the layerwise sparsity; lamp ranks initial weights, global is the source's own ranking",
     )
     keep_dense: list[str] = Field(
         [], description="parameters that are kept whole, by name or pattern (conv1, *.downsample.*)"
@@ -79,6 +80,20 @@ class Gate(Section):
     control: Fraction = Field(0.1, description="fraction of trials that trains whatever its score: the control group")
 
 
+class Guard(Section):
+    """Which masks may train at all, beyond those with every layer and a path from the input to an output."""
+
+    max_dead_channels: Fraction = Field(
+        1.0, description="greatest fraction of all inputs and outputs of layers that lie on no path; 1.0: no limit"
+    )
+    min_shortcut_coverage: Fraction = Field(
+        0.0, description="least fraction of each projection shortcut's output channels that it passes on; 0.0: no limit"
+    )
+    repair: bool = Field(
+        False, description="whether rejected masks are repaired at their budget: useless weights go for missing ones"
+    )
+
+
 class Warmup(Section):
     """The short training of the trials that pass the gate."""
 
@@ -96,6 +111,9 @@ class Final(Section):
         3, description='masks trained in full, best warm-up accuracy first; "all": every one that passed the gate'
     )
     epochs: int = Field(160, ge=1, description="epochs (passes over the training split)")
+    checks: bool = Field(
+        True, description="whether the winner is also trained shuffled, on other initial weights, with inverted scores"
+    )
 
 
 class Training(Searchable):
@@ -103,18 +121,37 @@ class Training(Searchable):
 
     optimizer: searchable(Literal["sgd", "adamw"]) = Field("sgd", description="sgd (with momentum) or adamw")
     learning_rate: searchable(Annotated[float, Field(gt=0)]) = Field(0.1, description="peak learning rate, > 0")
-    momentum: searchable(Annotated[float, Field(ge=0, lt=1)]) = Field(0.9, description="momentum of sgd, in [0, 1)")
+    momentum: searchable(Annotated[float, Field(ge=0, lt=1)]) = Field(
+        0.9, description="momentum of sgd, first beta of adamw, in [0, 1)"
+    )
+    nesterov: searchable(bool) = Field(False, description="whether sgd's momentum is Nesterov's")
     weight_decay: searchable(Annotated[float, Field(ge=0)]) = Field(5e-4, description="weight decay, >= 0")
     label_smoothing: searchable(Annotated[float, Field(ge=0, lt=1)]) = Field(0.0, description="in [0, 1)")
     batch_size: searchable(Annotated[int, Field(ge=1)]) = Field(128, description="images a batch")
-    schedule: searchable(Literal["cosine", "constant"]) = Field(
-        "cosine", description="learning rate: cosine or constant"
+    schedule: searchable(Literal["cosine", "constant", "one-cycle", "step"]) = Field(
+        "cosine", description="how the learning rate goes: cosine, constant, one-cycle or step"
     )
+    milestones: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.5, 0.75], description="of schedule step: where the rate drops, fractions of all iterations in (0, 1)"
+    )
+    step_factor: searchable(Annotated[float, Field(gt=0, lt=1)]) = Field(
+        0.1, description="of schedule step: what the rate is multiplied by at each milestone, in (0, 1)"
+    )
+    ramp_up: searchable(Annotated[float, Field(ge=0, lt=1)]) = Field(
+        0.0, description="fraction of all iterations over which the learning rate first rises linearly, in [0, 1)"
+    )
+    gradient_clip: searchable(Annotated[float, Field(ge=0)]) = Field(
+        0.0, description="largest norm of the gradient of all trained weights together, >= 0; 0 for none"
+    )
+    ema: searchable(Annotated[float, Field(ge=0, lt=1)]) = Field(
+        0.0, description="decay a step of the moving average of weights that accuracy is measured on; 0 for none"
+    )
+    compile: bool = Field(False, description="whether torch compiles the network")
 
     @model_validator(mode="before")
     @classmethod
     def _ranges_are_of_real_numbers(cls, values: Any) -> Any:
-        for name in ("optimizer", "schedule", "batch_size"):
+        for name in ("optimizer", "nesterov", "schedule", "batch_size"):
             if isinstance(values, dict) and form(values.get(name)) == "range":
                 raise ValueError(f"{name} is searched by {{ choices = [...] }}, not by a range")
         return values
@@ -143,7 +180,7 @@ class Study(Section):
     """One search: the network, the data, the sparsity, and how to search."""
 
     model: str = Field(description="network: a name, torchvision:NAME or module:function")
-    data: str = Field(description="data set: a name, imagefolder:PATH or module:function")
+    data: str = Field(description="data set: a name, imagefolder:PATH[@SIZE] or module:function")
     sparsity: Sparsity | Annotated[list[Sparsity], Field(min_length=1)] = Field(
         description="fraction of weights removed, in [0, 1); a list makes one study of each"
     )
@@ -155,6 +192,7 @@ class Study(Section):
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of every draw")
     search: Search = Field(Search(), description="what is proposed, and how many candidates")
     gate: Gate = Field(Gate(), description="which trials train, by their spectral score")
+    guard: Guard = Field(Guard(), description="which masks may train at all, and whether the others are repaired")
     warmup: Warmup = Field(Warmup(), description="the short training of the trials that pass the gate")
     final: Final = Field(Final(), description="full training of the best masks")
     training: Training = Field(Training(), description="the recipe of warm-up and final training")

@@ -13,19 +13,49 @@ def _unchanged(input: Tensor, *_, **__) -> Tensor:
     return input
 
 
-def _relu(input: Tensor, *_, **__) -> Tensor:
-    return F.relu(input)
+class _Reached(torch.autograd.Function):
+    """1 where the input is positive, 0 elsewhere; backward the same of the gradient, wherever the input is.
+
+    What decides is whether a number is zero. As numbers start anew from 0 and 1 in every layer, they neither vanish nor
+    overflow however deep the network is, and single precision is exact.
+    """
+
+    @staticmethod
+    def forward(ctx, input: Tensor) -> Tensor:
+        return (input > 0).to(input.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return (gradient > 0).to(gradient.dtype)
 
 
-def _squash(input: Tensor, *_, **__) -> Tensor:
-    """Bounded by 1, or the products of attention would overflow within a few layers; negative inputs give 0."""
-    # Written so that its derivative is one product; that of x / (1 + x) is a difference, which large x round to zero.
-    return 1 - (1 + F.relu(input)).reciprocal()
+def _reached(input: Tensor, *_, **__) -> Tensor:
+    """In place of an activation: it passes gradients to units that nothing reaches yet."""
+    return _Reached.apply(input)
 
 
 def _gate(input: Tensor, *_, **__) -> Tensor:
     """A sigmoid that is open at zero, with a derivative that large inputs do not round to zero."""
-    return 1 + _squash(input)
+    return 1 + _Reached.apply(input)
+
+
+def _anew(multiply: Callable) -> Callable:
+    """A product of features with weights or with one another, computed from zeros and ones."""
+
+    def product(*operands, **settings):
+        return multiply(*map(_as_reached, operands), **{name: _as_reached(x) for name, x in settings.items()})
+
+    return product
+
+
+def _as_reached(operand: object) -> object:
+    if not isinstance(operand, Tensor) or not operand.is_floating_point():
+        return operand
+    if operand.is_leaf and operand.requires_grad:
+        # A mask.
+        return operand
+    # What is fixed connects whatever its sign.
+    return _Reached.apply(operand) if _follows_input(operand) else (operand != 0).to(operand.dtype)
 
 
 def _average_pool(pool: Callable) -> Callable:
@@ -47,9 +77,12 @@ def _softmax(input: Tensor, dim: int | None = -1, *_, **__) -> Tensor:
     return torch.where(input < 0, 0.0, _gate(input)) / input.shape[-1 if dim is None else dim]
 
 
+_linear, _matmul = _anew(F.linear), _anew(torch.matmul)
+
+
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_, **__) -> Tensor:
     """Every token attends to every other, whatever the mask of the attention."""
-    return _softmax(query @ key.transpose(-2, -1)) @ value
+    return _matmul(_softmax(_matmul(query, key.transpose(-2, -1))), value)
 
 
 def _multi_head_attention(*args, **kwargs) -> tuple[Tensor, None]:
@@ -62,7 +95,7 @@ def _multi_head_attention(*args, **kwargs) -> tuple[Tensor, None]:
     else:
         projections = given["in_proj_weight"].chunk(3)
     tokens = (given[part] for part in ("query", "key", "value"))
-    query, key, value = (F.linear(x, weight) for x, weight in zip(tokens, projections, strict=True))
+    query, key, value = (_linear(x, weight) for x, weight in zip(tokens, projections, strict=True))
     if given["bias_k"] is not None:
         # One token more, the same for every image.
         extra = (given[name].view(-1).expand_as(key[:1]) for name in ("bias_k", "bias_v"))
@@ -70,7 +103,7 @@ def _multi_head_attention(*args, **kwargs) -> tuple[Tensor, None]:
     # Heads and tokens to the axes that are multiplied: (…, heads, tokens, features of a head).
     heads = (x.unflatten(-1, (given["num_heads"], -1)).movedim(0, -2) for x in (query, key, value))
     mixed = _attention(*heads).movedim(-2, 0).flatten(-2)
-    return F.linear(mixed, given["out_proj_weight"]), None
+    return _linear(mixed, given["out_proj_weight"]), None
 
 
 def _recurrent(input: Tensor, states, weights, bias, layers, dropout, training, both_ways, batch_first=False) -> tuple:
@@ -103,17 +136,23 @@ def _lookup(function: Callable) -> Callable:
     return look_up
 
 
+_CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+_PRODUCTS = (torch.bmm, Tensor.bmm, torch.mm, Tensor.mm, torch.einsum)
+
 _SUBSTITUTES: dict[Callable, Callable] = {
+    F.linear: _linear,
+    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__), _matmul),
+    **{product: _anew(product) for product in _CONVOLUTIONS + _PRODUCTS},
     # Normalisations subtract a mean, and a softmax makes its outputs compete: both cancel.
     **dict.fromkeys((F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm, F.rms_norm), _unchanged),
     # A vector of length one does not grow with its elements (attention by cosines).
     F.normalize: _unchanged,
     **dict.fromkeys((F.softmax, torch.softmax, Tensor.softmax), _softmax),
-    **dict.fromkeys((F.log_softmax, torch.log_softmax, Tensor.log_softmax), _squash),
-    # Bounded activations have no derivative beyond their bound.
-    **dict.fromkeys((F.relu6, F.hardtanh), _relu),
+    **dict.fromkeys((F.log_softmax, torch.log_softmax, Tensor.log_softmax), _reached),
+    # Without a derivative beyond a bound, or where nothing arrives.
+    **dict.fromkeys((F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.hardtanh), _reached),
     **dict.fromkeys((F.sigmoid, torch.sigmoid, Tensor.sigmoid, F.hardsigmoid), _gate),
-    **dict.fromkeys((F.tanh, torch.tanh, Tensor.tanh), _squash),
+    **dict.fromkeys((F.tanh, torch.tanh, Tensor.tanh), _reached),
     # Of a maximum only the winner has a derivative, and on real images any position may win.
     F.max_pool1d: _average_pool(F.avg_pool1d),
     F.max_pool2d: _average_pool(F.avg_pool2d),

@@ -20,17 +20,22 @@ from .outcome import Outcome
 from .spool import Spool
 
 #: Prefixes of the reported values that are metrics of the record.
-METRICS = ("spectral/", "sparsity/", "accuracy/", "training/")
+METRICS = ("spectral/", "sparsity/", "guard/", "accuracy/", "training/")
 
 
 def candidate_metrics(candidate: Candidate) -> dict[str, float]:
-    """The metrics of a candidate: the score that chose it, every objective, sparsities."""
+    """The metrics of a candidate: the score that chose it, every objective, sparsities, what the guard measured."""
+    connectivity = candidate.connectivity
+    coverage = connectivity.shortcut_coverage
     return {
         "spectral/objective": candidate.score,
         **{f"spectral/{name}": value for name, value in candidate.scores.items()},
         "spectral/defined_layers": candidate.coordinate.defined_layers,
         "sparsity/global": candidate.masks.sparsity,
-        "sparsity/effective": candidate.connectivity.effective_sparsity,
+        "sparsity/effective": connectivity.effective_sparsity,
+        "guard/dead_channels": connectivity.dead_channels,
+        "guard/empty_channels": connectivity.empty_channels,
+        **({} if coverage is None else {"guard/shortcut_coverage": coverage}),
     }
 
 
@@ -73,12 +78,16 @@ class Recorder:
             "Nested runs are trials; their tag `fullspectrum.outcome` tells how each ended."
         )
 
-    def start_study(self) -> None:
-        """Opens the parent run: settings, initial weights and environment."""
+    def start_study(self, network: Mapping[str, Any]) -> None:
+        """Opens the parent run: settings, initial weights, environment, and the `listing` of the network."""
         study = self._study
+        tags = {"fullspectrum.kind": "study", "fullspectrum.study": study.id, "mlflow.note.content": self._note}
+        if network["adaptations"]:
+            tags["fullspectrum.adaptations"] = "; ".join(network["adaptations"])
         # Without [tracking]: a database URL may hold a password.
         write_json(self._folder.report / "study.json", study.model_dump(exclude={"tracking"}))
         write_json(self._folder.report / "environment.json", environment())
+        write_json(self._folder.report / "network.json", dict(network))
         self.spool.start(
             self._parent,
             f"search {study.id}",
@@ -89,10 +98,11 @@ class Recorder:
                 "objective": study.objective,
                 "seed": study.seed,
                 **{f"search.{key}": value for key, value in study.search.model_dump().items()},
+                **{f"guard.{key}": value for key, value in study.guard.model_dump().items()},
             },
-            tags={"fullspectrum.kind": "study", "fullspectrum.study": study.id, "mlflow.note.content": self._note},
+            tags=tags,
         )
-        for path in ("study.json", "environment.json"):
+        for path in ("study.json", "environment.json", "network.json"):
             self.spool.artifact(self._parent, self._folder.report / path)
         self.spool.artifact(self._parent, self._folder.initial_weights)
 

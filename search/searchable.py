@@ -30,7 +30,7 @@ class Range(Section):
 class Choices(Section):
     """A searched setting drawn from a list."""
 
-    choices: list[float | int | str] = Field(min_length=1, description="the values to choose from")
+    choices: list[bool | float | int | str] = Field(min_length=1, description="the values to choose from")
 
 
 def form(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Runs one study from its settings to its leaderboard; read it top to bottom as the data flows."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray import tune
@@ -17,6 +19,7 @@ from ..clusters.connection import connect
 from ..models.data import load
 from ..models.errors import InputError
 from ..models.networks import build, initial_state
+from ..models.trainable import check_trainable
 from ..models.weights import save_state
 from ..spectral.objectives import OBJECTIVES
 from .candidates import Workbench
@@ -29,6 +32,7 @@ from .final import contenders, train_all
 from .gate import Gate, GatedASHA
 from .leaderboard import Row, against_baselines, leaderboard, split_table, trust
 from .ledger import Ledger, TrialRecord, open_storage
+from .listing import listing
 from .outcome import Outcome
 from .plots import plot_study
 from .progress import Progress
@@ -91,6 +95,7 @@ def run_study(
     folder = home.create().study(study.id)
     data = load(study.data, study.seed)
     model = build(study.model, data.task, study.seed)
+    check_trainable(model, data, study.model)
     warn_unpruned(model)
     workbench = Workbench(study, model, data)
     # A budget below the floors is found here and not in every trial.
@@ -101,6 +106,7 @@ def run_study(
             f"this study ({study.id}) has been run already: {ledger.proposed} trials under {str(folder.path)!r}; "
             "go on with --resume, or make another one, for example with --set seed=1"
         )
+    _check_origins(folder, workbench, begun=ledger.proposed > 0)
     ledger.take_over()
     with connect(address):
         _check_resources(study, address)
@@ -108,15 +114,33 @@ def run_study(
         write_json(folder.settings, study.settings())
         # A database URL may hold a password.
         folder.settings.chmod(0o600)
-        with _recording(study, home, folder) as recorder:
+        with _recording(study, home, folder, listing(model, study.model, data.task)) as recorder:
             ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
             with Progress(console, study.search.trials, OBJECTIVES[study.objective].label, ended) as progress:
                 _search(study, workbench, ledger, recorder, progress, folder)
             return _close(study, folder, ledger, recorder, len(data.splits["test"]))
 
 
+def _check_origins(folder: StudyFolder, workbench: Workbench, begun: bool) -> None:
+    """Keeps what the sources are made from beside a new study. Raises InputError where one that `begun` had another."""
+    file = folder.path / "sources.json"
+    origins = {name: source.origin() for name, source in workbench.sources.items()}
+    before = json.loads(file.read_text()) if begun and file.exists() else origins
+    for name, origin in origins.items():
+        if origin != before.get(name, origin):
+            raise InputError(
+                f"source {name} is not what this study ({folder.path.name}) began with: {_words(before[name])} then, "
+                f"{_words(origin)} now; bring the old one back, or make another study, for example with --set seed=1"
+            )
+    write_json(file, origins)
+
+
+def _words(origin: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value[:12]}" for key, value in origin.items())
+
+
 @contextlib.contextmanager
-def _recording(study: Study, home: Home, folder: StudyFolder) -> Iterator[Recorder]:
+def _recording(study: Study, home: Home, folder: StudyFolder, network: dict[str, Any]) -> Iterator[Recorder]:
     """The record of the study, opened; whatever ends the study, its run is closed and what can be is delivered."""
     tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
@@ -125,7 +149,7 @@ def _recording(study: Study, home: Home, folder: StudyFolder) -> Iterator[Record
     with delivered(folder.spool, remote or home.tracking_uri, experiment, tags, artifacts) as spool:
         recorder = Recorder(study, folder, spool)
         try:
-            recorder.start_study()
+            recorder.start_study(network)
             yield recorder
         except BaseException as error:
             recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")

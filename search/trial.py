@@ -85,6 +85,8 @@ class MaskTrial(tune.Trainable):
             reason = rows[0]["rejected"] if all(row["rejected"] for row in rows) else undefined
             return result | {"outcome": Outcome.REJECTED.value, "reason": reason, DONE: True}
         metadata = self._workbench.metadata(distribution, self._best.seed) | {"study": self._study.id}
+        if self._best.repaired:
+            metadata["repaired"] = str(self._best.repaired)
         MaskSet(self._best.masks, metadata).save(folder / "mask.safetensors")
         write_json(folder / "coordinate.json", coordinate_table(self._best.coordinate))
         result |= candidate_metrics(self._best) | {"digest": self._best.digest}

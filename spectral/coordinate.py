@@ -157,8 +157,12 @@ class Coordinate:
 
     def layer_distances(self, reference: str = "origin") -> dict[str, float]:
         """‖x − x_ref‖₂ of each layer, by name: what `l2_distance` with aggregate "sum" adds up. See there."""
-        distances = np.linalg.norm(self._differences(self._vectors(), reference), axis=1)
-        return dict(zip(self.layers, distances.tolist(), strict=True))
+        offsets = np.array(list(self.layer_offsets(reference).values()))
+        return dict(zip(self.layers, np.linalg.norm(offsets, axis=1).tolist(), strict=True))
+
+    def layer_offsets(self, reference: str = "origin") -> dict[str, np.ndarray]:
+        """x − x_ref of each layer, by name: float64 of shape (4,), 0 where a component is undefined in either."""
+        return dict(zip(self.layers, self._differences(self._vectors(), reference), strict=True))
 
     def chance(
         self, draws: int = DRAWS, progress: Callable[[str], None] | None = None

@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from statistics import fmean
 
-from .coordinate import Coordinate
+import numpy as np
+
+from .coordinate import FIELDS, Coordinate
 
 
 class Objective(ABC):
@@ -16,6 +18,13 @@ class Objective(ABC):
     @abstractmethod
     def terms(self, coordinate: Coordinate) -> dict[str, float]:
         """Each layer's part in the score, by parameter name; nan where the layer does not define it."""
+
+    @abstractmethod
+    def gradients(self, coordinate: Coordinate) -> dict[str, np.ndarray]:
+        """How each layer's term changes with its coordinate: float64 of shape (4,), by parameter name.
+
+        In the order of `FIELDS`; 0 where the component or the term is undefined, and where the term knows no spectrum.
+        """
 
     @abstractmethod
     def value(self, coordinate: Coordinate) -> float:
@@ -38,6 +47,11 @@ class Distance(Objective):
         """‖x − x_ref‖₂ of each layer; the value is their sum where `aggregate` is "sum"."""
         return coordinate.layer_distances(self.reference)
 
+    def gradients(self, coordinate: Coordinate) -> dict[str, np.ndarray]:
+        """(x − x_ref)/‖x − x_ref‖₂ of each layer, 0 in the reference itself; a Δr below its reference is to fall."""
+        offsets = coordinate.layer_offsets(self.reference)
+        return {name: offset / (np.linalg.norm(offset) or 1.0) for name, offset in offsets.items()}
+
     def value(self, coordinate: Coordinate) -> float:
         """The distance of the network."""
         return coordinate.l2_distance(self.reference, self.aggregate)
@@ -53,6 +67,11 @@ class FieldMean(Objective):
     def terms(self, coordinate: Coordinate) -> dict[str, float]:
         """The component in each layer."""
         return {name: getattr(layer, self.field) for name, layer in coordinate.layers.items()}
+
+    def gradients(self, coordinate: Coordinate) -> dict[str, np.ndarray]:
+        """1 for the component, where it is defined."""
+        axis = np.array([field == self.field for field in FIELDS])
+        return {name: axis * ~np.isnan(layer.vector) * 1.0 for name, layer in coordinate.layers.items()}
 
     def value(self, coordinate: Coordinate) -> float:
         """Its mean over the layers that define it."""
@@ -72,6 +91,10 @@ class LayerDensity(Objective):
     def terms(self, coordinate: Coordinate) -> dict[str, float]:
         """The fraction of weights kept in each layer."""
         return {name: 1 - layer.sparsity for name, layer in coordinate.layers.items()}
+
+    def gradients(self, coordinate: Coordinate) -> dict[str, np.ndarray]:
+        """0: no choice of weights changes it."""
+        return {name: np.zeros(len(FIELDS)) for name in coordinate.layers}
 
     def value(self, coordinate: Coordinate) -> float:
         """Its mean over all layers."""

@@ -2,59 +2,75 @@
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import InputError, first_line, nearest
 from ..task import Task
+from .stem import replace_first_convolution, shrink_stem
+from .transformer import fit_vision_transformer, maxvit_t
+
+PREFIX = "torchvision:"
+
+ADAPTATIONS = "fullspectrum_adaptations"
+"""Attribute of a built network: what was changed against the published one, in sentences."""
 
 SMALL = 64
-"""Pixels a side up to which the 7 x 7 stem of a ResNet, made for 224, would throw away most of the image."""
+"""Pixels a side up to which a stem made for 224 would throw away most of the image."""
 
 # Their auxiliary heads turn the output of training into a tuple; `init_weights` silences a warning about its default.
 _WITHOUT_AUXILIARY_HEADS = {"googlenet", "inception_v3"}
 
 
-def build(name: str, task: Task) -> nn.Module:
-    """Build the torchvision network `name` without pretrained weights.
-
-    For images up to `SMALL` pixels, a 7 x 7 stem of stride 2 becomes 3 x 3 of stride 1 and its pooling is dropped (as
-    in the CIFAR variants of the ResNets). For other than three channels the first convolution is replaced.
-    Raises `InputError` for an unknown name, and when the network cannot take images of that size.
-    """
+def names() -> list[str]:
+    """Return the names of torchvision's classification networks."""
     # Here, because it takes a second to import and most studies do not need it.
     from torchvision import models
 
-    known = models.list_models(module=models)
+    return models.list_models(module=models)
+
+
+def build(name: str, task: Task) -> nn.Module:
+    """Build the torchvision network `name` without pretrained weights.
+
+    For images up to `SMALL` pixels the stem is made to keep their resolution (`shrink_stem`), and patches of vision
+    transformers become 4 x 4. Networks made for one image size are made for `task.size`. For other than three channels
+    the first convolution is replaced. All of that stands in the attribute `ADAPTATIONS`.
+    Raises `InputError` for an unknown name, and when the network cannot take images of that size.
+    """
+    known = names()
     if name not in known:
         raise InputError(f'unknown torchvision model "{name}"{nearest(name, known)} (see torchvision.models)')
-    options = {"aux_logits": False, "init_weights": True} if name in _WITHOUT_AUXILIARY_HEADS else {}
-    model = models.get_model(name, weights=None, num_classes=task.classes, **options)
-    if task.size <= SMALL:
-        _shrink_stem(model)
-    if task.channels != 3:
-        _replace_first_convolution(model, in_channels=task.channels)
+    try:
+        model, done = _fitted(name, task)
+    except NotImplementedError:
+        # RegNet computes its widths with tensors, which the device without memory cannot.
+        weights_on = _WeightsOn(torch.get_default_device())
+        with torch.device("cpu"), weights_on:
+            model, done = _fitted(name, task)
     _check_forward(name, model, task)
+    setattr(model, ADAPTATIONS, tuple(done))
     return model
 
 
-def _shrink_stem(model: nn.Module) -> None:
-    stem = getattr(model, "conv1", None)
-    if (
-        isinstance(stem, nn.Conv2d)
-        and (stem.kernel_size, stem.stride) == ((7, 7), (2, 2))
-        and hasattr(model, "maxpool")
-    ):
-        _replace_first_convolution(model, kernel_size=3, stride=1, padding=1)
-        model.maxpool = nn.Identity()
+def _fitted(name: str, task: Task) -> tuple[nn.Module, list[str]]:
+    from torchvision import models
 
-
-def _replace_first_convolution(model: nn.Module, **changes: object) -> None:
-    path, old = next((path, module) for path, module in model.named_modules() if isinstance(module, nn.Conv2d))
-    settings = {key: getattr(old, key) for key in ("in_channels", "out_channels", "kernel_size", "stride", "padding")}
-    settings |= {key: getattr(old, key) for key in ("dilation", "groups", "padding_mode")}
-    new = nn.Conv2d(**{**settings, **changes}, bias=old.bias is not None)
-    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
-    parent, _, leaf = path.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, new)
+    small = task.size <= SMALL
+    if name == "maxvit_t":
+        model, done = maxvit_t(task, small)
+    elif name in _WITHOUT_AUXILIARY_HEADS:
+        model = models.get_model(name, num_classes=task.classes, aux_logits=False, init_weights=True)
+        done = ["head: auxiliary classifiers left out"]
+    else:
+        model, done = models.get_model(name, num_classes=task.classes), []
+    if isinstance(model, models.VisionTransformer):
+        done += fit_vision_transformer(name, model, task.size, small)
+    elif small:
+        done += shrink_stem(model)
+    if task.channels != 3:
+        replace_first_convolution(model, in_channels=task.channels)
+        done.append(f"input channels: {task.channels} in place of 3")
+    return model, done
 
 
 def _check_forward(name: str, model: nn.Module, task: Task) -> None:
@@ -67,7 +83,21 @@ def _check_forward(name: str, model: nn.Module, task: Task) -> None:
         torch.func.functional_call(model, shapes, (images,))
     except Exception as error:
         raise InputError(
-            f"torchvision:{name} cannot take images of {task.size} x {task.size} pixels ({first_line(error)})."
+            f"{PREFIX}{name} cannot take images of {task.size} x {task.size} pixels ({first_line(error)})."
         ) from error
     finally:
         model.train(training)
+
+
+class _WeightsOn(TorchFunctionMode):
+    """Puts what `torch.empty` makes, as layers make their weights, on a device, and leaves the other tensors alone."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.empty and kwargs.get("device") is None:
+            kwargs["device"] = self._device
+        return func(*args, **kwargs)

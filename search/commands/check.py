@@ -39,6 +39,7 @@ def check(
     from ...models.layers import prunable
     from ...models.masks import check_fits
     from ...models.networks import build
+    from ...models.trainable import check_trainable
     from ..candidates import Workbench
     from ..check import LABELS, Record, run_check, settings_of
     from ..delivery import delivered
@@ -58,6 +59,7 @@ def check(
     loaded = check_fits(loaded, prunable(network))
     state = weights_for(loaded, weights, model, seed, images.task)
     network.load_state_dict(state)
+    check_trainable(network, images, model)
     bench = Workbench(study, network, images)
     place = Home(home).create()
     # Each check is a record of its own, however often the same mask is checked.

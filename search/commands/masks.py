@@ -9,7 +9,7 @@ from ...models.errors import InputError
 from ...models.layers import layout
 from ...models.layout import Layout
 from ...models.masks import MaskSet, check_fits
-from ...models.networks import DEFAULT_TASKS, Task, build, initial_state
+from ...models.networks import Task, build, default_task, initial_state
 from ...models.weights import init_digest, load_state
 from ..console import warn
 
@@ -91,7 +91,7 @@ def _names(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
 
 def _is_ours(model: str) -> bool:
     """Whether building the network runs no code of anybody else's."""
-    return model in DEFAULT_TASKS or model.startswith("torchvision:")
+    return default_task(model) is not None
 
 
 def _task(masks: MaskSet, model: str) -> Task | None:
@@ -100,7 +100,8 @@ def _task(masks: MaskSet, model: str) -> Task | None:
         channels, size, _ = (int(part) for part in masks.metadata["input"].strip("[]").split(","))
         return Task(channels, size, int(masks.metadata["classes"]))
     except (KeyError, ValueError):
-        return DEFAULT_TASKS.get(model)
+        # A mask for a network of torchvision is as often one for other images than ImageNet's.
+        return None if model.startswith("torchvision:") else default_task(model)
 
 
 def initial_seed(masks: MaskSet, seed: int | None) -> int:

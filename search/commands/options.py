@@ -9,7 +9,7 @@ HomeFolder = Annotated[
     Path, typer.Option("--home", envvar="FULLSPECTRUM_HOME", help="Folder that holds everything a search writes.")
 ]
 Model = Annotated[str, typer.Option("--model", help="Network: a name, torchvision:NAME or module:function.")]
-DataSet = Annotated[str, typer.Option("--data", help="Data set: a name, imagefolder:PATH or module:function.")]
+DataSet = Annotated[str, typer.Option("--data", help="Data set: a name, imagefolder:PATH[@SIZE] or module:function.")]
 Weights = Annotated[
     Path | None, typer.Option("--weights", help="Initial weights (safetensors), as an export writes them.")
 ]

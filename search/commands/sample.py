@@ -16,7 +16,7 @@ def sample(
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write (safetensors).")],
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the draw.", min=0)] = 0,
     allocation: Annotated[
-        str, typer.Option(help="Layerwise sparsity: uniform, er, erk or global, the source's own ranking.")
+        str, typer.Option(help="Layerwise sparsity: uniform, er, erk, igq, lamp or global, the source's own ranking.")
     ] = "global",
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     temperature: Annotated[
@@ -31,6 +31,7 @@ def sample(
     from ...models.errors import InputError
     from ...models.masks import MaskSet
     from ...models.networks import build
+    from ...models.trainable import check_trainable
     from ..candidates import Workbench
     from ..console import warn
     from ..space import MaskDistribution
@@ -44,15 +45,20 @@ def sample(
     study = parse(with_overrides(own, settings))
     loaded = load(data, seed)
     network = build(model, loaded.task, seed)
+    check_trainable(network, loaded, model)
     warn_unpruned(network)
     bench = Workbench(study, network, loaded)
     if temperature is None:
         temperature = bench.source(source).default_temperature
     distribution = MaskDistribution(source, temperature, 0, {}, allocation)
-    masks = MaskSet(bench.draw(distribution, bench.counts(distribution), seed), bench.metadata(distribution, seed))
+    drawn, repaired = bench.rebuild(distribution, bench.counts(distribution), seed)
+    told = {"repaired": str(repaired)} if repaired else {}
+    masks = MaskSet(drawn, bench.metadata(distribution, seed) | told)
     connectivity = bench.connectivity(masks)
     if connectivity.fault:
         warn(f"this mask cannot train: {connectivity.fault}")
+    if repaired:
+        warn(f"this mask was repaired: {repaired} of its weights are not those that were drawn")
     masks.save(output)
     typer.echo(
         f"wrote {output}: {masks.kept:,} of {masks.size:,} weights kept, sparsity {masks.sparsity:.4f}, "

@@ -1,5 +1,6 @@
 """`fullspectrum search`: runs a study."""
 
+import json
 import shlex
 from typing import Annotated
 
@@ -100,7 +101,12 @@ def _report(result, console, home, again: str) -> None:
     # The very recipe of the study, so that the command gives the accuracy of the table.
     recipe = study.settings().get("training", {}) | best.training
     settings = {"final.epochs": study.final.epochs} | {f"training.{key}": value for key, value in recipe.items()}
-    chosen = " ".join(f"--set {key}={value}" for key, value in settings.items())
+    chosen = " ".join(f"--set {shlex.quote(f'{key}={_toml(value)}')}" for key, value in settings.items())
     say(f"  fullspectrum score {masks}")
     say(f"  fullspectrum export best:{study.id} --format torch-prune -o best.pt{at_home}")
     say(f"  fullspectrum train {masks} --model {study.model} --data {study.data} {chosen}")
+
+
+def _toml(value: bool | float | str | list[float]) -> str:
+    """A setting as --set reads it; a string is a bare word."""
+    return value if isinstance(value, str) else json.dumps(value)

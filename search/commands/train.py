@@ -29,6 +29,7 @@ def train(
     from ...models.layers import prunable
     from ...models.masks import check_fits
     from ...models.networks import build
+    from ...models.trainable import check_trainable
     from ...models.weights import save_state
     from ..device import claim_device
     from ..final import train_fully
@@ -47,8 +48,10 @@ def train(
     loaded = check_fits(loaded, prunable(network))
     warn_unpruned(network)
     network.load_state_dict(weights_for(loaded, weights, model, seed, images.task))
+    device = claim_device(study.resources)
+    check_trainable(network, images, model, device)
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
-    for result in train_fully(study, images, network, loaded, study.training.recipe(), claim_device(study.resources)):
+    for result in train_fully(study, images, network, loaded, study.training.recipe(), device):
         if "outcome" not in result:
             typer.echo(
                 f"  {result['training/iterations']:>7} iterations  validation {result['accuracy/val_final']:.4f}"

@@ -1,5 +1,6 @@
 """What a mask source works on: the network as training starts from it, the data, and how much is to be kept."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from ...models.batches import Batch, class_balanced_batch
 from ...models.data import Data
 from ...models.layers import layout, prunable
 from ...models.layout import Layout
+from ...spectral.objectives import OBJECTIVES, Objective
 
 #: Images of a batch at most: one that is larger is scored piece by piece, as in the code of SynFlow's authors.
 BATCH = 256
@@ -24,7 +26,8 @@ class Setting:
     `model` is the network at the very weights that training starts from; a source leaves it as it was. `kept` is the
     number of weights to be kept among those that can be removed; `dense` names prunable parameters that are kept whole
     and are none of those. Data-driven sources see `images_per_class` training images of each class; iterative ones
-    remove in `rounds`.
+    remove in `rounds`, on a schedule that goes to `sparsity`: the one that `kept` is rounded from, where there is one.
+    `objective` is what the study chooses masks by.
     """
 
     model: nn.Module
@@ -33,6 +36,8 @@ class Setting:
     dense: frozenset[str] = frozenset()
     images_per_class: int = 10
     rounds: int = 100
+    sparsity: float | None = None
+    objective: Objective = OBJECTIVES["l2"]
 
     @cached_property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -48,6 +53,15 @@ class Setting:
     def size(self) -> int:
         """The number of weights that are scored."""
         return sum(weight.numel() for weight in self.weights.values())
+
+    def split(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """Cuts one array over all weights that are scored, layer after layer, into arrays of their shapes."""
+        shapes = {name: tuple(weight.shape) for name, weight in self.weights.items()}
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+        return {
+            name: part.reshape(shape)
+            for (name, shape), part in zip(shapes.items(), np.split(flat, ends[:-1]), strict=True)
+        }
 
     def batches(self, seed: int) -> Iterator[Batch]:
         """Training images, the same number of each class, in double precision on the network's device.

@@ -1,6 +1,7 @@
 """SNIP: connection sensitivity."""
 
 import numpy as np
+from torch import Tensor, nn
 
 from .gradients import loss_gradients, working_copy
 from .setting import Setting
@@ -17,5 +18,13 @@ class Snip(Source):
 
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)
-        gradients = loss_gradients(model.train(), weights, setting, seed)
-        return {name: (weight.detach() * gradients[name]).abs().cpu().numpy() for name, weight in weights.items()}
+        sensitivities = connection_sensitivities(model.train(), weights, setting, seed)
+        return {name: sensitivity.cpu().numpy() for name, sensitivity in sensitivities.items()}
+
+
+def connection_sensitivities(
+    model: nn.Module, weights: dict[str, nn.Parameter], setting: Setting, seed: int
+) -> dict[str, Tensor]:
+    """|w * dL/dw| of every weight, over the batches of `seed`."""
+    gradients = loss_gradients(model, weights, setting, seed)
+    return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}

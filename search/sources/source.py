@@ -21,6 +21,8 @@ class Source(ABC):
     has_saliency = True
     #: Whether draws are worth spreading by a searched temperature; a source that is itself random needs none.
     searches_temperature = True
+    #: The name of the source whose scores these are, where that is another: they need be computed once for both.
+    scored_as: str | None = None
     #: Gumbel temperature of a draw where nobody names one: 0 is the source's own deterministic top-k.
     default_temperature = 0.0
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from fullspectrum.models.formats import export
 from fullspectrum.models.masks import MaskSet, apply
-from fullspectrum.models.training import MaskedTraining, Recipe, _to_channels_last
+from fullspectrum.models.placement import to_channels_last
+from fullspectrum.models.training import MaskedTraining, Recipe
 from torch import nn
 
 from ..everylayer import EveryLayer
@@ -160,6 +161,6 @@ def test_the_export_for_torch_prune_fits_an_applied_mask_of_every_layer(masks, t
 def test_two_dimensional_convolutions_become_channels_last_beside_all_others():
     model = EveryLayer()
     before = copy.deepcopy(model.state_dict())
-    _to_channels_last(model)
+    to_channels_last(model)
     assert model.patches.weight.is_contiguous(memory_format=torch.channels_last)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

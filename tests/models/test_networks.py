@@ -2,7 +2,15 @@ import pytest
 import torch
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
-from fullspectrum.models.networks import DEFAULT_TASKS, NETWORKS, Task, build, initial_state
+from fullspectrum.models.networks import (
+    DEFAULT_TASKS,
+    NETWORKS,
+    Task,
+    build,
+    check_name,
+    default_task,
+    initial_state,
+)
 from torch import nn
 
 CIFAR = DEFAULT_TASKS["resnet20"]
@@ -13,36 +21,7 @@ def prunable_count(model: nn.Module) -> int:
     return sum(weight.numel() for weight in prunable(model).values())
 
 
-# By hand: 9*32 + 9*32*64 + 9*64*128 + 2048*200 + 200*10 for the first. For the second, 9*3*16 + 6*9*16*16, then
-# 9*16*32 + 5*9*32*32 + 16*32, then 9*32*64 + 5*9*64*64 + 32*64, and 64*10.
-@pytest.mark.parametrize(("name", "count", "layers"), [("digits_cnn", 504_048, 5), ("resnet20", 270_896, 22)])
-def test_prunable_weights_are_counted_exactly(name, count, layers):
-    model = build(name, DEFAULT_TASKS[name], 0)
-    assert (prunable_count(model), len(prunable(model))) == (count, layers)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("task", [DIGITS, CIFAR, Task(2, 9, 3)])
-def test_every_network_takes_every_task(name, task):
-    model = build(name, task, 0)
-    assert model(torch.zeros(2, task.channels, task.size, task.size)).shape == (2, task.classes)
-
-
-def test_resnet20_has_the_layer_names_of_the_published_tables():
-    names = list(prunable(build("resnet20", CIFAR, 0)))
-    assert names[:3] == ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight"]
-    assert "layer2.0.downsample.0.weight" in names and "layer1.0.downsample.0.weight" not in names
-    assert names[-1] == "fc.weight"
-
-
-def test_resnet20_convolutions_start_at_the_variance_of_he():
-    weight = build("resnet20", CIFAR, 0).layer3[2].conv2.weight
-    # Fan out 9 * 64, variance 2 / fan out; the sample variance of n normals spreads by sqrt(2 / n): 6 spreads allowed.
-    expected = 2 / (9 * 64)
-    assert abs(weight.var().item() / expected - 1) < 6 * (2 / weight.numel()) ** 0.5
-
-
-@pytest.mark.parametrize("name", [*NETWORKS, "torchvision:resnet18"])
+@pytest.mark.parametrize("name", [*NETWORKS, "wrn-28-1", "torchvision:resnet18"])
 def test_weights_are_a_function_of_the_seed_alone(name):
     states = []
     for noise in (1, 2):
@@ -51,10 +30,11 @@ def test_weights_are_a_function_of_the_seed_alone(name):
             states.append(initial_state(build(name, CIFAR, 3)))
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     other = initial_state(build(name, CIFAR, 4))
-    assert not torch.equal(states[0]["conv1.weight"], other["conv1.weight"])
+    first = next(iter(states[0]))
+    assert not torch.equal(states[0][first], other[first])
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "torchvision:squeezenet1_1"])
+@pytest.mark.parametrize("name", [*NETWORKS, "wrn-28-1", "torchvision:squeezenet1_1"])
 def test_building_leaves_the_global_generator_untouched(name):
     before = torch.get_rng_state()
     build(name, CIFAR, 0)
@@ -73,51 +53,16 @@ def test_weights_do_not_share_a_stream_with_a_generator_of_the_same_seed():
     assert abs(correlation) < 6 / weights.numel() ** 0.5
 
 
-def test_small_images_get_a_stem_that_keeps_their_resolution():
-    model = build("torchvision:resnet18", CIFAR, 0)
-    assert (model.conv1.kernel_size, model.conv1.stride, model.conv1.bias) == ((3, 3), (1, 1), None)
-    assert isinstance(model.maxpool, nn.Identity)
-    # Published: 11,689,512 parameters for 1000 classes. Less the 7x7 stem and the head of 1000, with ours instead.
-    expected = 11_689_512 - 64 * 3 * 40 - 513 * 990
-    assert sum(p.numel() for p in model.parameters()) == expected
-
-
-def test_large_images_keep_the_stem_of_the_paper():
-    model = build("torchvision:resnet18", Task(3, 96, 10), 0)
-    assert model.conv1.kernel_size == (7, 7) and isinstance(model.maxpool, nn.MaxPool2d)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "googlenet"])
-def test_torchvision_networks_take_other_channels_and_classes(name):
-    model = build(f"torchvision:{name}", Task(1, 64, 7), 0)
-    output = model.train()(torch.zeros(2, 1, 64, 64))
-    assert output.shape == (2, 7)
-
-
-def test_a_replaced_first_convolution_keeps_its_settings():
-    model = build("torchvision:mobilenet_v3_small", Task(1, 64, 7), 0)
-    first = model.features[0][0]
-    assert (first.in_channels, first.out_channels, first.kernel_size, first.stride, first.padding, first.bias) == (
-        (1, 16, (3, 3), (2, 2), (1, 1), None)
-    )
-
-
-@pytest.mark.parametrize(("name", "task"), [("alexnet", Task(3, 16, 10)), ("vit_b_16", Task(3, 32, 10))])
-def test_torchvision_networks_that_cannot_take_the_images_say_so(name, task):
-    with pytest.raises(InputError, match=f"{name} cannot take images of {task.size} x {task.size}"):
-        build(f"torchvision:{name}", task, 0)
-
-
-@pytest.mark.parametrize(("name", "task"), [("digits_cnn", Task(1, 6, 10)), ("resnet20", Task(3, 3, 10))])
-def test_images_too_small_are_refused(name, task):
-    with pytest.raises(InputError, match=f"{name} needs images of at least"):
-        build(name, task, 0)
-
-
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("resnet21", 'did you mean "resnet20"'),
+        ("resnet-20", 'did you mean "resnet20"'),
+        ("vgg16bn", 'did you mean "vgg16-bn"'),
+        ("resnet18", 'did you mean "torchvision:resnet18"'),
+        ("wrn28-10", 'did you mean "wrn-28-K"'),
+        ("wrn-28-0", "after wrn-28- stands the widening factor, a whole number from 1 to 999, as in wrn-28-10"),
+        ("wrn-28-x", "after wrn-28- stands the widening factor"),
+        ("wrn-28-", "after wrn-28- stands the widening factor"),
         ("torchvision:resnet19", 'did you mean "resnet1'),
         ("torchvision:", "unknown torchvision model"),
         (":f", "unknown model"),
@@ -127,6 +72,21 @@ def test_images_too_small_are_refused(name, task):
 def test_unknown_networks_are_refused_with_the_way_out(name, hint):
     with pytest.raises(InputError, match=hint):
         build(name, CIFAR, 0)
+
+
+def test_a_name_can_be_checked_before_there_is_a_task():
+    for name in (*NETWORKS, "wrn-28-10", "torchvision:resnet18", "module:function"):
+        check_name(name)
+    for name in ("resnet21", "wrn-28-0"):
+        with pytest.raises(InputError, match="unknown model"):
+            check_name(name)
+
+
+def test_the_usual_task_is_that_of_the_literature():
+    assert {default_task(name) for name in ("resnet20", "vgg19-bn", "conv-6", "wrn-28-4")} == {Task(3, 32, 10)}
+    assert default_task("lenet-300-100") == Task(1, 28, 10)
+    assert default_task("torchvision:vit_b_16") == Task(3, 224, 1000)
+    assert default_task("module:function") is None and default_task("resnet21") is None
 
 
 @pytest.mark.parametrize("task", [(0, 8, 10), (1, 0, 10), (1, 8, 1), (1.0, 8, 10), (True, 8, 10)])

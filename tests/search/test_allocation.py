@@ -1,14 +1,19 @@
 """Allocation: exact integer counts between the floors and the sizes."""
 
+import itertools
 import math
 import re
 
 import numpy as np
+import optuna
 import pytest
 import torchvision
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
 from fullspectrum.search.allocation import BASES, AllocationError, allocate, budget
+from fullspectrum.search.config import Study
+from fullspectrum.search.space import MaskDistribution, suggest_mask
+from fullspectrum.search.studyfile import parse
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -261,3 +266,141 @@ def test_the_floor_counts_the_outputs_that_are_told():
     assert allocate(shapes, 1 - 14 / 200, outputs={"rows": 4}) == {"rows": 4, "fc": 10}
     with pytest.raises(AllocationError, match="need 50"):
         allocate(shapes, 1 - 14 / 200)
+
+
+@given(SHAPES, st.floats(0, 0.99))
+def test_erk_is_that_of_its_authors_on_any_network(shapes, sparsity):
+    # The published scaling has no floors, and no answer where everything is kept.
+    assume(budget(shapes, sparsity) < sum(math.prod(shape) for shape in shapes.values()))
+    exact = _erk_by_filling_layers_one_by_one(shapes, budget(shapes, sparsity))
+    assume(min(exact.values()) >= 1)
+    counts = allocate(shapes, sparsity, "erk", min_kept_per_output=0.0)
+    assert all(abs(counts[name] - exact[name]) < 1 + 1e-6 for name in shapes)
+
+
+LENET = {"fc1": (300, 784), "fc2": (100, 300), "fc3": (10, 100)}
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "published"),
+    [
+        # The authors' formula n / (F n + 1), with the F that their bisection ends at: 6.17208557e-05, 9.15980756e-04.
+        (0.9, {"fc1": 15157.818, "fc2": 10520.315, "fc3": 941.867}),
+        (0.99, {"fc1": 1086.682, "fc2": 1053.392, "fc3": 521.926}),
+    ],
+)
+def test_ideal_gas_quotas_are_those_of_their_authors(sparsity, published):
+    counts = allocate(LENET, sparsity, "igq", min_kept_per_output=0.0)
+    assert all(abs(counts[name] - published[name]) < 1 for name in LENET)
+
+
+def test_ideal_gas_quotas_by_hand():
+    # F = 1 / 200: layers of 100, 200 and 600 weights are compressed by 1.5, 2 and 4 to 200 / 3, 100 and 150.
+    shapes = {"a": (10, 10), "b": (10, 20), "c": (20, 30)}
+    counts = allocate(shapes, 1 - (200 / 3 + 250) / 900, "igq", min_kept_per_output=0.0)
+    assert counts == {"a": 67, "b": 100, "c": 150}
+
+
+@given(SHAPES, st.floats(0.05, 0.95))
+def test_ideal_gas_quotas_compress_larger_layers_more_and_keep_no_fewer_of_them(shapes, sparsity):
+    assume(budget_is_met(shapes, sparsity, 0.0))
+    counts = allocate(shapes, sparsity, "igq", min_kept_per_output=0.0)
+    by_size = sorted(shapes, key=lambda name: math.prod(shapes[name]))
+    for smaller, larger in itertools.pairwise(by_size):
+        one, other = math.prod(shapes[smaller]), math.prod(shapes[larger])
+        # Each count is within a weight of the exact quota.
+        assert counts[smaller] - 1 <= counts[larger] + 1
+        assert (counts[smaller] + 1) / one >= (counts[larger] - 1) / other
+
+
+def _lamp_scores_by_definition(weights: np.ndarray) -> np.ndarray:
+    """Equation 4: the square over the sum of the squares from there on, in ascending order."""
+    flat = np.abs(weights).ravel()
+    order = sorted(range(flat.size), key=lambda index: flat[index])
+    scores, from_there_on = np.empty(flat.size), 0.0
+    for index in reversed(order):
+        from_there_on += flat[index] ** 2
+        scores[index] = flat[index] ** 2 / from_there_on
+    return scores
+
+
+def test_lamp_by_hand():
+    # Squares 9, 4, 1 and 4, 4, 1: scores 1, 4/13, 1/14 and 1, 1/2, 1/9, whichever of the equal ones goes first.
+    weights = {"a": np.array([[3.0, 2.0, 1.0]]), "b": np.array([[2.0, 2.0, 1.0]])}
+    shapes = {"a": (1, 3), "b": (1, 3)}
+    kept = {
+        count: allocate(shapes, 1 - count / 6, "lamp", scores=weights, min_kept_per_output=0.0) for count in range(2, 7)
+    }
+    assert [tuple(counts.values()) for counts in kept.values()] == [(1, 1), (1, 2), (2, 2), (2, 3), (3, 3)]
+
+
+@given(SHAPES, st.floats(0, 0.95), st.integers(0, 100))
+def test_lamp_keeps_what_a_ranking_of_its_scores_keeps(shapes, sparsity, seed):
+    assume(budget_is_met(shapes, sparsity, 0.0))
+    weights = scores_of(shapes, seed)
+    scores = {name: _lamp_scores_by_definition(values) for name, values in weights.items()}
+    ranked = sorted((value, name) for name, values in scores.items() for value in values)[::-1]
+    kept = budget(shapes, sparsity)
+    # All first weights of layers score 1, and none can be told from another.
+    assume(kept >= len(shapes) and (kept == len(ranked) or ranked[kept - 1][0] > ranked[kept][0] * (1 + 1e-9)))
+    by_hand = {name: sum(owner == name for _, owner in ranked[:kept]) for name in shapes}
+    assert allocate(shapes, sparsity, "lamp", scores=weights, min_kept_per_output=0.0) == by_hand
+
+
+def test_lamp_does_not_know_the_scale_of_a_layer():
+    weights = scores_of(DIGITS)
+    scaled = weights | {"conv2": weights["conv2"] * 2.0**20, "fc2": weights["fc2"] * 2.0**-20}
+    assert allocate(DIGITS, 0.99, "lamp", scores=weights) == allocate(DIGITS, 0.99, "lamp", scores=scaled)
+
+
+def test_lamp_gives_a_layer_that_starts_at_zero_its_floor():
+    shapes = {"a": (4, 10), "b": (4, 10)}
+    scores = {"a": np.arange(1.0, 41).reshape(4, 10), "b": np.zeros((4, 10))}
+    assert allocate(shapes, 0.75, "lamp", scores=scores) == {"a": 16, "b": 4}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_theta_on_top_of_any_base_is_proportional_to_its_exponential(base):
+    shapes = {"a": (100, 1000), "b": (100, 1000)}
+    generator = np.random.default_rng(0)
+    scores = {name: generator.random(shape) for name, shape in shapes.items()}
+    plain = allocate(shapes, 0.95, base, scores=scores)
+    counts = allocate(shapes, 0.95, base, {"a": math.log(2)}, scores=scores)
+    share = 2 * plain["a"] / (2 * plain["a"] + plain["b"])
+    assert abs(counts["a"] - 10_000 * share) < 1
+
+
+def searched(allocation) -> Study:
+    settings = {"model": "digits_cnn", "data": "digits", "sparsity": 0.9, "search": {"allocation": allocation}}
+    return parse(settings)
+
+
+def test_a_searched_allocation_is_drawn_for_each_trial_and_recorded():
+    study = searched({"choices": ["erk", "igq", "lamp"]})
+    proposals = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = [suggest_mask(proposals.ask(), study, ["fc1.weight"]) for _ in range(20)]
+    # Three choices, twenty draws: one of them misses by a chance of 3 (2/3) ** 20 < 0.001.
+    assert {distribution.allocation for distribution in found} == {"erk", "igq", "lamp"}
+    assert all(MaskDistribution.from_dict(d.to_dict()) == d for d in found)
+    assert study.id != searched("erk").id
+
+
+def test_a_fixed_allocation_stands_in_every_distribution_and_is_no_parameter_of_the_search():
+    proposals = optuna.create_study()
+    trial = proposals.ask()
+    assert suggest_mask(trial, searched("igq"), ["fc1.weight"]).allocation == "igq"
+    assert "allocation" not in trial.params
+
+
+@pytest.mark.parametrize(
+    ("allocation", "reason"),
+    [
+        ({"choices": ["erk", "ergk"]}, "'ergk'"),
+        ({"low": 0.1, "high": 0.2}, "searched by { choices"),
+        ("lampp", 'did you mean "lamp"'),
+    ],
+)
+def test_an_allocation_that_there_is_not_is_told_in_one_line(allocation, reason):
+    with pytest.raises(InputError) as caught:
+        searched(allocation)
+    assert reason in str(caught.value) and "\n" not in str(caught.value)

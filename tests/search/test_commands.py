@@ -9,6 +9,7 @@ import pytest
 import torch
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.weights import load_state
+from fullspectrum.search.allocation import BASES
 from fullspectrum.search.cli import main
 from torch.nn.utils import prune
 
@@ -54,7 +55,7 @@ def test_sample_of_another_seed_is_another_mask(mask_file, tmp_path):
 
 
 @pytest.mark.parametrize("source", ["random", "magnitude", "snip"])
-@pytest.mark.parametrize("allocation", ["uniform", "er", "erk", "global"])
+@pytest.mark.parametrize("allocation", BASES)
 def test_every_source_and_allocation_samples_exact_counts(source, allocation, tmp_path, capsys):
     path = tmp_path / "mask.safetensors"
     arguments = ["--source", source, "--allocation", allocation, "--sparsity", "0.999"]

@@ -324,7 +324,7 @@ def test_the_help_lists_every_setting_once_with_its_default():
     lines = [line for line in describe_settings() if line.startswith("  ")]
     assert [line.strip().split(":")[0] for line in lines] == _fields(Study)
     assert all(line.count("default ") == 1 or "(required)" in line for line in lines)
-    assert any(line.endswith('(uniform | er | erk | global; default "erk")') for line in lines)
+    assert any(line.endswith('(uniform | er | erk | igq | lamp | global; default "erk")') for line in lines)
     assert [line.split(":")[0].strip() for line in lines if "(required)" in line] == ["model", "data", "sparsity"]
     by_name = {line.strip().split(":")[0]: line for line in lines}
     assert "(default { low = 0.05, high = 2.0, log = true })" in by_name["search.temperature"]

@@ -1,6 +1,7 @@
 """Objectives: a term for each layer and a value for the network, from closed forms."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,3 +61,20 @@ def test_density_is_averaged_over_layers_and_not_over_weights():
 
 def test_every_objective_has_a_name_of_its_own_for_tables():
     assert len({objective.label for objective in OBJECTIVES.values()}) == len(OBJECTIVES)
+
+
+@pytest.mark.parametrize("objective", [*OBJECTIVES.values(), Distance("random"), Distance("dense")], ids=str)
+def test_gradients_are_the_derivatives_of_the_terms(objective):
+    generator, step = np.random.default_rng(0), 1e-6
+    masks = {"conv.weight": generator.random((9, 30)) < 0.5, "matching.weight": np.eye(6)}
+    weights = {name: generator.standard_normal(mask.shape) for name, mask in masks.items()}
+    coordinate = full_spectrum(masks, weights)
+    terms, gradients = objective.terms(coordinate), objective.gradients(coordinate)
+    for axis, field in enumerate(FIELDS):
+        moved = full_spectrum(masks, weights)
+        moved.layers |= {
+            name: replace(one, **{field: getattr(one, field) + step}) for name, one in moved.layers.items()
+        }
+        for name, term in objective.terms(moved).items():
+            slope = 0.0 if math.isnan(term) else (term - terms[name]) / step
+            assert gradients[name][axis] == pytest.approx(slope, abs=1e-4)

@@ -1,4 +1,4 @@
-"""The 20-layer residual network for CIFAR."""
+"""The residual networks for CIFAR: ResNet-20, 32 and 56."""
 
 import torch
 from torch import nn
@@ -10,21 +10,23 @@ LEAST_SIZE = 4
 """Pixels a side: the last stage works at a quarter of the resolution."""
 
 
-class ResNet20(nn.Module):
-    """ResNet-20 of He et al. (CVPR 2016), section 4.2, with projection shortcuts (option B) where the width changes.
+class ResNet(nn.Module):
+    """A ResNet of He et al. (CVPR 2016), section 4.2, with projection shortcuts (option B) where the width changes.
 
-    Stages of 16, 32 and 64 channels, three blocks each; 270,896 prunable weights for `Task(3, 32, 10)`.
-    Raises `InputError` for images below `LEAST_SIZE` pixels.
+    Stages of 16, 32 and 64 channels of n blocks each, n = (`depth` - 2) / 6. For `Task(3, 32, 10)` it has 270,896
+    prunable weights at depth 20, 464,432 at 32 and 851,504 at 56. Convolutions start at the normal distribution of
+    He et al. (ICCV 2015), fan out. Raises `InputError` for images below `LEAST_SIZE` pixels.
     """
 
-    def __init__(self, task: Task) -> None:
-        task.require_size(LEAST_SIZE, "resnet20")
+    def __init__(self, task: Task, depth: int) -> None:
+        task.require_size(LEAST_SIZE, f"resnet{depth}")
         super().__init__()
+        blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(task.channels, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(16, 16, stride=1)
-        self.layer2 = _stage(16, 32, stride=2)
-        self.layer3 = _stage(32, 64, stride=2)
+        self.layer1 = _stage(blocks, 16, 16, stride=1)
+        self.layer2 = _stage(blocks, 16, 32, stride=2)
+        self.layer3 = _stage(blocks, 32, 64, stride=2)
         self.fc = nn.Linear(64, task.classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -57,7 +59,6 @@ class BasicBlock(nn.Module):
         return functional.relu(residual + self.downsample(x))
 
 
-def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        BasicBlock(inputs, outputs, stride), BasicBlock(outputs, outputs, 1), BasicBlock(outputs, outputs, 1)
-    )
+def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    first = BasicBlock(inputs, outputs, stride)
+    return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))

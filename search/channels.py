@@ -1,0 +1,62 @@
+"""The channels of a layer: its inputs and outputs, whatever way its weights lie."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+#: An index into `Channels.view`: the weights of one channel.
+Key = tuple[int | slice, ...]
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The inputs and outputs of a layer whose weight has `groups` groups, and its inputs first if `inputs_first`.
+
+    The positions of a kernel are no channels of their own; the features that a linear layer reads are.
+    """
+
+    groups: int = 1
+    inputs_first: bool = False
+
+    def view(self, array: np.ndarray) -> np.ndarray:
+        """The layer's `array`, of its weight's shape, as (groups, outputs, inputs, kernel), both within a group."""
+        cut = array.reshape(self.groups, array.shape[0] // self.groups, array.shape[1], -1)
+        return cut.swapaxes(1, 2) if self.inputs_first else cut
+
+    def outputs(self, used: np.ndarray) -> np.ndarray:
+        """Which outputs have a weight in `used`, (groups, outputs)."""
+        return self.view(used).any((2, 3))
+
+    def inputs(self, used: np.ndarray) -> np.ndarray:
+        """Which inputs have a weight in `used`, (groups, inputs)."""
+        return self.view(used).any((1, 3))
+
+    def without(self, used: np.ndarray, outputs_only: bool = False) -> Iterator[Key]:
+        """The channels that have no weight in `used`, outputs first."""
+        for group, output in np.argwhere(~self.outputs(used)).tolist():
+            yield group, output
+        if not outputs_only:
+            for group, channel in np.argwhere(~self.inputs(used)).tolist():
+                yield group, slice(None), channel
+
+
+@dataclass(frozen=True)
+class ChannelCount:
+    """How many of a layer's inputs and outputs are in use."""
+
+    total: int
+    empty: int
+    """Without a kept weight."""
+    dead: int
+    """Without a weight on an input-output path; the empty ones are among them."""
+
+    @classmethod
+    def of(cls, channels: Channels, kept: np.ndarray, on_path: np.ndarray) -> "ChannelCount":
+        """The counts of a layer with the weights `kept`, and of them `on_path`."""
+        unused = [
+            sum(int((~side).sum()) for side in (channels.outputs(used), channels.inputs(used)))
+            for used in (kept, on_path)
+        ]
+        groups, outputs, inputs, _ = channels.view(kept).shape
+        return cls(groups * (outputs + inputs), *unused)

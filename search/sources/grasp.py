@@ -1,0 +1,35 @@
+"""GraSP: gradient signal preservation."""
+
+import numpy as np
+
+from .gradients import hessian_gradients, working_copy
+from .setting import Setting
+from .source import Source
+
+TEMPERATURE = 200
+"""Of the logits, as in the authors' code: a softmax that is nearly uniform makes the scores robust to the scale of the
+initial weights."""
+
+
+class GraSP(Source):
+    """The rank of w * (Hg), the loss of gradient norm if the weight is removed (Wang et al., ICLR 2020, eq. 8).
+
+    The published mask keeps the weights of the highest w * (Hg), negative ones last. A score that is >= 0 and can be
+    drawn from is made of their order over the whole network, ties broken by layer and index: 1 / position (Zipf's law),
+    whose top k are the published mask for every k.
+
+    Batch normalisation is in training mode, as in the authors' code. The batch is seen at once, as in equation 8; their
+    code takes it in two halves, each of half of the classes, whose statistics of their own make other masks.
+    """
+
+    data_driven = True
+
+    def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
+        model, weights = working_copy(setting)
+        products = hessian_gradients(model.train(), weights, setting, seed, TEMPERATURE)
+        saliency = np.concatenate(
+            [(weight.detach() * products[name]).ravel().cpu().numpy() for name, weight in weights.items()]
+        )
+        scores = np.empty(saliency.size)
+        scores[np.argsort(-saliency, kind="stable")] = 1 / np.arange(1, saliency.size + 1)
+        return setting.split(scores)

@@ -1,0 +1,35 @@
+"""Iterative SNIP: connection sensitivity, measured again after every round of removal."""
+
+import numpy as np
+from torch import Tensor
+
+from ...models.seeds import derive
+from .gradients import working_copy
+from .rounds import remove_in_rounds
+from .setting import Setting
+from .snip import connection_sensitivities
+from .source import Source
+
+
+class IterativeSnip(Source):
+    """|w * dL/dw| in rounds (Iter SNIP of de Jorge et al., ICLR 2021, section 4; Verdenius et al., 2020).
+
+    Every round sees another batch and what was removed stays removed, as in the code of de Jorge et al. The first
+    round's batch is SNIP's, so that a single round keeps what SNIP keeps.
+    """
+
+    data_driven = True
+
+    def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
+        model, weights = working_copy(setting)
+        model.train()
+
+        def saliency(number: int) -> dict[str, Tensor]:
+            return connection_sensitivities(model, weights, setting, derive(seed, "round", number) if number else seed)
+
+        return remove_in_rounds(setting, weights, saliency, _kept)
+
+
+def _kept(density: float, size: int) -> int:
+    """The authors round the number of weights that are kept down."""
+    return int(density * size)

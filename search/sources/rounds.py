@@ -1,0 +1,74 @@
+"""Removal in rounds: what is left is scored again after every round, and what is removed stays removed."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..sampling import top_k
+from .setting import Setting
+
+#: What comes next below the lowest score of a weight that is kept.
+BELOW = np.nextafter(1.0, 0.0)
+
+
+#: How a published code rounds: the number of weights kept of `size` at a density.
+Rounding = Callable[[float, int], int]
+
+
+def schedule(setting: Setting, rounded: Rounding) -> list[int]:
+    """Weights kept after each round: density^(k / rounds) of all, and after the last one exactly `setting.kept`.
+
+    The density is the one asked for, and rounding is the published code's own, because a single weight more or less in
+    an early round decides differently on many in the later ones. At least one weight and at most all are kept.
+    """
+    size, rounds = setting.size, setting.rounds
+    kept = min(max(setting.kept, 1), size)
+    density = kept / size if setting.sparsity is None else 1 - setting.sparsity
+    counts = [rounded(density ** (k / rounds), size) for k in range(1, rounds)]
+    return [*(max(count, kept) for count in counts), kept]
+
+
+def remove_in_rounds(
+    setting: Setting,
+    weights: dict[str, nn.Parameter],
+    saliency: Callable[[int], Mapping[str, Tensor]],
+    rounded: Rounding,
+) -> dict[str, np.ndarray]:
+    """Scores whose top `setting.kept` over the network are the weights that are left by the rounds of `schedule`.
+
+    `saliency(round)` scores `weights` (>= 0), which are set to zero as they are removed, lowest first; ties are broken
+    by layer and index. A weight that is left gets its saliency over the lowest that was kept in the last round: 1 or
+    more. One that was removed in a round gets its saliency over the lowest kept in that round, times the part of the
+    weights kept then that are left in the end: below 1, so that a draw still knows which weights nearly stayed.
+    """
+    counts = schedule(setting, rounded)
+    scores = np.zeros(setting.size)
+    left = np.arange(setting.size)
+    for number, count in enumerate(counts):
+        found = saliency(number)
+        values = np.concatenate([found[name].ravel().cpu().numpy() for name in weights])[left]
+        kept = top_k(values, count)
+        lowest = values[kept].min()
+        gone, left = left[~kept], left[kept]
+        scores[gone] = np.minimum(_over(values[~kept], lowest), BELOW) * (counts[-1] / count)
+        _remove(setting, weights, gone)
+    scores[left] = np.maximum(_over(values[kept], lowest), 1.0)
+    return setting.split(scores)
+
+
+def _over(values: np.ndarray, lowest: float) -> np.ndarray:
+    """values / lowest, finite; where the lowest is 0, the smallest of the others takes its place."""
+    positive = values[values > 0]
+    if lowest == 0 and positive.size:
+        lowest = positive.min()
+    return np.minimum(values / lowest, np.finfo(float).max) if lowest > 0 else np.zeros(values.shape)
+
+
+def _remove(setting: Setting, weights: dict[str, nn.Parameter], gone: np.ndarray) -> None:
+    removed = np.zeros(setting.size, dtype=bool)
+    removed[gone] = True
+    with torch.no_grad():
+        for name, layer in setting.split(removed).items():
+            weights[name].masked_fill_(torch.from_numpy(layer).to(weights[name].device), 0.0)

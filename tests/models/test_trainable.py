@@ -1,0 +1,85 @@
+"""Networks that cannot be trained are told in one line before anything is started."""
+
+import copy
+import math
+
+import pytest
+import torch
+from fullspectrum.models.errors import InputError
+from fullspectrum.models.networks import build
+from fullspectrum.models.trainable import check_trainable
+from torch import nn
+
+
+class Returns(nn.Module):
+    """A linear network that returns what `change` makes of its logits."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.layer, self.change = nn.Linear(64, 10), change
+
+    def forward(self, images: torch.Tensor) -> object:
+        return self.change(self.layer(images.flatten(1)))
+
+
+def refused(model: nn.Module, digits) -> str:
+    with pytest.raises(InputError) as caught:
+        check_trainable(model, digits, "mine:network")
+    message = str(caught.value)
+    assert "mine:network" in message and "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "resnet20"])
+def test_sound_networks_pass_and_stay_as_they_were(digits, name):
+    model = build(name, digits.task, 0).eval()
+    before, generator = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    check_trainable(model, digits, name)
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert not model.training
+    assert torch.equal(torch.get_rng_state(), generator)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_at_the_initial_weights_is_refused(digits, value):
+    model = Returns(lambda logits: logits)
+    nn.init.constant_(model.layer.bias, value)
+    assert "the loss of mine:network at its initial weights is nan" in refused(model, digits)
+
+
+def test_a_loss_that_is_not_finite_in_training_mode_alone_is_refused(digits):
+    class NormalisedByNothing(Returns):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(images)
+            return logits / 0 if self.training else logits
+
+    assert "at its initial weights is" in refused(NormalisedByNothing(lambda logits: logits).eval(), digits)
+
+
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [
+        (lambda logits: (logits, logits), "returned a tuple"),
+        (lambda logits: None, "returned a NoneType"),
+        (lambda logits: logits[:, :9], r"(64, 9) of torch.float32"),
+        (lambda logits: logits[:1], r"(1, 10) of torch.float32"),
+        (lambda logits: logits.mean(), r"() of torch.float32"),
+        (lambda logits: logits.argmax(1), r"(64,) of torch.int64"),
+    ],
+)
+def test_what_is_no_logit_for_each_class_is_refused(digits, change, given):
+    message = refused(Returns(change), digits)
+    assert "must return logits" in message and "(64, 10)" in message and given in message
+
+
+def test_a_network_that_fails_is_named_with_its_own_error_behind_it(digits):
+    def fail(logits):
+        raise ZeroDivisionError("my mistake\nat length")
+
+    message = refused(Returns(fail), digits)
+    assert message == (
+        "mine:network failed on a batch of 64 x 1 x 8 x 8 training images: ZeroDivisionError: my mistake."
+    )
+    with pytest.raises(InputError) as caught:
+        check_trainable(Returns(fail), digits, "mine:network")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
