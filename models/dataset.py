@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from .augmentation import augmentation
-from .errors import InputError
+from .errors import InputError, first_line
 from .imagefiles import ImageFiles
 from .stratify import holdout
 from .task import Task
@@ -22,6 +22,9 @@ HOLDOUT = 0.1
 
 STATISTICS_FILES = 1024
 """Image files, spread evenly over the training split, whose pixels give its mean and standard deviation."""
+
+STATISTICS_PIXELS = 2**24
+"""Pixels summed up together; in double precision those of three channels take 400 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,8 @@ class Data:
 
     `augment` is one of `augmentation.AUGMENTATIONS` or None; True is crop-and-flip. `mean` and `std` are those of the
     training split by channel, float32 (C,), in units of the full pixel range.
-    Raises `InputError` when a split is missing or does not suit `task`, or augmented images are too small.
+    Raises `InputError` when a split is missing or does not suit `task`, augmented images are too small, or mean and std
+    cannot normalise.
     """
 
     name: str
@@ -73,6 +77,8 @@ class Data:
             raise InputError(f"{self.name}: splits must be {', '.join(SPLITS)}, but are {', '.join(self.splits)}.")
         for split, part in self.splits.items():
             _check_split(f"{self.name}: {split} split", part, self.task)
+        for name in ("mean", "std"):
+            _check_statistic(f"{self.name}: {name}", getattr(self, name), self.task.channels)
         if self.augment and self.task.size < LEAST_AUGMENTED_SIZE:
             raise InputError(
                 f"{self.name}: only images of at least {LEAST_AUGMENTED_SIZE} pixels can be augmented, "
@@ -105,7 +111,7 @@ class Data:
             given = ", ".join(map(str, splits)) or "none"
             raise InputError(f"{name}: splits must be train, test and perhaps val, but are {given}.")
         parts = {split: _to_split(f"{name}: {split} split", value) for split, value in splits.items()}
-        return cls.from_splits(name, parts, classes or int(parts["train"].labels.max()) + 1, augment)
+        return cls.from_splits(name, parts, classes or _counted_classes(name, parts["train"].labels), augment)
 
     @classmethod
     def from_splits(
@@ -137,14 +143,20 @@ def channel_statistics(images: torch.Tensor | ImageFiles) -> tuple[torch.Tensor,
     Of files, those of `STATISTICS_FILES`. A standard deviation is at least one grey level, so that a constant channel
     can be divided by it.
     """
+    number, channels, height, width = images.shape
+    at_once = max(1, STATISTICS_PIXELS // (height * width))
     if isinstance(images, ImageFiles):
-        images = images[torch.linspace(0, len(images) - 1, min(STATISTICS_FILES, len(images))).long()].decode()
-    total, squares = (torch.zeros(images.shape[1], dtype=torch.float64) for _ in range(2))
-    for chunk in images.split(1024):
+        rows = torch.linspace(0, number - 1, min(STATISTICS_FILES, number)).long()
+        chunks = (images[part].decode() for part in rows.split(at_once))
+    else:
+        chunks = images.split(at_once)
+    # Sums of whole numbers, exact in any order.
+    count, total, squares = 0, torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, dtype=torch.float64)
+    for chunk in chunks:
         values = chunk.to(torch.float64)
+        count += len(values) * height * width
         total += values.sum(dim=(0, 2, 3))
         squares += values.square().sum(dim=(0, 2, 3))
-    count = images.numel() / images.shape[1]
     mean = total / count
     std = (squares / count - mean.square()).clamp(min=0).sqrt().clamp(min=1)
     return (mean / 255).float(), (std / 255).float()
@@ -154,20 +166,52 @@ def _to_split(what: str, value: object) -> Split:
     """Turn a user's (images, labels) into tensors, checked as far as that goes without knowing the task."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise InputError(f"{what} must be (images, labels), but is a {type(value).__name__}.")
-    images, labels = (torch.as_tensor(part if isinstance(part, torch.Tensor) else np.asarray(part)) for part in value)
-    if labels.is_floating_point() or labels.dtype == torch.bool or labels.ndim != 1:
+    images, labels = _to_tensor(f"{what}: images", value[0]), _to_tensor(f"{what}: labels", value[1])
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool or labels.ndim != 1:
         raise InputError(f"{what}: labels must be integers (N,), but are {labels.dtype} {tuple(labels.shape)}.")
+    # Unsigned labels of more than 8 bits cannot be compared.
+    labels = labels.to(torch.int64)
     if labels.numel() == 0:
         raise InputError(f"{what} is empty.")
     if labels.min() < 0:
         raise InputError(f"{what}: labels must be numbered from 0 to classes - 1, but one is {int(labels.min())}.")
     images = images.unsqueeze(1) if images.ndim == 3 else images
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
+    fitting = images.ndim == 4 and images.shape[2] == images.shape[3] and len(images) == len(labels)
+    if images.dtype != torch.uint8 or not fitting:
         raise InputError(
-            f"{what}: images must be uint8, from 0 to 255, (N, C, H, W) with H = W, "
+            f"{what}: images must be uint8, from 0 to 255, ({len(labels)}, C, H, W) with H = W, "
             f"but are {images.dtype} {tuple(images.shape)}."
         )
-    return Split(images.cpu().contiguous(), labels.cpu().to(torch.int64))
+    return Split(images.cpu().contiguous(), labels.cpu())
+
+
+def _to_tensor(what: str, value: object) -> torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        return value
+    try:
+        # Torch takes neither mirrored arrays nor, without a warning, those that cannot be written.
+        return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be an array of numbers, but are none ({first_line(error)}).") from error
+
+
+def _counted_classes(name: str, labels: torch.Tensor) -> int:
+    classes = int(labels.max()) + 1
+    if not 2 <= classes <= len(labels):
+        raise InputError(
+            f"{name}: classes must be an integer of at least 2, and no more than the {len(labels)} training images, "
+            f"but the largest label is {classes - 1}; number the classes from 0."
+        )
+    return classes
+
+
+def _check_statistic(what: str, value: object, channels: int) -> None:
+    if not isinstance(value, torch.Tensor):
+        raise InputError(f"{what} must be a tensor of one value for each channel, but is a {type(value).__name__}.")
+    if value.dtype != torch.float32 or tuple(value.shape) != (channels,):
+        raise InputError(f"{what} must be float32 ({channels},), but is {value.dtype} {tuple(value.shape)}.")
+    if not value.isfinite().all() or (what.endswith("std") and value.min() <= 0):
+        raise InputError(f"{what} must be finite, and a std positive, but is {value.tolist()}.")
 
 
 def _check_split(what: str, split: Split, task: Task) -> None:

@@ -15,6 +15,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the type and the first line of an exception's message, for use inside an `InputError`."""
-    lines = str(error).strip().splitlines()
+    """Return the type and the first line of an exception's message, without a full stop, for use in an `InputError`."""
+    lines = str(error).strip().rstrip(".").splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

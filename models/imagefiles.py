@@ -13,7 +13,8 @@ from .augmentation import Box, centre_box, random_box
 from .errors import InputError, first_line
 
 EVALUATION_MARGIN = 256 / 224
-"""Streamed images are evaluated on their middle: shorter side to 256, then 224 x 224 (Krizhevsky et al. 2012)."""
+"""Streamed images that are resized are evaluated on their middle: shorter side to 256, then 224 x 224 (Krizhevsky et
+al. 2012)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class ImageFiles:
                 )
             chosen = box(*image.size)
             try:
-                image = image.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR, chosen)
+                image = _rgb(image).resize((self.size, self.size), Image.Resampling.BILINEAR, chosen)
             except Exception as error:
                 raise InputError(f"{path}: broken image ({first_line(error)}); replace or remove it.") from error
         pixels = np.asarray(image)
@@ -127,7 +128,8 @@ class _Reader:
 
     def _image(self, row: int) -> np.ndarray:
         if self.augment is None:
-            return self.files.read(row, lambda width, height: centre_box(width, height, EVALUATION_MARGIN))
+            margin = 1.0 if self.files.exact else EVALUATION_MARGIN
+            return self.files.read(row, lambda width, height: centre_box(width, height, margin))
         generator = np.random.default_rng([self.seed, row])
         flip = self.augment == "crop-and-flip" and generator.random() < 0.5
         return self.files.read(row, lambda width, height: random_box(width, height, generator), flip)
@@ -149,6 +151,17 @@ def _opened(path: str) -> Image.Image:
         return Image.open(path)
     except Exception as error:
         raise InputError(f"{path}: not a readable image ({first_line(error)}); replace or remove it.") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Return the image with 8 bits a channel; its transparency is dropped, of 16 bits the higher 8 are kept."""
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode} have no range; save it with 8 or 16 bits a channel")
+    if image.mode.startswith("I;16"):
+        # PIL would make white of every value above 255.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    # The colours are the same by way of RGBA, but PIL does not warn.
+    return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
 
 
 def _pixels(image: Image.Image) -> str:

@@ -21,8 +21,8 @@ BATCH = 64
 def check_trainable(model: nn.Module, data: Data, name: str, device: str | torch.device = "cpu") -> None:
     """Raise `InputError`, naming the network `name`, unless its loss on a batch of training images is finite.
 
-    Also where it fails on them, or returns anything but logits (N, classes). A copy is called as training calls it, on
-    `device`; `model` and the global generators are left as they were.
+    Also where it cannot be copied, fails on them, or returns anything but logits (N, classes). A copy is called as
+    training calls it, on `device`; `model` and the global generators are left as they were.
     """
     device = torch.device(device)
     split, generator = data.splits["train"], torch.Generator().manual_seed(derive(0, "trainable"))
@@ -30,7 +30,7 @@ def check_trainable(model: nn.Module, data: Data, name: str, device: str | torch
         images, labels = next(drawn)
     images = place_images(images, device)
     with own_randomness(device), torch.no_grad(), autocast(device):
-        trial = place_network(copy.deepcopy(model), device).train()
+        trial = place_network(_copied(model, name), device).train()
         try:
             logits = trial(images)
         except Exception as error:
@@ -42,6 +42,16 @@ def check_trainable(model: nn.Module, data: Data, name: str, device: str | torch
         raise InputError(
             f"the loss of {name} at its initial weights is {loss}; check its initialisation and its normalisation."
         )
+
+
+def _copied(model: nn.Module, name: str) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        raise InputError(
+            f"{name} cannot be copied ({first_line(error)}); every tensor it keeps must be a parameter, a buffer or "
+            "detached, and a weight norm that of torch.nn.utils.parametrizations."
+        ) from error
 
 
 def _check_logits(logits: object, expected: tuple[int, int], name: str) -> None:

@@ -1,6 +1,7 @@
 """The sanity checks of one mask: it and its baselines trained alike, several times, and compared."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from .outcome import Outcome
 from .sources import SOURCES
 from .space import MaskDistribution
 from .spool import Spool
+from .stepper import stepper
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,20 @@ class Record:
     spool: Spool
     key: str
     study: Study
+    _running: list[str] = field(default_factory=list)
+    """Keys of the runs that are open, the parent first."""
 
-    def open(self, name: str, masks: MaskSet) -> None:
-        """Opens the parent run, called `name`."""
+    @contextmanager
+    def opened(self, name: str, masks: MaskSet) -> Iterator[None]:
+        """Opens the parent run, called `name`; where the block is left by an exception, closes every open run."""
         tags = {"fullspectrum.kind": "check", "fullspectrum.mask_digest": masks.digest()}
-        self.spool.start(self.key, name, params=self._params() | {"sparsity": masks.sparsity}, tags=tags)
+        try:
+            self._start(self.key, name, self._params() | {"sparsity": self.study.sparsity}, tags)
+            yield
+        except BaseException as error:
+            for run in reversed(self._running):
+                self.spool.end(run, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
 
     def _params(self) -> dict[str, Any]:
         recipe = {f"training.{name}": value for name, value in vars(self.study.training.recipe()).items()}
@@ -58,10 +69,12 @@ class Record:
 
     def start(self, entry: Entry) -> None:
         """Opens the run of a training with its masks."""
-        run, params = self._run(entry), self._params() | {"repeat": entry.repeat}
+        params = self._params() | {"repeat": entry.repeat, "sparsity": entry.masks.sparsity}
+        if entry.init_seed is not None:
+            params["init_seed"] = entry.init_seed
         tags = {"fullspectrum.kind": "baseline", "fullspectrum.mask_digest": entry.masks.digest()}
-        self.spool.start(run, f"{entry.label} {entry.repeat}", parent=self.key, params=params, tags=tags)
-        self.spool.artifact(run, entry.file)
+        self._start(self._run(entry), f"{entry.label} {entry.repeat}", params, tags, parent=self.key)
+        self.spool.artifact(self._run(entry), entry.file)
 
     def result(self, entry: Entry, result: dict[str, Any]) -> None:
         """Logs what a training reports, and closes its run at its end."""
@@ -70,8 +83,9 @@ class Record:
         self.spool.metrics(run, accuracies, result.get("training/iterations", 0))
         if "outcome" in result:
             outcome = Outcome(result["outcome"])
-            self.spool.tags(run, {"fullspectrum.outcome": outcome.value})
-            self.spool.end(run, "FAILED" if outcome is Outcome.FAILED else "FINISHED")
+            reason = {"fullspectrum.reason": result["reason"]} if "reason" in result else {}
+            self.spool.tags(run, {"fullspectrum.outcome": outcome.value} | reason)
+            self._end(run, "FAILED" if outcome is Outcome.FAILED else "FINISHED")
 
     def close(self, check: "SanityCheck", table: Path) -> None:
         """Logs the table, written to `table`, the verdict and the differences, and closes the parent run."""
@@ -80,7 +94,15 @@ class Record:
         differences = {f"check/{label}": beside.difference for label, beside in check.comparisons().items()}
         self.spool.metrics(self.key, differences, 0)
         self.spool.tags(self.key, {"mlflow.note.content": check.verdict()})
-        self.spool.end(self.key, "FINISHED")
+        self._end(self.key, "FINISHED" if check.accuracies(MASK) else "FAILED")
+
+    def _start(self, run: str, name: str, params: dict[str, Any], tags: dict[str, str], **more: str) -> None:
+        self._running.append(run)
+        self.spool.start(run, name, params=params, tags=tags, **more)
+
+    def _end(self, run: str, status: str) -> None:
+        self._running.remove(run)
+        self.spool.end(run, status)
 
 
 #: The label of the mask itself.
@@ -96,21 +118,21 @@ class SanityCheck:
     images: int
     """Test images."""
     missing: dict[str, str]
-    """Why a baseline was not trained, by label."""
-    finished: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    """`accuracy/val_final` and `accuracy/final` of each training, by label."""
+    """Why a baseline was not trained, or the last of its trainings that did not end well, by label."""
+    finished: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
+    """`accuracy/val_final` and `accuracy/final` of each training, by label and number of the repetition."""
 
     def add(self, entry: Entry, result: dict[str, Any]) -> None:
         """Takes up the end of a training."""
         if "accuracy/final" in result:
             kept = {name: result[name] for name in ("accuracy/val_final", "accuracy/final")}
-            self.finished.setdefault(entry.label, []).append(kept)
+            self.finished.setdefault(entry.label, {})[entry.repeat] = kept
         else:
             self.missing[entry.label] = result["reason"]
 
     def accuracies(self, label: str, split: str = "final") -> list[float]:
         """Accuracies of the trainings that ended well: on the test split ("final"), or on validation ("val_final")."""
-        return [values[f"accuracy/{split}"] for values in self.finished.get(label, [])]
+        return [values[f"accuracy/{split}"] for _, values in sorted(self.finished.get(label, {}).items())]
 
     def comparisons(self) -> dict[str, Comparison]:
         """The mask beside each baseline of which, as of the mask, a training ended well."""
@@ -119,11 +141,15 @@ class SanityCheck:
         return {label: compare(ours, those, self.images) for label, those in theirs.items() if ours and those}
 
     def verdict(self) -> str:
-        """Whether the mask beats its own shuffle."""
+        """Whether the mask beats its own shuffle, and how many of their trainings do not count."""
         found = self.comparisons()
         if SHUFFLED not in found:
             return f"Nothing can be said of the mask: {self.missing.get(MASK) or self.missing.get(SHUFFLED)}."
-        return against_shuffle(found).replace("It ", "The mask ", 1)
+        sentences = [against_shuffle(found).replace("It ", "The mask ", 1)]
+        for label, name in ((MASK, "the mask"), (SHUFFLED, "its shuffle")):
+            if lost := self.repeats - len(self.accuracies(label)):
+                sentences.append(f"{lost} of {self.repeats} trainings of {name} did not end well and do not count.")
+        return " ".join(sentences)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, a row for the mask and each baseline."""
@@ -169,11 +195,16 @@ def _inverted(bench: Workbench, masks: MaskSet) -> MaskSet | str:
     name = masks.metadata.get("source", "")
     if name not in bench.study.search.sources:
         return "the mask file names no source whose scores could be inverted"
-    batch_seed = masks.metadata.get("batch_seed", "0")
-    if not batch_seed.isdecimal():
-        return f"the mask file's batch_seed is {batch_seed!r}, which is no number"
-    distribution = MaskDistribution(name, 0.0, int(batch_seed), {})
+    batch_seed = _number(masks.metadata.get("batch_seed", "0"))
+    if batch_seed is None:
+        return f"the mask file's batch_seed is {masks.metadata['batch_seed'][:80]!r}, which is no number"
+    distribution = MaskDistribution(name, 0.0, batch_seed, {})
     return inverted(bench, masks, distribution) or f"{name} has no scores that could be inverted"
+
+
+def _number(text: str) -> int | None:
+    """The whole number of at most 18 digits that a mask file says, else None: Python refuses to read thousands."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def _random(bench: Workbench, seed: int) -> MaskSet | str:
@@ -191,8 +222,8 @@ def settings_of(masks: MaskSet) -> dict[str, Any]:
     said = masks.metadata
     settings: dict[str, Any] = {}
     for name in ("images_per_class", "rounds"):
-        if said.get(name, "").isdecimal() and int(said[name]) > 0:
-            settings[name] = int(said[name])
+        if number := _number(said.get(name, "")):
+            settings[name] = number
     if said.get("source") in SOURCES:
         settings["sources"] = [said["source"]]
     try:
@@ -211,20 +242,20 @@ def run_check(
     repeats: int,
     folder: Path,
     record: Record,
-    step: Callable[[str], None],
 ) -> SanityCheck:
     """Trains the mask and its baselines from `state`, `repeats` times each, on the Ray that is connected.
 
-    Baselines are written into `folder`; `step` is called with the label of each training that ends.
+    Baselines are written into `folder`.
     """
-    study = bench.study
     entries, missing = entries_of(bench, masks, repeats, folder)
     check = SanityCheck(repeats, len(bench.data.splits["test"]), missing)
     for entry in entries:
         record.start(entry)
-    for entry, result in train_entries(study, entries, ray.put(bench.data), ray.put(state)):
-        record.result(entry, result)
-        if "outcome" in result:
-            check.add(entry, result)
-            step(entry.label)
+    trained = train_entries(bench.study, entries, ray.put(bench.data), ray.put(state))
+    with stepper("training", len(entries)) as step:
+        for entry, result in trained:
+            record.result(entry, result)
+            if "outcome" in result:
+                check.add(entry, result)
+                step(entry.label)
     return check

@@ -9,6 +9,8 @@ from scipy.stats import norm, t
 
 CONFIDENCE = 0.95
 
+_UPPER = (1 + CONFIDENCE) / 2
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -35,14 +37,38 @@ class Comparison:
 def compare(ours: Sequence[float], theirs: Sequence[float], images: int) -> Comparison:
     """Compare test accuracies, in [0, 1], of one or more trainings each on the same `images` test images.
 
-    The error holds what comes from the choice of test images, as of two independent proportions, and, where there are
-    two trainings of either, what comes from the choice of training seeds (Welch's interval with the pooled degrees of
-    freedom). The images are the same in all trainings, so that more trainings do not make the first part smaller.
+    The error holds what comes from the choice of test images, and, where there are several trainings of either, what
+    comes from the choice of training seeds. The images are the same in all trainings, so that more trainings do not
+    make the first part smaller.
     """
     one, other = float(np.mean(ours)), float(np.mean(theirs))
-    upper = (1 + CONFIDENCE) / 2
-    variance = norm.ppf(upper) ** 2 * (one * (1 - one) + other * (1 - other)) / images
-    if len(ours) > 1 and len(theirs) > 1:
-        spread = np.var(ours, ddof=1) / len(ours) + np.var(theirs, ddof=1) / len(theirs)
-        variance += t.ppf(upper, len(ours) + len(theirs) - 2) ** 2 * spread
-    return Comparison(one, other, math.sqrt(variance))
+    return Comparison(one, other, math.hypot(_of_images(one, other, images), _of_seeds(ours, theirs)))
+
+
+def _of_images(one: float, other: float, images: int) -> float:
+    """Half the interval of two independent proportions with one success and one failure added to each.
+
+    Agresti and Caffo (The American Statistician, 2000). Without these four, the interval of accuracies near 1 is far
+    too narrow: with 4 mistakes against none it does not contain zero.
+    """
+    total = images + 2
+    shares = [(share * images + 1) / total for share in (one, other)]
+    half = norm.ppf(_UPPER) * math.sqrt(sum(share * (1 - share) for share in shares) / total)
+    # Theirs is the interval of the difference of these shares, which is that much smaller than ours.
+    return float(half * total / images)
+
+
+def _of_seeds(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Half of Welch's interval; 0 where there is one training of each, which tells nothing."""
+    several = [each for each in (ours, theirs) if len(each) > 1]
+    variances = [float(np.var(each, ddof=1)) for each in several]
+    if not any(variances):
+        return 0.0
+    if len(several) == 1:
+        # A single training is taken to be as uncertain as each of the others.
+        variance, freedom = variances[0] * (1 / len(ours) + 1 / len(theirs)), len(several[0]) - 1
+    else:
+        parts = [variance / len(each) for variance, each in zip(variances, several, strict=True)]
+        variance = sum(parts)
+        freedom = variance**2 / sum(part**2 / (len(each) - 1) for part, each in zip(parts, several, strict=True))
+    return float(t.ppf(_UPPER, freedom) * math.sqrt(variance))

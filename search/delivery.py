@@ -14,11 +14,17 @@ PATIENCE = 60.0
 
 @contextmanager
 def delivered(
-    spool: Path, tracking_uri: str, experiment: str, tags: Mapping[str, str], artifacts: str | None = None
+    spool: Path,
+    tracking_uri: str,
+    experiment: str,
+    tags: Mapping[str, str],
+    artifacts: str | None = None,
+    later: str = "",
 ) -> Iterator[Spool]:
     """Yields the spool at a path, whose events are delivered in the background to an experiment (see `Uploader`).
 
-    On leaving, what can be delivered is; what cannot stays in the file, and a warning says so.
+    On leaving, what can be delivered is; what cannot stays in the file, and a warning says so, and what delivers it
+    `later`, where anything does.
     """
     written = Spool(spool)
     uploader = Uploader(spool, tracking_uri, experiment, tags, artifacts).start()
@@ -29,5 +35,5 @@ def delivered(
         if not uploader.close(PATIENCE):
             warn(
                 f"part of the record has not reached MLflow ({uploader.problem or 'it is slow'}); "
-                f"it is kept in {spool} and is delivered by the next run with this record"
+                f"it is kept in {spool}{later}"
             )

@@ -25,6 +25,7 @@ from ..spectral.objectives import OBJECTIVES
 from .candidates import Workbench
 from .config import Study
 from .delivery import delivered
+from .device import check_resources
 from .entries import checks, contestants
 from .events import TrialEvents
 from .files import Home, StudyFolder, write_json
@@ -109,7 +110,7 @@ def run_study(
     _check_origins(folder, workbench, begun=ledger.proposed > 0)
     ledger.take_over()
     with connect(address):
-        _check_resources(study, address)
+        check_resources(study.resources, address)
         save_state(folder.initial_weights, initial_state(model))
         write_json(folder.settings, study.settings())
         # A database URL may hold a password.
@@ -122,7 +123,7 @@ def run_study(
 
 
 def _check_origins(folder: StudyFolder, workbench: Workbench, begun: bool) -> None:
-    """Keeps what the sources are made from beside a new study. Raises InputError where one that `begun` had another."""
+    """Keeps on file what the sources are made from. Raises InputError where a study has `begun` with something else."""
     file = folder.path / "sources.json"
     origins = {name: source.origin() for name, source in workbench.sources.items()}
     before = json.loads(file.read_text()) if begun and file.exists() else origins
@@ -146,7 +147,9 @@ def _recording(study: Study, home: Home, folder: StudyFolder, network: dict[str,
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
     remote = study.tracking.mlflow
     artifacts = None if remote else (home.artifacts / study.id).resolve().as_uri()
-    with delivered(folder.spool, remote or home.tracking_uri, experiment, tags, artifacts) as spool:
+    with delivered(
+        folder.spool, remote or home.tracking_uri, experiment, tags, artifacts, later=" until --resume delivers it"
+    ) as spool:
         recorder = Recorder(study, folder, spool)
         try:
             recorder.start_study(network)
@@ -154,22 +157,6 @@ def _recording(study: Study, home: Home, folder: StudyFolder, network: dict[str,
         except BaseException as error:
             recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
-
-
-def _check_resources(study: Study, address: str | None) -> None:
-    """On this machine a trial that asks for more than there is would wait for ever; a cluster may still grow."""
-    if address is not None:
-        return
-    available = ray.cluster_resources()
-    for setting, asked, here in (
-        ("resources.cpus", study.resources.cpus, available.get("CPU", 0)),
-        ("resources.gpus", study.resources.gpus, available.get("GPU", 0)),
-    ):
-        if asked > here:
-            raise InputError(
-                f"{setting} = {asked:g}, but this machine has {here:g}; run on a cluster with --address, "
-                f"or lower it with --set {setting}={here:g}"
-            )
 
 
 def _search(

@@ -46,6 +46,15 @@ def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
     return parse(with_overrides(settings, overrides))
 
 
+def study_of(own: dict[str, Any], overrides: Iterable[str]) -> Study:
+    """The study of a command whose options say `own`, with overrides. Raises ConfigError for one of what they say."""
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key in own and not isinstance(own[key], dict):
+            raise ConfigError(f"--set {override}: here {key} is {own[key]!r}, as the options and the mask file say")
+    return parse(with_overrides(own, overrides))
+
+
 def with_overrides(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """`settings` with `KEY=VALUE` overrides put in; raises ConfigError for one that is not of that form."""
     for override in overrides:

@@ -20,13 +20,13 @@ MEMORY_LIMIT = 4 * 2**30
 def find(root: Path, split: str, within: str = "") -> dict[str, list[str]]:
     """Return the image files of each class: paths below `root`, sorted.
 
-    A class is a folder of `root`/`split` that is not hidden; its files lie in the folder `within` of that one.
-    Raises `InputError` for a missing folder and for a class without images.
+    A class is a folder of `root`/`split`; its files lie in the folder `within` of that one. What is hidden is neither.
+    Raises `InputError` for a missing or unreadable folder and for a class without images.
     """
     folder = root / split
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder; it must hold a folder of images for each class.")
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    names = sorted(name for name in _listed(folder) if os.path.isdir(folder / name))
     if not names:
         raise InputError(f"{folder}: has no folders; each class is a folder of its own.")
     found = {name: _images(root, os.path.join(split, name, within)) for name in names}
@@ -72,8 +72,15 @@ def assemble(
 
 
 def _images(root: Path, folder: str) -> list[str]:
+    names = sorted(name for name in _listed(root / folder) if os.path.splitext(name)[1].lower() in EXTENSIONS)
+    return [os.path.join(folder, name) for name in names]
+
+
+def _listed(folder: Path) -> list[str]:
+    """Return what is not hidden in a folder; beside an image.png macOS leaves a ._image.png, which is none."""
     try:
-        names = sorted(os.listdir(root / folder))
-    except OSError:  # A class without the folder in which its images should lie.
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    except FileNotFoundError:  # A class without the folder in which its images should lie.
         return []
-    return [os.path.join(folder, name) for name in names if os.path.splitext(name)[1].lower() in EXTENSIONS]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); give the right to, or remove it.") from error

@@ -1,5 +1,6 @@
 """A folder of images: train/, test/ and perhaps val/, each with a folder for each class."""
 
+import os
 from pathlib import Path
 
 from ..dataset import SPLITS, Data
@@ -15,16 +16,16 @@ def load(reference: str) -> Data:
     """
     path, size = _parse(reference)
     root = Path(path)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"{root}: no such folder; an image folder holds train/, test/ and perhaps val/.")
-    present = [split for split in SPLITS if split != "val" or (root / split).is_dir()]
+    present = [split for split in SPLITS if split != "val" or os.path.isdir(root / split)]
     return assemble(f"imagefolder:{reference}", root, {split: find(root, split) for split in present}, size)
 
 
 def _parse(reference: str) -> tuple[str, int | None]:
     path, at, size = reference.rpartition("@")
     # A folder may have an @ in its own name.
-    if not at or "/" in size or Path(reference).is_dir():
+    if not at or "/" in size or os.path.isdir(reference):
         return reference, None
     if not size.isdecimal() or int(size) < 1:
         raise InputError(f'imagefolder:PATH@SIZE takes a number of pixels for SIZE, but got "{size}".')

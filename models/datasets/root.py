@@ -16,7 +16,7 @@ def data_root() -> Path:
 def unpacked(name: str, folder: str, how: str) -> Path:
     """Return the path of `folder` under the root. Raises `InputError`, which says `how` to get it, where it is not."""
     path = data_root() / folder
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise InputError(
             f"{name}: there is no {path}, and it cannot be downloaded; {how}, "
             f"or point {ROOT_VARIABLE} at where that is."

@@ -41,22 +41,28 @@ def check(
     from ...models.networks import build
     from ...models.trainable import check_trainable
     from ..candidates import Workbench
-    from ..check import LABELS, Record, run_check, settings_of
+    from ..check import Record, run_check, settings_of
     from ..delivery import delivered
+    from ..device import check_resources
     from ..files import Home
-    from ..stepper import stepper
-    from ..studyfile import parse, with_overrides
+    from ..studyfile import study_of
+    from ..unpruned import warn_unpruned
     from .masks import initial_seed, load_masks, weights_for
 
     loaded = load_masks(masks)
     seed = initial_seed(loaded, seed)
     own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
-    study = parse(with_overrides(own, settings))
+    study = study_of(own, settings)
     if study.training.searched():
         raise InputError(f"check needs a value for each setting, but {', '.join(study.training.searched())} is a table")
     images = load(data, seed)
     network = build(model, images.task, seed)
-    loaded = check_fits(loaded, prunable(network))
+    prunable_weights = prunable(network)
+    loaded = check_fits(loaded, prunable_weights)
+    # Of the whole network, which a random mask is to have too, whatever the file leaves without a mask.
+    weights_in_all = sum(weight.numel() for weight in prunable_weights.values())
+    study = study.model_copy(update={"sparsity": (loaded.size - loaded.kept) / weights_in_all})
+    warn_unpruned(network)
     state = weights_for(loaded, weights, model, seed, images.task)
     network.load_state_dict(state)
     check_trainable(network, images, model)
@@ -68,18 +74,14 @@ def check(
     if not study.tracking.mlflow:
         artifacts = (place.artifacts / "checks").resolve().as_uri()
     if not as_json:
-        typer.echo(
-            f"checking {masks.name}: {model} on {data}, sparsity {loaded.sparsity:.4f}, {repeats} trainings each"
-        )
-    with (
-        connect(address),
-        delivered(folder / "spool.jsonl", uri, "fullspectrum checks", {}, artifacts) as spool,
-        stepper("training", repeats * len(LABELS)) as step,
-    ):
-        record = Record(spool, folder.name, study)
-        record.open(f"check {masks.name}", loaded)
-        found = run_check(bench, loaded, state, repeats, folder, record, step)
-        record.close(found, folder / "check.json")
+        typer.echo(f"checking {masks.name}: {model} on {data}, sparsity {study.sparsity:.4f}, {repeats} trainings each")
+    with connect(address):
+        check_resources(study.resources, address)
+        with delivered(folder / "spool.jsonl", uri, "fullspectrum checks", {}, artifacts) as spool:
+            record = Record(spool, folder.name, study)
+            with record.opened(f"check {masks.name}", loaded):
+                found = run_check(bench, loaded, state, repeats, folder, record)
+                record.close(found, folder / "check.json")
     if as_json:
         typer.echo(json.dumps(found.to_dict(), allow_nan=False))
     else:
@@ -101,7 +103,7 @@ def _print(console, found) -> None:
     table.add_column("the mask", no_wrap=True)
     comparisons = found.comparisons()
     for label in LABELS:
-        if label in found.missing:
+        if not found.accuracies(label):
             table.add_row(label, "–", "–", "–", "–")
             continue
         cells = [f"{fmean(found.accuracies(label, 'val_final')):.4f}", _spread(found.accuracies(label))]

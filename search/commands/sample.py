@@ -35,14 +35,14 @@ def sample(
     from ..candidates import Workbench
     from ..console import warn
     from ..space import MaskDistribution
-    from ..studyfile import parse, with_overrides
+    from ..studyfile import study_of
     from ..unpruned import warn_unpruned
 
     if temperature is not None and not temperature >= 0:
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")
     search = {"sources": [source], "allocation": allocation, "theta": "none"}
     own = {"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": search}
-    study = parse(with_overrides(own, settings))
+    study = study_of(own, settings)
     loaded = load(data, seed)
     network = build(model, loaded.task, seed)
     check_trainable(network, loaded, model)

@@ -26,6 +26,7 @@ def train(
     """
     from ...models.data import load
     from ...models.errors import InputError
+    from ...models.files import check_target
     from ...models.layers import prunable
     from ...models.masks import check_fits
     from ...models.networks import build
@@ -33,16 +34,17 @@ def train(
     from ...models.weights import save_state
     from ..device import claim_device
     from ..final import train_fully
-    from ..studyfile import parse, with_overrides
+    from ..studyfile import study_of
     from ..unpruned import warn_unpruned
     from .masks import initial_seed, load_masks, weights_for
 
+    if output is not None:
+        check_target(output)
     loaded = load_masks(masks)
-    study = parse(with_overrides({"model": model, "data": data, "sparsity": 0.0}, settings))
+    seed = initial_seed(loaded, seed)
+    study = study_of({"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed}, settings)
     if study.training.searched():
         raise InputError(f"train needs a value for each setting, but {', '.join(study.training.searched())} is a table")
-    seed = initial_seed(loaded, seed)
-    study = study.model_copy(update={"seed": seed})
     images = load(data, seed)
     network = build(model, images.task, seed)
     loaded = check_fits(loaded, prunable(network))

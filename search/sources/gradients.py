@@ -25,43 +25,55 @@ def working_copy(setting: Setting) -> tuple[nn.Module, dict[str, nn.Parameter]]:
     return model, {name: parameters[name] for name in setting.weights}
 
 
-def losses(model: nn.Module, setting: Setting, seed: int, temperature: float = 1.0) -> Iterator[Tensor]:
-    """The mean cross-entropy over `setting.batches(seed)` in parts that add up to it, one for each batch.
+def losses(
+    model: nn.Module, setting: Setting, seed: int, temperature: float = 1.0, parts: int = 1
+) -> Iterator[Tensor]:
+    """The mean cross-entropy over `setting.batches(seed, parts)` in terms that add up to it, one for each batch.
 
     The logits are divided by `temperature`. Batch normalisation works in the mode of `model`; dropout is seeded.
     Raises InputError for a loss that is not finite.
     """
     count = setting.images_per_class * setting.data.task.classes
-    for number, (images, labels) in enumerate(setting.batches(seed)):
+    for number, (images, labels) in enumerate(setting.batches(seed, parts)):
         with seeded(derive(seed, "dropout", number), labels.device):
             loss = nn.functional.cross_entropy(model(images) / temperature, labels, reduction="sum") / count
         yield finite(loss, "the loss")
 
 
 def loss_gradients(
-    model: nn.Module, weights: dict[str, nn.Parameter], setting: Setting, seed: int, temperature: float = 1.0
+    model: nn.Module,
+    weights: dict[str, nn.Parameter],
+    setting: Setting,
+    seed: int,
+    temperature: float = 1.0,
+    parts: int = 1,
 ) -> dict[str, Tensor]:
     """The gradient of the mean of `losses`, by parameter name.
 
     Zero for weights that the loss does not reach. Raises InputError where it is not finite.
     """
     parameters = list(weights.values())
-    parts = (
+    terms = (
         torch.autograd.grad(loss, parameters, materialize_grads=True)
-        for loss in losses(model, setting, seed, temperature)
+        for loss in losses(model, setting, seed, temperature, parts)
     )
-    return _summed(weights, parts, "the gradient")
+    return _summed(weights, terms, "the gradient")
 
 
 def hessian_gradients(
-    model: nn.Module, weights: dict[str, nn.Parameter], setting: Setting, seed: int, temperature: float = 1.0
+    model: nn.Module,
+    weights: dict[str, nn.Parameter],
+    setting: Setting,
+    seed: int,
+    temperature: float = 1.0,
+    parts: int = 1,
 ) -> dict[str, Tensor]:
     """The product Hg of the Hessian of the mean of `losses` and its gradient g, by parameter name.
 
     Two passes over the batches: g first, then the gradient of its inner product with itself, one factor held fixed.
     Raises InputError where it is not finite.
     """
-    gradients = loss_gradients(model, weights, setting, seed, temperature)
+    gradients = loss_gradients(model, weights, setting, seed, temperature, parts)
     parameters = list(weights.values())
 
     def part(loss: Tensor) -> tuple[Tensor, ...]:
@@ -71,14 +83,15 @@ def hessian_gradients(
 
     # Fused attention cannot be differentiated twice.
     with sdpa_kernel(SDPBackend.MATH):
-        parts = (part(loss) for loss in losses(model, setting, seed, temperature))
-        return _summed(weights, parts, "the product of Hessian and gradient")
+        terms = (part(loss) for loss in losses(model, setting, seed, temperature, parts))
+        return _summed(weights, terms, "the product of Hessian and gradient")
 
 
 def finite(value: Tensor, what: str) -> Tensor:
     """Returns `value`. Raises InputError, which calls it `what`, where it is nan or infinite."""
-    strange = value.detach()[~value.detach().isfinite()]
-    if len(strange):
+    values = value.detach()
+    # The sum first: it tells almost always, and takes no memory.
+    if not values.sum().isfinite() and len(strange := values[~values.isfinite()]):
         raise InputError(
             f"{what} is {strange[0].item()} at the initial weights, but must be finite for weights to be scored; "
             "look for images or initial weights that are not finite or far too large"

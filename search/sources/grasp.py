@@ -10,6 +10,8 @@ TEMPERATURE = 200
 """Of the logits, as in the authors' code: a softmax that is nearly uniform makes the scores robust to the scale of the
 initial weights."""
 
+HALVES = 2
+
 
 class GraSP(Source):
     """The rank of w * (Hg), the loss of gradient norm if the weight is removed (Wang et al., ICLR 2020, eq. 8).
@@ -18,15 +20,16 @@ class GraSP(Source):
     drawn from is made of their order over the whole network, ties broken by layer and index: 1 / position (Zipf's law),
     whose top k are the published mask for every k.
 
-    Batch normalisation is in training mode, as in the authors' code. The batch is seen at once, as in equation 8; their
-    code takes it in two halves, each of half of the classes, whose statistics of their own make other masks.
+    As in the authors' code, batch normalisation is in training mode and the batch is taken in two halves, class by
+    class. Each half has statistics of its own: at once the same batch gives another mask (a third of the weights kept
+    in common on a ResNet-20 at sparsity 0.98).
     """
 
     data_driven = True
 
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)
-        products = hessian_gradients(model.train(), weights, setting, seed, TEMPERATURE)
+        products = hessian_gradients(model.train(), weights, setting, seed, TEMPERATURE, parts=HALVES)
         saliency = np.concatenate(
             [(weight.detach() * products[name]).ravel().cpu().numpy() for name, weight in weights.items()]
         )

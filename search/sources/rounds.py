@@ -12,7 +12,6 @@ from .setting import Setting
 #: What comes next below the lowest score of a weight that is kept.
 BELOW = np.nextafter(1.0, 0.0)
 
-
 #: How a published code rounds: the number of weights kept of `size` at a density.
 Rounding = Callable[[float, int], int]
 
@@ -47,8 +46,7 @@ def remove_in_rounds(
     scores = np.zeros(setting.size)
     left = np.arange(setting.size)
     for number, count in enumerate(counts):
-        found = saliency(number)
-        values = np.concatenate([found[name].ravel().cpu().numpy() for name in weights])[left]
+        values = _at(saliency(number), weights, left)
         kept = top_k(values, count)
         lowest = values[kept].min()
         gone, left = left[~kept], left[kept]
@@ -58,12 +56,25 @@ def remove_in_rounds(
     return setting.split(scores)
 
 
+def _at(saliencies: Mapping[str, Tensor], weights: dict[str, nn.Parameter], left: np.ndarray) -> np.ndarray:
+    """The saliencies of the weights `left`, ascending indices over all layers."""
+    values, first = [], 0
+    for name, weight in weights.items():
+        begin, end = np.searchsorted(left, [first, first + weight.numel()])
+        values.append(saliencies[name].ravel().cpu().numpy()[left[begin:end] - first])
+        first += weight.numel()
+    return np.concatenate(values)
+
+
 def _over(values: np.ndarray, lowest: float) -> np.ndarray:
     """values / lowest, finite; where the lowest is 0, the smallest of the others takes its place."""
     positive = values[values > 0]
     if lowest == 0 and positive.size:
         lowest = positive.min()
-    return np.minimum(values / lowest, np.finfo(float).max) if lowest > 0 else np.zeros(values.shape)
+    if lowest == 0:
+        return np.zeros(values.shape)
+    with np.errstate(over="ignore"):
+        return np.minimum(values / lowest, np.finfo(float).max)
 
 
 def _remove(setting: Setting, weights: dict[str, nn.Parameter], gone: np.ndarray) -> None:

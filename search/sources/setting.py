@@ -63,15 +63,17 @@ class Setting:
             for (name, shape), part in zip(shapes.items(), np.split(flat, ends[:-1]), strict=True)
         }
 
-    def batches(self, seed: int) -> Iterator[Batch]:
+    def batches(self, seed: int, parts: int = 1) -> Iterator[Batch]:
         """Training images, the same number of each class, in double precision on the network's device.
 
-        One batch where they fit into `BATCH` images; otherwise several, of mixed classes.
+        In one batch, or as many `parts` one after the other, class by class, where they fit into `BATCH` images;
+        otherwise in several of that size at most, of mixed classes.
         """
         images, labels = class_balanced_batch(self.data, self.images_per_class, seed)
         if len(labels) > BATCH:
             order = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels))).to(labels.device)
             images, labels = images[order], labels[order]
         device = next(self.model.parameters()).device
-        for some, their in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+        size = min(BATCH, math.ceil(len(labels) / parts))
+        for some, their in zip(images.split(size), labels.split(size), strict=True):
             yield some.to(device).double(), their.to(device)

@@ -57,7 +57,7 @@ def main() -> None:
     for network in ("resnet20", "vgg16-bn"):
         model = build(network, CIFAR, 0)
         size = Setting(model, data, 1).size
-        title = f"{network} ({size:,} weights), 10 images a class, {torch.get_num_threads()} threads"
+        title = f"{network} ({size:,} weights), 10 images a class, threads: {torch.get_num_threads()}"
         table = Table(title=title, title_justify="left")
         for heading in ("source", "rounds", "forward", "backward", "seconds", "SNIP passes"):
             table.add_column(heading, justify="left" if heading == "source" else "right")

@@ -3,7 +3,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from fullspectrum.models import dataset
 from fullspectrum.models.data import Data, Split, Task, load
+from fullspectrum.models.dataset import channel_statistics
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.stratify import holdout
 
@@ -35,6 +37,16 @@ def test_the_splits_do_not_depend_on_the_seed(digits):
 def test_mean_and_std_are_those_of_the_training_split(digits):
     pixels = digits.splits["train"].images.numpy() / 255
     assert abs(digits.mean.item() - pixels.mean()) < 1e-6 and abs(digits.std.item() - pixels.std()) < 1e-6
+
+
+@pytest.mark.parametrize("pixels", [1, 3 * 16, 2**24])
+def test_mean_and_std_do_not_depend_on_how_many_pixels_are_summed_up_together(pixels, monkeypatch):
+    images = torch.from_numpy(arrays(20, 4, 3)[0])
+    monkeypatch.setattr(dataset, "STATISTICS_PIXELS", pixels)
+    mean, std = channel_statistics(images)
+    values = images.double() / 255
+    torch.testing.assert_close(mean, values.mean(dim=(0, 2, 3)).float(), rtol=0, atol=0)
+    torch.testing.assert_close(std, values.std(dim=(0, 2, 3), correction=0).float())
 
 
 def test_a_constant_channel_gets_one_grey_level_as_std():
@@ -82,14 +94,49 @@ IMAGES, LABELS = arrays()
         ((IMAGES, LABELS[:, None]), "labels must be integers"),
         ((IMAGES, LABELS - 1), "one is -1"),
         (IMAGES, r"must be \(images, labels\)"),
-        ((IMAGES, LABELS * 0), "classes must be an integer of at least 2"),
+        ((IMAGES, LABELS * 0), "toy: classes must be an integer of at least 2"),
+        ((IMAGES, LABELS * 20), "no more than the 20 training images, but the largest label is 20"),
+        ((IMAGES, LABELS + 0j), "labels must be integers"),
+        ((IMAGES, ["cat", "dog"] * 10), "labels must be an array of numbers"),
+        (([[1], [1, 2]], LABELS), "images must be an array of numbers"),
+        ((IMAGES, np.array([None] * 20)), "labels must be an array of numbers"),
         ((IMAGES[:, :, 0, 0], LABELS), "must be uint8"),
         ((IMAGES[:0], LABELS[:0]), "empty"),
     ],
 )
-def test_arrays_that_are_no_labelled_images_are_refused(train, message):
-    with pytest.raises(InputError, match=message):
+def test_arrays_that_are_no_labelled_images_are_refused_in_one_line(train, message):
+    with pytest.raises(InputError, match=f"^.*{message}.*$"):
         Data.from_arrays("toy", {"train": train, "val": (IMAGES, LABELS), "test": (IMAGES, LABELS)})
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32, np.uint64, np.int8])
+def test_labels_are_integers_of_any_width(kind):
+    data = Data.from_arrays("toy", {"train": (IMAGES, LABELS.astype(kind)), "test": (IMAGES, LABELS)})
+    assert data.splits["train"].labels.bincount().tolist() == [9, 9]
+
+
+@pytest.mark.filterwarnings("error")
+def test_mirrored_and_read_only_images_are_taken_as_they_are():
+    mirrored, locked = IMAGES[..., ::-1], np.frombuffer(IMAGES.tobytes(), dtype=np.uint8).reshape(IMAGES.shape)
+    data = Data.from_arrays("toy", {"train": (IMAGES, LABELS), "val": (mirrored, LABELS), "test": (locked, LABELS)})
+    assert np.array_equal(data.splits["val"].images.numpy(), mirrored)
+    assert np.array_equal(data.splits["test"].images.numpy(), IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "message"),
+    [
+        (0.5, torch.ones(1), "mean must be a tensor of one value for each channel, but is a float"),
+        (torch.zeros(3), torch.ones(1), r"mean must be float32 \(1,\), but is torch.float32 \(3,\)"),
+        (torch.zeros(1), torch.ones(1, dtype=torch.float64), "std must be float32"),
+        (torch.zeros(1), torch.zeros(1), "std positive"),
+        (torch.full((1,), torch.nan), torch.ones(1), "mean must be finite"),
+    ],
+)
+def test_statistics_that_cannot_normalise_are_refused(mean, std, message):
+    split = Split(torch.from_numpy(IMAGES), torch.from_numpy(LABELS))
+    with pytest.raises(InputError, match=message):
+        Data("toy", Task(1, 4, 2), dict.fromkeys(("train", "val", "test"), split), mean, std)
 
 
 def test_a_test_label_that_training_has_not_seen_is_refused():
@@ -159,6 +206,12 @@ def test_a_users_function_that_raises_is_named_in_one_line_with_its_own_exceptio
         load(f"{name}:fails")
     assert str(caught.value) == f'"{name}:fails" failed, called with (): RuntimeError: no disk.'
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_mistake_in_a_users_function_that_ours_found_ends_in_one_full_stop(user_module):
+    name = user_module("from fullspectrum.models.task import Task\ndef tiny():\n    Task(1, 0, 2)")
+    with pytest.raises(InputError, match=r"InputError: size must be an integer of at least 1, but got 0\.$"):
+        load(f"{name}:tiny")
 
 
 def test_a_users_labels_out_of_range_are_told_with_the_split(user_module):

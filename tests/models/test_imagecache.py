@@ -63,6 +63,25 @@ def test_a_stale_cache_is_decoded_again_and_replaced(files, cache, decoded, tmp_
     assert len(decoded) == 3
 
 
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_found(files, cache, decoded, tmp_path):
+    for name in "012":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png", format="BMP")
+    cached(files, "train")
+    other, old = tmp_path / "other.png", tmp_path / "1.png"
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(other, format="BMP")
+    os.utime(other, ns=(old.stat().st_atime_ns, old.stat().st_mtime_ns))
+    assert other.stat().st_size == old.stat().st_size
+    other.replace(old)
+    assert cached(files, "train")[1, :, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_pixels_that_another_version_decoded_are_decoded_again(files, cache, decoded, monkeypatch):
+    cached(files, "train")
+    monkeypatch.setattr("PIL.__version__", "0.0.1")
+    cached(files, "train")
+    assert decoded == [3, 3]
+
+
 @pytest.mark.parametrize("where", [0, 40, 200, -300, -30, None])
 def test_a_damaged_cache_is_decoded_again(files, cache, decoded, where):
     expected = cached(files, "train")

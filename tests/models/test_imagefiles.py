@@ -114,6 +114,16 @@ def test_evaluation_takes_the_middle_of_every_image_in_order(data):
     assert pixels[0].mean().item() == pytest.approx(50, abs=1)
 
 
+def test_images_of_their_own_size_are_evaluated_whole(root):
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    for file in root.glob("*/*/*.png"):
+        Image.fromarray(pixels).save(file)
+    test = load(f"imagefolder:{root}").splits["test"]
+    images, _ = next(evaluation_batches(test, 1))
+    seen = (images * test.std[:, None, None] + test.mean[:, None, None]) * 255
+    assert np.array_equal(seen[0].round().numpy().astype(np.uint8), pixels.transpose(2, 0, 1))
+
+
 def test_a_class_balanced_batch_comes_from_the_training_files(data):
     images, labels = class_balanced_batch(data, 5, seed=1)
     assert images.shape == (10, 3, SIZE, SIZE) and labels.tolist() == [0] * 5 + [1] * 5

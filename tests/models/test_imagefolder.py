@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -61,10 +62,32 @@ def test_grey_and_transparent_images_become_rgb(root):
     assert images[3, :, 0, 0].tolist() == [7, 7, 7] and images[-1, :, 0, 0].tolist() == [1, 2, 3]
 
 
-def test_hidden_folders_and_other_files_are_passed_over(root):
+def test_what_is_hidden_and_other_files_are_passed_over(root):
     (root / "train" / ".cache").mkdir()
     (root / "train" / "red" / "notes.txt").write_text("not an image")
-    assert load(f"imagefolder:{root}").task.classes == 2
+    (root / "train" / "red" / "._00.png").write_bytes(b"what macOS leaves beside 00.png")
+    assert len(load(f"imagefolder:{root}").splits["train"]) == 36
+
+
+def test_of_16_bits_a_channel_the_higher_8_are_kept(root):
+    grey = np.full((8, 8), 0x1234, dtype=np.uint16)
+    Image.fromarray(grey).save(root / "test" / "red" / "zz.png")
+    assert load(f"imagefolder:{root}").splits["test"].images[-1].unique().tolist() == [0x12]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_without_a_range_are_refused(root, kind):
+    Image.fromarray(np.full((8, 8), 1, dtype=kind)).save(root / "test" / "red" / "zz.tif")
+    with pytest.raises(InputError, match=r"red/zz\.tif: .* have no range; save it with 8 or 16 bits a channel"):
+        load(f"imagefolder:{root}")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_palette_with_transparency_gives_its_colours(root):
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([9, 9, 9, 10, 20, 30])
+    image.save(root / "test" / "red" / "zz.png", transparency=b"\x00\x00")
+    assert load(f"imagefolder:{root}").splits["test"].images[-1, :, 0, 0].tolist() == [10, 20, 30]
 
 
 def test_a_broken_image_is_named(root):
@@ -163,6 +186,24 @@ def test_images_that_would_fill_the_memory_stay_files(root, monkeypatch):
     streamed = load(f"imagefolder:{root}")
     assert all(isinstance(split.images, ImageFiles) for split in streamed.splits.values())
     assert {name: len(split) for name, split in streamed.splits.items()} == {"train": 36, "val": 4, "test": 6}
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_class(root, monkeypatch):
+    listdir = os.listdir
+
+    def refuse(folder):
+        if Path(folder).name == "red":
+            raise PermissionError(13, "Permission denied")
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(InputError, match=r"train/red: cannot be read \(Permission denied\)"):
+        load(f"imagefolder:{root}")
+
+
+def test_a_name_that_no_file_system_takes_is_no_folder():
+    with pytest.raises(InputError, match="x: no such folder"):
+        load("imagefolder:" + "x" * 5000)
 
 
 def test_classes_that_differ_between_splits_are_listed(root):

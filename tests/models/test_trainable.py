@@ -72,6 +72,12 @@ def test_what_is_no_logit_for_each_class_is_refused(digits, change, given):
     assert "must return logits" in message and "(64, 10)" in message and given in message
 
 
+def test_a_network_that_cannot_be_copied_is_refused(digits):
+    model = Returns(lambda logits: logits)
+    model.kept = model.layer.weight * 2
+    assert "cannot be copied (RuntimeError: Only Tensors created explicitly" in refused(model, digits)
+
+
 def test_a_network_that_fails_is_named_with_its_own_error_behind_it(digits):
     def fail(logits):
         raise ZeroDivisionError("my mistake\nat length")

@@ -20,6 +20,7 @@ from fullspectrum.search.sources.gradients import hessian_gradients, losses, wor
 from fullspectrum.search.sources.grasp import TEMPERATURE
 from fullspectrum.search.studyfile import parse
 from torch import nn
+from torch.nn import functional
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,28 @@ class TestIterativeSnip:
 
 
 class TestGraSP:
+    def test_the_batch_is_taken_in_two_halves_class_by_class(self, digits, network):
+        given = Setting(network, digits, 1)
+        halves = list(given.batches(3, parts=2))
+        assert [sorted(set(labels.tolist())) for _, labels in halves] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+        ((images, _),) = given.batches(3)
+        assert torch.equal(torch.cat([half for half, _ in halves]), images)
+
+    def test_each_half_has_statistics_of_its_own_in_both_passes(self, digits, network):
+        given = Setting(network, digits, 1)
+        model, weights = working_copy(given)
+        model.train()
+        mean = torch.stack([functional.cross_entropy(model(x) / TEMPERATURE, y) for x, y in given.batches(0, 2)]).mean()
+        first = torch.autograd.grad(mean, list(weights.values()), create_graph=True)
+        inner = sum((one.detach() * one).sum() for one in first)
+        products = torch.autograd.grad(inner, list(weights.values()))
+        saliency = np.concatenate([(w * p).detach().ravel() for w, p in zip(weights.values(), products, strict=True)])
+        scores = flat(source_called("grasp").scores(given, 0))
+        # Neighbours in order may change places by rounding; what is kept of any number is the same but for those.
+        for kept in (100, 5_000, 50_000):
+            ours, theirs = np.argsort(-scores)[:kept], np.argsort(-saliency)[:kept]
+            assert len(np.intersect1d(ours, theirs)) >= kept - 2
+
     def saliency(self, model: nn.Sequential, data: Data, seed: int) -> np.ndarray:
         """w * (Hg) of softmax regression at the temperature T, by hand.
 

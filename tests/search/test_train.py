@@ -86,6 +86,27 @@ def test_a_network_that_cannot_be_trained_is_refused_in_one_line(network, expect
     assert f"user_networks:{network}" in line and expected in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-o", "nowhere/trained.safetensors"], "there is no folder nowhere"),
+        (["--set", "sparsity=0.1"], "--set sparsity=0.1: here sparsity is "),
+        (["--set", "model=resnet20"], "--set model=resnet20: here model is 'digits_cnn'"),
+        (["--set", "seed=3"], "--set seed=3: here seed is 0"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_trained(arguments, expected, train, capsys):
+    assert train("digits_cnn", *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and expected in captured.err and captured.err.count("\n") == 1
+
+
+def test_a_gpu_that_is_not_there_is_told_in_one_line(train, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert train("digits_cnn", "--set", "resources.gpus=1") == 2
+    assert "resources.gpus = 1, but torch sees no GPU here; lower it" in capsys.readouterr().err
+
+
 def test_with_debug_the_users_own_traceback_is_shown(train):
     with pytest.raises(ValueError) as caught:
         train("user_networks:failing", "--debug")
