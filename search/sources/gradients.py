@@ -25,9 +25,7 @@ def working_copy(setting: Setting) -> tuple[nn.Module, dict[str, nn.Parameter]]:
     return model, {name: parameters[name] for name in setting.weights}
 
 
-def losses(
-    model: nn.Module, setting: Setting, seed: int, temperature: float = 1.0, parts: int = 1
-) -> Iterator[Tensor]:
+def losses(model: nn.Module, setting: Setting, seed: int, temperature: float = 1.0, parts: int = 1) -> Iterator[Tensor]:
     """The mean cross-entropy over `setting.batches(seed, parts)` in terms that add up to it, one for each batch.
 
     The logits are divided by `temperature`. Batch normalisation works in the mode of `model`; dropout is seeded.
