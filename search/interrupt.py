@@ -13,12 +13,12 @@ def interruptible() -> Iterator[Callable[[], None]]:
     Python raises it too, at once, but where it happens to be in a destructor or a callback of Ray the exception is
     printed and gone.
     """
-    if threading.current_thread() is not threading.main_thread():
-        # Handlers belong to the main thread.
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or previous is signal.SIG_IGN:
+        # Handlers belong to the main thread; and what runs in the background of a shell ignores Ctrl-C.
         yield lambda: None
         return
     pressed = threading.Event()
-    previous = signal.getsignal(signal.SIGINT)
 
     def remember(number: int, frame) -> None:
         pressed.set()

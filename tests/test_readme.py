@@ -96,15 +96,15 @@ def test_the_readmes_new_source_is_a_source():
     from fullspectrum.models.data import load
     from fullspectrum.models.layers import prunable
     from fullspectrum.models.networks import build
-    from fullspectrum.search.sources import Source
+    from fullspectrum.search.sources import Setting, Source
 
     blocks = [block for language, block in BLOCK.findall((ROOT / "README.md").read_text()) if language == "python"]
     (code,) = [block for block in blocks if block.startswith("# sources/example.py")]
-    namespace = {"Source": Source, "prunable": prunable}
+    namespace = {"Source": Source}
     exec(code, namespace)  # noqa: S102 - the README's own code
     data = load("digits")
     model = build("digits_cnn", data.task, 0)
-    scores = namespace["Example"]().scores(model, data, 0)
+    scores = namespace["Example"]().scores(Setting(model, data, 1000), 0)
     assert {name: score.shape for name, score in scores.items()} == {
         n: tuple(w.shape) for n, w in prunable(model).items()
     }

@@ -7,6 +7,14 @@ import pytest
 from fullspectrum.search.interrupt import interruptible
 
 
+@pytest.fixture(autouse=True)
+def pythons_own_handler():
+    """Whatever this process inherited: in the background of a shell, Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Swallows:
     """Its destructor is interrupted: Python prints the exception and goes on."""
 
@@ -41,3 +49,11 @@ def test_in_another_thread_nothing_is_installed():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+def test_where_interrupts_are_ignored_they_stay_so():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruptible() as check:
+        signal.raise_signal(signal.SIGINT)
+        check()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

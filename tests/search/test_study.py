@@ -154,7 +154,7 @@ def test_the_initial_weights_are_recorded_once_and_are_those_of_the_seed(finishe
 
 def test_the_verdicts_stand_in_the_description_of_the_parent(finished, runs):
     note = runs[f"search {finished.study.id}"].data.tags["mlflow.note.content"]
-    assert len(finished.verdicts) == 2
+    assert len(finished.verdicts) == 3
     assert all(sentence in note for sentence in finished.verdicts)
 
 
@@ -165,7 +165,10 @@ def test_tables_are_tables_for_the_ui(finished, runs):
     assert "coordinate.json" in runs["trial 0"].data.tags["mlflow.loggedArtifacts"]
     parent = runs[f"search {finished.study.id}"]
     names = {item.path for item in _client(finished).list_artifacts(parent.info.run_id)}
-    assert names == {"study.json", "environment.json", "init.safetensors", "leaderboard.json", "study.png"}
+    files = {"study.json", "environment.json", "network.json", "init.safetensors", "leaderboard.json", "study.png"}
+    assert names == files
+    network = json.loads(_artifact(finished, parent, "network.json").read_text())
+    assert list(network["layers"]) == [row[0] for row in table["data"]]
 
 
 def test_random_proposals_do_not_depend_on_the_number_of_workers(finished, tmp_path):
@@ -240,12 +243,18 @@ def network(channels, size, classes):
 
 class Broken(torch.nn.Sequential):
     def forward(self, x):
-        if self.training:
+        # Not when it is tried before the search.
+        if self.training and torch.is_grad_enabled():
             raise ArithmeticError("the user's own network is broken")
         return super().forward(x)
 
 def broken(channels, size, classes):
     return Broken(*network(channels, size, classes))
+
+def infinite(channels, size, classes):
+    made = network(channels, size, classes)
+    torch.nn.init.constant_(made[1].weight, float("inf"))
+    return made
 
 def images():
     generator = numpy.random.default_rng(0)
@@ -297,6 +306,17 @@ def test_trials_that_raise_fail_alone_and_a_hopeless_study_names_the_reason(tmp_
     errors = list(tmp_path.glob("runs/*/trials/*/error.txt"))
     assert len(errors) == TRIALS
     assert "ArithmeticError" in errors[0].read_text()
+
+
+def test_a_network_whose_loss_is_not_finite_is_refused_before_anything_starts(tmp_path):
+    (tmp_path / "own_code.py").write_text(USER_CODE)
+    _write_study(tmp_path, model="own_code:infinite", data="own_code:images", sparsity=0.8)
+    search = _search(tmp_path, "study.toml")
+    _, err = search.communicate(timeout=200)
+    assert search.returncode == 2
+    (line,) = err.strip().splitlines()
+    assert line.startswith("fullspectrum: the loss of own_code:infinite at its initial weights is nan; check its init")
+    assert not list(tmp_path.glob("runs/*"))
 
 
 def test_a_killed_search_resumes_with_the_proposals_it_would_have_made(tmp_path, finished):
