@@ -20,13 +20,13 @@ from .baselines import (
     REINITIALISED,
     SHUFFLED,
     erk_random,
-    inverted,
     other_weights,
     shuffled,
 )
 from .candidates import Workbench
 from .comparison import Comparison, compare
 from .config import Study
+from .entries import inverted_by_worker
 from .files import write_json
 from .final import Entry, train_entries
 from .leaderboard import against_shuffle
@@ -165,19 +165,22 @@ class SanityCheck:
         return {"repeats": self.repeats, "test_images": self.images, "rows": rows, "verdict": self.verdict()}
 
 
-def entries_of(bench: Workbench, masks: MaskSet, repeats: int, folder: Path) -> tuple[list[Entry], dict[str, str]]:
+def _entries(
+    bench: Workbench, data: ray.ObjectRef, state: ray.ObjectRef, masks: MaskSet, repeats: int, folder: Path
+) -> tuple[list[Entry], dict[str, str]]:
     """The trainings of a mask and of its baselines, `repeats` of each, and why a baseline is missing.
 
     A repetition has other batches, another shuffle, another random mask, and other weights where they are others.
     """
     entries, missing = [], {}
+    worst = _inverted(bench, data, state, masks)
     for repeat in range(repeats):
         seed = bench.study.seed + repeat
         made: dict[str, MaskSet | str] = {
             MASK: masks,
             SHUFFLED: shuffled(masks, seed),
             REINITIALISED: masks,
-            INVERTED: _inverted(bench, masks),
+            INVERTED: worst,
             ERK_RANDOM: _random(bench, seed),
         }
         for label, their in made.items():
@@ -191,7 +194,7 @@ def entries_of(bench: Workbench, masks: MaskSet, repeats: int, folder: Path) -> 
     return entries, missing
 
 
-def _inverted(bench: Workbench, masks: MaskSet) -> MaskSet | str:
+def _inverted(bench: Workbench, data: ray.ObjectRef, state: ray.ObjectRef, masks: MaskSet) -> MaskSet | str:
     name = masks.metadata.get("source", "")
     if name not in bench.study.search.sources:
         return "the mask file names no source whose scores could be inverted"
@@ -199,7 +202,8 @@ def _inverted(bench: Workbench, masks: MaskSet) -> MaskSet | str:
     if batch_seed is None:
         return f"the mask file's batch_seed is {masks.metadata['batch_seed'][:80]!r}, which is no number"
     distribution = MaskDistribution(name, 0.0, batch_seed, {})
-    return inverted(bench, masks, distribution) or f"{name} has no scores that could be inverted"
+    worst = inverted_by_worker(bench, data, state, masks, distribution)
+    return worst or f"{name} has no scores that could be inverted"
 
 
 def _number(text: str) -> int | None:
@@ -247,11 +251,12 @@ def run_check(
 
     Baselines are written into `folder`.
     """
-    entries, missing = entries_of(bench, masks, repeats, folder)
+    shared = ray.put(bench.data), ray.put(state)
+    entries, missing = _entries(bench, *shared, masks, repeats, folder)
     check = SanityCheck(repeats, len(bench.data.splits["test"]), missing)
     for entry in entries:
         record.start(entry)
-    trained = train_entries(bench.study, entries, ray.put(bench.data), ray.put(state))
+    trained = train_entries(bench.study, entries, *shared)
     with stepper("training", len(entries)) as step:
         for entry, result in trained:
             record.result(entry, result)

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import ray
+
+from ..models.data import Data
 from ..models.masks import MaskSet
+from ..models.networks import build
 from .baselines import (
     BASELINES,
     DENSE,
@@ -17,10 +21,13 @@ from .baselines import (
 )
 from .candidates import Workbench
 from .config import Study
+from .device import claim_device
 from .files import StudyFolder
 from .final import Entry
 from .leaderboard import leaderboard
 from .ledger import Ledger, TrialRecord
+from .sources import Source
+from .space import MaskDistribution
 
 
 def contestants(study: Study, best: list[TrialRecord], workbench: Workbench, folder: StudyFolder) -> list[Entry]:
@@ -36,8 +43,11 @@ def contestants(study: Study, best: list[TrialRecord], workbench: Workbench, fol
     return [*entries, Entry(DENSE, None, recipe), Entry(ERK_RANDOM, MaskSet.load(random), recipe, file=random)]
 
 
-def checks(study: Study, workbench: Workbench, ledger: Ledger, folder: StudyFolder) -> list[Entry]:
+def checks(
+    workbench: Workbench, data: ray.ObjectRef, state: ray.ObjectRef, ledger: Ledger, folder: StudyFolder
+) -> list[Entry]:
     """What the winner is held against, with its own recipe: what is left of it when its choices are taken away."""
+    study = workbench.study
     winner = next((row.label for row in leaderboard(ledger) if row.digest and row.accuracy_final is not None), None)
     if not study.final.checks or winner is None:
         return []
@@ -45,12 +55,40 @@ def checks(study: Study, workbench: Workbench, ledger: Ledger, folder: StudyFold
     file = folder.trial(trial.number) / "mask.safetensors"
     masks = MaskSet.load(file)
     entries = [Entry(REINITIALISED, masks, trial.training, other_weights(study.seed), file=file, of=winner)]
-    made = {SHUFFLED: shuffled(masks, study.seed), INVERTED: inverted(workbench, masks, trial.distribution)}
+    made = {SHUFFLED: shuffled(masks, study.seed)}
+    # Not scored again for a training that is done already.
+    if INVERTED not in {record.label for record in ledger.finals()}:
+        made[INVERTED] = inverted_by_worker(workbench, data, state, masks, trial.distribution)
     for label, their in made.items():
         if their is not None:
             file = _saved(their, label, folder)
             entries.append(Entry(label, their, trial.training, file=file, of=winner))
     return sorted(entries, key=lambda entry: BASELINES.index(entry.label))
+
+
+def inverted_by_worker(
+    workbench: Workbench, data: ray.ObjectRef, state: ray.ObjectRef, masks: MaskSet, distribution: MaskDistribution
+) -> MaskSet | None:
+    """`inverted`, with the scores computed where a trial computes them: the machine of the driver may have no GPU."""
+    if not workbench.source(distribution.source).has_saliency:
+        return None
+    resources = workbench.study.resources
+    task = _inverted.options(num_cpus=resources.cpus, num_gpus=resources.gpus)
+    try:
+        return ray.get(task.remote(workbench.study, data, state, workbench.sources, masks, distribution))
+    except ray.exceptions.RayTaskError as error:
+        # What the source itself says, in one line.
+        raise error.cause from None
+
+
+@ray.remote(max_retries=1)
+def _inverted(
+    study: Study, data: Data, state: dict, sources: dict[str, Source], masks: MaskSet, distribution: MaskDistribution
+) -> MaskSet | None:
+    device = claim_device(study.resources)
+    model = build(study.model, data.task, study.seed)
+    model.load_state_dict(state)
+    return inverted(Workbench(study, model.to(device), data.to(device), sources), masks, distribution)
 
 
 def _saved(masks: MaskSet, label: str, folder: StudyFolder) -> Path:

@@ -169,7 +169,7 @@ def _search(
     if not ledger.remaining:
         best = contenders(study, ledger.trials())
         train_all(study, contestants(study, best, workbench, folder), *shared, ledger, recorder, progress)
-        train_all(study, checks(study, workbench, ledger, folder), *shared, ledger, recorder, progress)
+        train_all(study, checks(workbench, *shared, ledger, folder), *shared, ledger, recorder, progress)
         record_standings(study, best, workbench, folder, recorder)
 
 
