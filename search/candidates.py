@@ -143,6 +143,11 @@ class Workbench:
             scores = self.source(name).scores(self.setting, derive(self.study.seed, "batch", batch_seed))
         except InputError as error:
             raise InputError(f"source {name}: {error}") from error
+        if not any(values.any() for values in scores.values()):
+            raise InputError(
+                f"source {name} scores every weight 0, so that nothing tells them apart; is the last layer of "
+                f"{self.study.model} zero at its initial weights? Take another source, or other initial weights"
+            )
         self._scores[key] = scores
         # The least recently used stand first.
         while len(self._scores) > 1 and sum(map(_bytes, self._scores.values())) > SCORE_BYTES:

@@ -7,7 +7,9 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+import torch
 from fullspectrum.models.data import Data, load
+from fullspectrum.models.errors import InputError
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.seeds import derive
@@ -315,3 +317,12 @@ def test_an_embedding_keeps_a_weight_for_each_output_and_not_for_each_row(digits
     # 160 and 24 weights; 4 and 6 outputs.
     bench = Workbench(study("sparsity=0.945652"), network, digits)
     assert bench.counts(MaskDistribution("random", math.inf, 0, {})) == {"rows.weight": 4, "up.weight": 6}
+
+
+def test_a_source_that_scores_every_weight_zero_is_refused(digits):
+    network = build("digits_cnn", digits.task, 0)
+    torch.nn.init.zeros_(network.fc2.weight)
+    # As the heads of vision transformers are: no gradient passes, and the head's own is multiplied by zero.
+    bench = Workbench(study("search.sources=['snip']"), network, digits)
+    with pytest.raises(InputError, match="source snip scores every weight 0, so that nothing tells them apart"):
+        bench.scores("snip", 0)
