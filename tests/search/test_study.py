@@ -266,11 +266,18 @@ def images():
 """
 
 
+#: Ctrl-C works as on a terminal: in the background of a shell, where tests may run, it is ignored and inherited so.
+_MAIN = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from fullspectrum.search.cli import main
+sys.exit(main())
+"""
+
+
 def _search(folder: Path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", "import sys; from fullspectrum.search.cli import main; sys.exit(main())"]
-    return subprocess.Popen(
-        [*command, "search", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", _MAIN, "search", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def _write_study(folder: Path, **changes: object) -> None:
