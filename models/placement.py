@@ -30,6 +30,17 @@ def own_randomness(device: torch.device) -> contextlib.AbstractContextManager:
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the global generators of the CPU and of `device` alone; stand within `own_randomness`.
+
+    Not torch.manual_seed, which touches every GPU, also those that others compute on.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
 def to_channels_last(model: nn.Module) -> None:
     """Store the weights of 2-d convolutions so, in place; `Module.to` refuses a network that has 3-d ones as well."""
     for weight in model.parameters():

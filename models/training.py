@@ -15,7 +15,7 @@ from .compilation import compiled
 from .dataset import Data, Split
 from .errors import InputError
 from .masks import MaskSet, check_fits
-from .placement import autocast, own_randomness, place_images, place_network
+from .placement import autocast, own_randomness, place_images, place_network, seed_generators
 from .recipe import Recipe
 from .seeds import derive
 
@@ -205,11 +205,7 @@ class MaskedTraining:
 
     def _seed_step(self) -> None:
         """Make dropout, which draws from the global generators, a function of seed and iteration: resumable."""
-        seed = derive(self._seed, "dropout", self.iteration)
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            with torch.cuda.device(self.device):
-                torch.cuda.manual_seed(seed)
+        seed_generators(derive(self._seed, "dropout", self.iteration), self.device)
 
 
 def _copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,14 +1,14 @@
 """The loss at initialisation and its derivatives, as the data-driven sources need them."""
 
-import contextlib
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...models.errors import InputError
+from ...models.placement import own_randomness, seed_generators
 from ...models.seeds import derive
 from .setting import Setting
 
@@ -33,56 +33,39 @@ def losses(model: nn.Module, setting: Setting, seed: int, temperature: float = 1
     """
     count = setting.images_per_class * setting.data.task.classes
     for number, (images, labels) in enumerate(setting.batches(seed, parts)):
-        with seeded(derive(seed, "dropout", number), labels.device):
+        with own_randomness(labels.device):
+            seed_generators(derive(seed, "dropout", number), labels.device)
             loss = nn.functional.cross_entropy(model(images) / temperature, labels, reduction="sum") / count
         yield finite(loss, "the loss")
 
 
-def loss_gradients(
-    model: nn.Module,
-    weights: dict[str, nn.Parameter],
-    setting: Setting,
-    seed: int,
-    temperature: float = 1.0,
-    parts: int = 1,
-) -> dict[str, Tensor]:
-    """The gradient of the mean of `losses`, by parameter name.
+def loss_gradients(weights: dict[str, nn.Parameter], terms: Iterable[Tensor]) -> dict[str, Tensor]:
+    """The gradient of the loss that the `terms` (see `losses`) add up to, by parameter name.
 
     Zero for weights that the loss does not reach. Raises InputError where it is not finite.
     """
     parameters = list(weights.values())
-    terms = (
-        torch.autograd.grad(loss, parameters, materialize_grads=True)
-        for loss in losses(model, setting, seed, temperature, parts)
-    )
-    return _summed(weights, terms, "the gradient")
+    parts = (torch.autograd.grad(term, parameters, materialize_grads=True) for term in terms)
+    return _summed(weights, parts, "the gradient")
 
 
-def hessian_gradients(
-    model: nn.Module,
-    weights: dict[str, nn.Parameter],
-    setting: Setting,
-    seed: int,
-    temperature: float = 1.0,
-    parts: int = 1,
-) -> dict[str, Tensor]:
-    """The product Hg of the Hessian of the mean of `losses` and its gradient g, by parameter name.
+def hessian_gradients(weights: dict[str, nn.Parameter], terms: Callable[[], Iterable[Tensor]]) -> dict[str, Tensor]:
+    """The product Hg of the loss's Hessian and its gradient g, by parameter name; `terms` makes the loss's anew.
 
     Two passes over the batches: g first, then the gradient of its inner product with itself, one factor held fixed.
     Raises InputError where it is not finite.
     """
-    gradients = loss_gradients(model, weights, setting, seed, temperature, parts)
+    gradients = loss_gradients(weights, terms())
     parameters = list(weights.values())
 
-    def part(loss: Tensor) -> tuple[Tensor, ...]:
-        again = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
+    def part(term: Tensor) -> tuple[Tensor, ...]:
+        again = torch.autograd.grad(term, parameters, create_graph=True, materialize_grads=True)
         inner = sum((fixed * free).sum() for fixed, free in zip(gradients.values(), again, strict=True))
         return torch.autograd.grad(inner, parameters, materialize_grads=True)
 
     # Fused attention cannot be differentiated twice.
     with sdpa_kernel(SDPBackend.MATH):
-        terms = (part(loss) for loss in losses(model, setting, seed, temperature, parts))
-        return _summed(weights, terms, "the product of Hessian and gradient")
+        return _summed(weights, map(part, terms()), "the product of Hessian and gradient")
 
 
 def finite(value: Tensor, what: str) -> Tensor:
@@ -95,21 +78,6 @@ def finite(value: Tensor, what: str) -> Tensor:
             "look for images or initial weights that are not finite or far too large"
         )
     return value
-
-
-@contextlib.contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds the generators of the CPU and of `device` alone, and leaves them as they were.
-
-    Not torch.manual_seed, which touches every GPU, also those that other trials compute on.
-    """
-    gpus = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(gpus):
-        torch.default_generator.manual_seed(seed)
-        for gpu in gpus:
-            with torch.cuda.device(gpu):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 def _summed(weights: dict[str, nn.Parameter], parts: Iterable[tuple[Tensor, ...]], what: str) -> dict[str, Tensor]:

@@ -1,8 +1,10 @@
 """GraSP: gradient signal preservation."""
 
+from functools import partial
+
 import numpy as np
 
-from .gradients import hessian_gradients, working_copy
+from .gradients import hessian_gradients, losses, working_copy
 from .setting import Setting
 from .source import Source
 
@@ -29,7 +31,7 @@ class GraSP(Source):
 
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)
-        products = hessian_gradients(model.train(), weights, setting, seed, TEMPERATURE, parts=HALVES)
+        products = hessian_gradients(weights, partial(losses, model.train(), setting, seed, TEMPERATURE, HALVES))
         saliency = np.concatenate(
             [(weight.detach() * products[name]).ravel().cpu().numpy() for name, weight in weights.items()]
         )

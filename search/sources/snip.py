@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor, nn
 
-from .gradients import loss_gradients, working_copy
+from .gradients import loss_gradients, losses, working_copy
 from .setting import Setting
 from .source import Source
 
@@ -26,5 +26,5 @@ def connection_sensitivities(
     model: nn.Module, weights: dict[str, nn.Parameter], setting: Setting, seed: int
 ) -> dict[str, Tensor]:
     """|w * dL/dw| of every weight, over the batches of `seed`."""
-    gradients = loss_gradients(model, weights, setting, seed)
+    gradients = loss_gradients(weights, losses(model, setting, seed))
     return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}

@@ -5,12 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
+from fullspectrum.models.data import Data, load
+from fullspectrum.models.networks import build
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import Home
 from fullspectrum.search.study import StudyResult, run_study
 from fullspectrum.search.studyfile import parse, with_overrides
 from matplotlib.figure import Figure
 from rich.console import Console
+from torch import nn
 
 #: A whole search in seconds: every stage is there, with as little of each as shows it.
 TINY = {
@@ -57,3 +60,15 @@ def figures(monkeypatch) -> list[Figure]:
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k)))
     return saved
+
+
+@pytest.fixture(scope="session")
+def digits() -> Data:
+    """The digits, loaded once."""
+    return load("digits")
+
+
+@pytest.fixture
+def network(digits) -> nn.Module:
+    """The network that is usually trained on them, the test's own."""
+    return build("digits_cnn", digits.task, 0)

@@ -8,7 +8,6 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from fullspectrum.models.data import Data, load
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
@@ -34,11 +33,6 @@ DISTRIBUTIONS = [
     MaskDistribution("snip", 0.3, 1, {}),
     MaskDistribution("snip", 0.0, 0, {}),
 ]
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load("digits")
 
 
 def study(*overrides: str) -> Study:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from fullspectrum.models.data import Data, load
+from fullspectrum.models.data import Data
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build
@@ -28,11 +28,6 @@ NAMES = [
     "fc.weight",
     "attention.in_proj_weight",
 ]
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load("digits")
 
 
 @pytest.mark.parametrize(

@@ -240,11 +240,6 @@ def test_magnitude_at_extreme_sparsity_without_floors_is_repaired(name, task, te
 # Of whole candidates.
 
 
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load("digits")
-
-
 def study(*overrides: str) -> Study:
     own = {"model": "digits_cnn", "data": "digits", "sparsity": 0.9995}
     own["search"] = {"samples_per_trial": 3, "min_kept_per_output": 0.0, "allocation": "global"}

@@ -5,11 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from fullspectrum.models.data import Data, load
+from fullspectrum.models.data import Data
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
-from fullspectrum.models.networks import build
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.cli import main
 from fullspectrum.search.sampling import sample
@@ -21,16 +20,6 @@ from torch import nn
 from .conftest import run_tiny
 
 SAMPLE = ["sample", "--model", "digits_cnn", "--data", "digits", "--sparsity", "0.98"]
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load("digits")
-
-
-@pytest.fixture
-def network(digits) -> nn.Module:
-    return build("digits_cnn", digits.task, 0)
 
 
 def random_masks(network: nn.Module, sparsity: float = 0.98, seed: int = 0, **layers: np.ndarray) -> MaskSet:

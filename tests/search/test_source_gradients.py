@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 from fullspectrum.models.batches import class_balanced_batch
-from fullspectrum.models.data import Data, load
+from fullspectrum.models.data import Data
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
-from fullspectrum.models.networks import build
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.sources import Setting
@@ -21,16 +20,6 @@ from fullspectrum.search.sources.grasp import TEMPERATURE
 from fullspectrum.search.studyfile import parse
 from torch import nn
 from torch.nn import functional
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load("digits")
-
-
-@pytest.fixture
-def network(digits) -> nn.Module:
-    return build("digits_cnn", digits.task, 0)
 
 
 def flat(scores: dict[str, np.ndarray]) -> np.ndarray:
@@ -161,7 +150,7 @@ class TestGraSP:
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.Tanh(), nn.Linear(12, 10))
         given = Setting(model, digits, 1)
         copy, weights = working_copy(given)
-        product = hessian_gradients(copy, weights, given, 0)
+        product = hessian_gradients(weights, lambda: losses(copy, given, 0))
 
         def gradient() -> list[torch.Tensor]:
             return torch.autograd.grad(sum(losses(copy, given, 0)), list(weights.values()))

@@ -4,20 +4,14 @@ import copy
 from collections import Counter
 
 import numpy as np
-import pytest
 import torch
-from fullspectrum.models.data import Data, load
+from fullspectrum.models.data import Data
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards import PathCounter
 from fullspectrum.search.sources import Setting, source
 from torch import nn
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load("digits")
 
 
 def scores_of(network: nn.Module, data: Data, kept: int, rounds: int = 1) -> dict[str, np.ndarray]:

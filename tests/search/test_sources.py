@@ -8,23 +8,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from fullspectrum.models.data import Data, Split, class_balanced_batch, load
+from fullspectrum.models.data import Data, Split, class_balanced_batch
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
-from fullspectrum.models.networks import build
 from fullspectrum.search.sources import KNOWN, Setting, Source
 from fullspectrum.search.sources import source as source_called
 from torch import nn
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load("digits")
-
-
-@pytest.fixture
-def network(digits) -> nn.Module:
-    return build("digits_cnn", digits.task, 0)
 
 
 def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
