@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import InputError
 
@@ -25,11 +26,19 @@ def check_target(path: Path) -> None:
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> Path:
-    """Write `content` to `path` through a temporary file beside it, flushed to disk before it takes the name.
+    """Write `content` to `path`, whole or not at all. Raises as `open_atomically` does."""
+    path = Path(path)
+    with open_atomically(path) as file:
+        file.write(content)
+    return path
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Yield a temporary file beside `path`, which takes its name, flushed to disk, where the block ends well.
 
     Raises `InputError` where `check_target` does and where the system refuses: no right to, a full disk.
     """
-    path = Path(path)
     check_target(path)
     # Not tempfile: it creates with mode 0600, and a mask is there to be shared as the umask says.
     temporary = path.parent / f".fullspectrum-{secrets.token_hex(8)}.tmp"
@@ -37,7 +46,7 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> Path:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -46,7 +55,6 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> Path:
                 temporary.unlink()
             raise
     _flush_folder(path.parent)
-    return path
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -127,11 +128,14 @@ class MaskedTraining:
             return _copied(self.model.state_dict())
 
     def state_dict(self) -> dict[str, object]:
-        """Return a copy of all that the training depends on, for `load_state_dict`; a CPU resumes bit for bit."""
+        """Return a copy, on the CPU, of all that the training depends on, for `load_state_dict`.
+
+        A CPU resumes bit for bit. `torch.load(weights_only=True)` reads what `torch.save` makes of it.
+        """
         at_start = self.iteration % self._epoch == 0
         return {
             "model": _copied(self.model.state_dict()),
-            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "optimizer": _copied_optimizer(self._optimizer.state_dict()),
             "average": self._average.state_dict() if self._average else None,
             "iteration": self.iteration,
             "generator": self._generator.get_state() if at_start else self._epoch_start.clone(),
@@ -144,8 +148,8 @@ class MaskedTraining:
         Raises `InputError` for the state of another mask, seed, recipe or length.
         """
         for key, own in self._identity.items():
-            if state[key] != own:
-                raise InputError(f"this is the state of another training: its {key} is {state[key]}, expected {own}.")
+            if (given := state.get(key)) != own:
+                raise InputError(f"this is the state of another training: its {key} is {given}, expected {own}.")
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         if self._average:
@@ -208,8 +212,18 @@ class MaskedTraining:
         seed_generators(derive(self._seed, "dropout", self.iteration), self.device)
 
 
-def _copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in state.items()}
+def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state with its tensors copied to the CPU."""
+    return {
+        name: value.detach().cpu().clone() if isinstance(value, torch.Tensor) else value
+        for name, value in state.items()
+    }
+
+
+def _copied_optimizer(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimizer's state, copied to the CPU: a GPU that trains may have no room for a second one."""
+    moments = {number: _copied(of_weight) for number, of_weight in state["state"].items()}
+    return {"state": moments, "param_groups": copy.deepcopy(state["param_groups"])}
 
 
 def _masked_parameters(

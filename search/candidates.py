@@ -113,7 +113,7 @@ class Workbench:
             search.images_per_class,
             search.rounds,
             None if self.dense else self.study.sparsity,
-            self.objectives[self.study.objective],
+            self.objectives[self.study.score],
         )
         for name in search.sources:
             self.source(name)
@@ -244,7 +244,7 @@ class Workbench:
                 continue
             coordinate = next(coordinates)
             scores = {name: objective.value(coordinate) for name, objective in self.objectives.items()}
-            score = scores[self.study.objective]
+            score = scores[self.study.score]
             candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores, repaired))
         return candidates
 
@@ -256,7 +256,7 @@ class Workbench:
         """
         counts = self.counts(distribution)
         per_layer = self.study.search.draw == "per_layer"
-        composition = Composition(self.objectives[self.study.objective])
+        composition = Composition(self.objectives[self.study.score])
         seeds = [derive(trial_seed, "candidate", index) for index in range(self.study.search.samples_per_trial)]
         size = sum(math.prod(shape) for shape in self.shapes.values())
         at_once = max(1, TOGETHER // size)

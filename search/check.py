@@ -1,5 +1,6 @@
 """The sanity checks of one mask: it and its baselines trained alike, several times, and compared."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ from .baselines import (
 from .candidates import Workbench
 from .comparison import Comparison, compare
 from .config import Study
+from .drain import drained
 from .entries import inverted_by_worker
-from .files import write_json
+from .files import StudyFolder, write_json
 from .final import Entry, train_entries
 from .leaderboard import against_shuffle
 from .outcome import Outcome
@@ -249,18 +251,27 @@ def run_check(
 ) -> SanityCheck:
     """Trains the mask and its baselines from `state`, `repeats` times each, on the Ray that is connected.
 
-    Baselines are written into `folder`.
+    Baselines are written into `folder`, checkpoints too while it runs. Raises KeyboardInterrupt where a signal ended
+    it, InputError where nothing can be written.
     """
+    place = StudyFolder(folder)
     shared = ray.put(bench.data), ray.put(state)
     entries, missing = _entries(bench, *shared, masks, repeats, folder)
     check = SanityCheck(repeats, len(bench.data.splits["test"]), missing)
     for entry in entries:
         record.start(entry)
-    trained = train_entries(bench.study, entries, *shared)
-    with stepper("training", len(entries)) as step:
-        for entry, result in trained:
-            record.result(entry, result)
-            if "outcome" in result:
-                check.add(entry, result)
-                step(entry.label)
+    try:
+        with drained(place.leave, bench.study.faults.grace_seconds) as drain, stepper("training", len(entries)) as step:
+            for entry, result in train_entries(bench.study, entries, *shared, place, drain):
+                record.result(entry, result)
+                if "outcome" in result:
+                    check.add(entry, result)
+                    step(entry.label)
+    finally:
+        # A check cannot be resumed.
+        shutil.rmtree(place.path / "checkpoints", ignore_errors=True)
+    if drain.signal:
+        raise KeyboardInterrupt(drain.signal)
+    if drain.asked:
+        raise InputError(f"the check was given up: {drain.reason}")
     return check

@@ -14,6 +14,8 @@ from .commands.layers import layers
 from .commands.sample import sample
 from .commands.score import score
 from .commands.search import search
+from .commands.status import status
+from .commands.sync import sync
 from .commands.train import train
 from .commands.ui import ui
 from .console import complain
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, sample, layers, score, train, check, export, ui):
+for command in (search, status, sample, layers, score, train, check, export, sync, ui):
     app.command()(command)
 
 
@@ -49,12 +51,17 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit status: 2 for a user's mistake, told in one line on stderr."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    """Runs the command line and returns its exit status: 2 for a user's mistake, told in one line on stderr.
+
+    Where it is the command line of this very process (no `arguments`), a search runs in another one, which is started
+    again when it crashes; not with --debug, which shows how it did.
+    """
+    own = arguments is None
+    arguments = list(sys.argv[1:] if own else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        return app(arguments, standalone_mode=False) or 0
+        return app(arguments, standalone_mode=False, obj=arguments if own and not debug else None) or 0
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return 130

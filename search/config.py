@@ -30,7 +30,10 @@ class Search(Searchable):
     draw: Literal["whole", "per_layer"] = Field(
         "whole", description="per_layer adds one candidate to a trial: each layer from its best draw"
     )
-    sampler: Literal["tpe", "random"] = Field("tpe", description="Optuna sampler that proposes trials")
+    sampler: Literal["tpe", "cmaes", "nsga2", "qmc", "random"] = Field(
+        "tpe",
+        description="Optuna sampler that proposes trials; cmaes and qmc draw the source uniformly, a study for each",
+    )
     sources: list[str] = Field(
         ["random", "magnitude", "snip"], min_length=1, description="mask sources to choose from: " + ", ".join(KNOWN)
     )
@@ -169,6 +172,21 @@ class Resources(Section):
     gpus: float = Field(0.0, ge=0, description="GPUs a trial; a fraction shares one GPU among trials")
 
 
+class Faults(Section):
+    """What a search endures, and when it gives up."""
+
+    retries: int = Field(2, ge=0, description="times a trial or a full training goes on after its worker has died")
+    max_failures: int | None = Field(None, ge=1, description="failed trials at which the search stops; none: no limit")
+    failure_fraction: Fraction = Field(
+        0.5, description="fraction of ended trials (10 at least) that may have failed; more stops the search"
+    )
+    restarts: int = Field(3, ge=0, description="times in a row that a crashed driver starts anew without a trial's end")
+    checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training between two checkpoints")
+    grace_seconds: float = Field(
+        20.0, ge=0, description="seconds that running work has to leave after Ctrl-C or SIGTERM"
+    )
+
+
 class Tracking(Section):
     """Where the record goes."""
 
@@ -184,8 +202,10 @@ class Study(Section):
     sparsity: Sparsity | Annotated[list[Sparsity], Field(min_length=1)] = Field(
         description="fraction of weights removed, in [0, 1); a list makes one study of each"
     )
-    objective: Literal[tuple(OBJECTIVES)] = Field(
-        "l2", description="score that chooses masks: l2 is the full-spectrum L2 distance, the others are layer means"
+    objective: Literal[tuple(OBJECTIVES)] | list[Literal[(*OBJECTIVES, "accuracy")]] = Field(
+        "l2",
+        description="score that chooses masks: l2 is the full-spectrum L2 distance, the others are layer means; of a "
+        "list of 2 or 3 (accuracy after warm-up may be one) the first chooses, and the sampler is guided by all",
     )
     reference: Literal["origin", "random", "dense"] = Field("origin", description="point that l2 is measured from")
     aggregate: Literal["sum", "mean_vector"] = Field("sum", description="how layers combine to one l2")
@@ -197,6 +217,7 @@ class Study(Section):
     final: Final = Field(Final(), description="full training of the best masks")
     training: Training = Field(Training(), description="the recipe of warm-up and final training")
     resources: Resources = Field(Resources(), description="what each trial holds while it runs")
+    faults: Faults = Field(Faults(), description="what a search endures, and when it gives up")
     tracking: Tracking = Field(Tracking(), description="where the record goes")
 
     def settings(self) -> dict[str, Any]:
@@ -209,20 +230,59 @@ class Study(Section):
             raise ValueError(f"sparsity = {self.sparsity}: a sparsity is named twice; each makes a study of its own")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _accuracy_is_not_alone(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("objective") in ("accuracy", ["accuracy"]):
+            raise ValueError(
+                'objective = "accuracy": masks are chosen before anything trains; '
+                'name a spectral score first, as in objective = ["l2", "accuracy"]'
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _objectives_go_together(self) -> "Study":
+        if isinstance(self.objective, str):
+            return self
+        given = f"objective = {json.dumps(self.objective)}"
+        if not 2 <= len(set(self.objective)) == len(self.objective) <= 3:
+            raise ValueError(f'{given}: a list names 2 or 3 different scores; one is given alone, as in "l2"')
+        if self.score == "accuracy":
+            raise ValueError(
+                f"{given}: the first score chooses masks before anything trains; "
+                'put a spectral one first, as in objective = ["l2", "accuracy"]'
+            )
+        if self.search.sampler == "cmaes":
+            raise ValueError(f'search.sampler = "cmaes" takes one objective, but {given}; set it to "nsga2" or "tpe"')
+        if "accuracy" in self.objectives and not self.warmup.iterations:
+            raise ValueError(f"{given}: accuracy is measured in the warm-up, but warmup.iterations = 0; set it above 0")
+        return self
+
     @model_validator(mode="after")
     def _settings_of_the_distance(self) -> "Study":
         for name in ("reference", "aggregate"):
-            if self.objective != "l2" and (given := getattr(self, name)) != type(self).model_fields[name].default:
+            given = getattr(self, name)
+            if "l2" not in self.objectives and given != type(self).model_fields[name].default:
                 raise ValueError(
-                    f'{name} = "{given}" is a setting of the distance, but objective = "{self.objective}"; '
+                    f'{name} = "{given}" is a setting of the distance, but objective = {json.dumps(self.objective)}; '
                     f'leave {name} out, or set objective = "l2"'
                 )
-        if self.search.draw == "per_layer" and self.aggregate != "sum":
+        if self.search.draw == "per_layer" and self.score == "l2" and self.aggregate != "sum":
             raise ValueError(
                 f'search.draw = "per_layer" needs a score that layers add up to, but aggregate = "{self.aggregate}"; '
                 'set aggregate = "sum", or search.draw = "whole"'
             )
         return self
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The names of `objective`, also where it is one."""
+        return (self.objective,) if isinstance(self.objective, str) else tuple(self.objective)
+
+    @property
+    def score(self) -> str:
+        """The first objective, a spectral one: it chooses among a trial's candidates and passes the gate."""
+        return self.objectives[0]
 
     @property
     def id(self) -> str:

@@ -1,15 +1,34 @@
 """A record on its way to MLflow, from its first event to its last."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from .console import warn
 from .spool import Spool
-from .uploader import Uploader
+from .uploader import Uploader, refused_file
 
 #: Seconds that the end of a record waits to be delivered.
 PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A spool that is being delivered."""
+
+    spool: Spool
+    uploader: Uploader
+
+    @property
+    def depth(self) -> int:
+        """Events that are not delivered yet."""
+        return self.uploader.depth
+
+    @property
+    def problem(self) -> str | None:
+        """Why the last try to deliver failed; None while events are delivered."""
+        return self.uploader.problem
 
 
 @contextmanager
@@ -19,21 +38,25 @@ def delivered(
     experiment: str,
     tags: Mapping[str, str],
     artifacts: str | None = None,
-    later: str = "",
-) -> Iterator[Spool]:
-    """Yields the spool at a path, whose events are delivered in the background to an experiment (see `Uploader`).
+    on_runs: Callable[[Mapping[str, str]], None] | None = None,
+) -> Iterator[Delivery]:
+    """Yields the delivery of the spool at a path, in the background, to an experiment (see `Uploader`).
 
-    On leaving, what can be delivered is; what cannot stays in the file, and a warning says so, and what delivers it
-    `later`, where anything does.
+    On leaving, what can be delivered is; what cannot stays in the file, and a warning says so. `record.json` beside the
+    spool tells `fullspectrum sync` where it goes. Raises InputError where another process delivers this spool.
     """
-    written = Spool(spool)
-    uploader = Uploader(spool, tracking_uri, experiment, tags, artifacts).start()
+    uploader = Uploader(spool, tracking_uri, experiment, tags, artifacts, on_runs)
+    spool.parent.mkdir(parents=True, exist_ok=True)
+    uploader.start()
     try:
-        yield written
+        # Opened second: whoever holds the spool may be writing the line that opening it would cut off.
+        with closing(Spool(spool)) as written:
+            yield Delivery(written, uploader)
     finally:
-        written.close()
         if not uploader.close(PATIENCE):
             warn(
                 f"part of the record has not reached MLflow ({uploader.problem or 'it is slow'}); "
-                f"it is kept in {spool}{later}"
+                f"it is kept in {spool} until fullspectrum sync delivers it"
             )
+        if uploader.refused:
+            warn(f"MLflow refused {uploader.refused} events of the record; {refused_file(spool)} holds them and why")

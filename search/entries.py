@@ -23,7 +23,7 @@ from .candidates import Workbench
 from .config import Study
 from .device import claim_device
 from .files import StudyFolder
-from .final import Entry
+from .final import Entry, trained
 from .leaderboard import leaderboard
 from .ledger import Ledger, TrialRecord
 from .sources import Source
@@ -57,7 +57,7 @@ def checks(
     entries = [Entry(REINITIALISED, masks, trial.training, other_weights(study.seed), file=file, of=winner)]
     made = {SHUFFLED: shuffled(masks, study.seed)}
     # Not scored again for a training that is done already.
-    if INVERTED not in {record.label for record in ledger.finals()}:
+    if INVERTED not in trained(ledger):
         made[INVERTED] = inverted_by_worker(workbench, data, state, masks, trial.distribution)
     for label, their in made.items():
         if their is not None:

@@ -1,5 +1,6 @@
 """Where a study's files lie, and how they are written."""
 
+import errno
 import json
 import math
 import tempfile
@@ -81,6 +82,25 @@ class StudyFolder:
         """The state that every mask is scored on and every training starts from."""
         return self.path / "init.safetensors"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the driver; names it."""
+        return self.path / "driver.lock"
+
+    @property
+    def leave(self) -> Path:
+        """Is there while the workers are asked to save a checkpoint and leave."""
+        return self.path / "leave"
+
+    @property
+    def board(self) -> Path:
+        """What the driver says of itself every few seconds, for `fullspectrum status`."""
+        return self.path / "board.json"
+
+    def checkpoints(self, label: str) -> Path:
+        """Checkpoints of the warm-up of `trial N`, or of the full training `final-LABEL`; gone once it has ended."""
+        return self.path / "checkpoints" / label.replace(" ", "-")
+
     def trial(self, number: int) -> Path:
         """Files of one trial: mask.safetensors, candidates.json, coordinate.json; of a contender, its standing too."""
         return self.path / "trials" / f"{number:05d}"
@@ -93,6 +113,19 @@ class StudyFolder:
     def report(self) -> Path:
         """Tables and plots of the whole study."""
         return self.path / "report"
+
+
+#: What is the file system's fault: the study stops, and goes on when that is mended.
+_BREAKAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+
+
+def broken(error: BaseException | None) -> str | None:
+    """What the file system has against being written to, where that is behind `error`; else None."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _BREAKAGE:
+            return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,11 +4,7 @@ import bisect
 import math
 from typing import Literal
 
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
-
 from ..models.seeds import derive
-from .config import Study
 
 Decision = Literal["passed", "control", "stopped"]
 
@@ -47,29 +43,3 @@ class Gate:
 
     def _in_control(self, number: int) -> bool:
         return derive(self._seed, "control", number) < self._control * 2**63
-
-
-class GatedASHA(AsyncHyperBandScheduler):
-    """The gate at a trial's spectral score, then asynchronous successive halving (Li et al., MLSys 2020) in warm-up."""
-
-    def __init__(self, study: Study, gate: Gate):
-        warmup = study.warmup
-        super().__init__(
-            time_attr="training/iterations",
-            metric="accuracy/val",
-            mode="max",
-            max_t=max(1, warmup.iterations),
-            grace_period=min(warmup.grace_period, max(1, warmup.iterations)),
-            reduction_factor=warmup.reduction_factor,
-        )
-        self._gate = gate
-        self._early_stopping = warmup.early_stopping
-
-    def on_trial_result(self, tune_controller, trial: Trial, result: dict) -> str:
-        """The gate decides at the first result, the rungs at the later ones."""
-        if result["training/iterations"] == 0:
-            stopped = self._gate.decide(trial.config["number"], result["spectral/objective"]) == "stopped"
-            return TrialScheduler.STOP if stopped else TrialScheduler.CONTINUE
-        if not self._early_stopping:
-            return TrialScheduler.CONTINUE
-        return super().on_trial_result(tune_controller, trial, result)

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from ..models.errors import InputError
 from ..models.layers import layout, prunable
+from ..models.masks import MaskSet
 from ..models.task import Task
 from .channels import ChannelCount, Channels
 from .positive import PositivePropagation, network_input
@@ -170,3 +172,14 @@ def _fix_computed_weights(model: nn.Module) -> None:
         if parametrize.is_parametrized(module):
             for name in list(module.parametrizations):
                 parametrize.remove_parametrizations(module, name)
+
+
+def check_connected(masks: MaskSet, model: nn.Module, task: Task) -> None:
+    """Refuses a mask set that collapses a layer or leaves no path; parameters without a mask are kept whole.
+
+    Raises InputError, naming the layer.
+    """
+    shapes = {name: tuple(weight.shape) for name, weight in prunable(model).items()}
+    whole = {name: np.asarray(masks[name]) if name in masks else np.ones(shape, bool) for name, shape in shapes.items()}
+    if fault := PathCounter(model, task).check(whole).fault:
+        raise InputError(f"this mask cannot be trained: {fault}; take another mask")

@@ -55,7 +55,7 @@ def leaderboard(ledger: Ledger) -> list[Row]:
     finals = {record.label: record for record in ledger.finals()}
     trials = [trial for trial in ledger.trials() if "digest" in trial.result]
     rows = [_trial_row(trial, finals.get(trial.label)) for trial in sorted(trials, key=lambda t: _rank(t, finals))]
-    baselines = [record for label, record in finals.items() if label in BASELINES]
+    baselines = [record for label, record in finals.items() if label in BASELINES and record.accuracy_val is not None]
     return rows + [
         Row(record.label, "", {}, None, record.accuracy_val, record.accuracy_final, "") for record in baselines
     ]
@@ -65,7 +65,7 @@ def _rank(trial: TrialRecord, finals: dict[str, FinalRecord]) -> tuple:
     result, final = trial.result, finals.get(trial.label)
     return (
         trial.outcome in (Outcome.DIVERGED, Outcome.FAILED),
-        -(final.accuracy_val if final else -1),
+        -(final.accuracy_val if final and final.accuracy_val is not None else -1),
         -result.get("training/iterations", 0),
         -result.get("accuracy/val", -1),
         -result["spectral/objective"],

@@ -1,49 +1,24 @@
 """The truth about a study: what was proposed, what came of it, held in Optuna studies that any Optuna tool opens."""
 
+import contextlib
+import heapq
 import math
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ..models.seeds import derive
-from .config import ConfigError, Study
+from .config import Study
+from .guide import Guide
 from .outcome import Outcome
-from .space import MaskDistribution, suggest_mask, suggest_training
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def open_storage(study: Study, journal: Path) -> optuna.storages.BaseStorage:
-    """The study's Optuna storage: the database of `tracking.storage`, else the journal file.
-
-    Raises ConfigError where the database cannot be used.
-    """
-    if study.tracking.storage is None:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    try:
-        return optuna.storages.RDBStorage(study.tracking.storage)
-    except (SQLAlchemyError, ImportError, ValueError) as error:
-        # The URL may hold a password: the message names the setting, not its value.
-        raise ConfigError(
-            f"cannot open tracking.storage ({type(error).__name__}); expected a database URL that SQLAlchemy reads"
-        ) from None
-
-
-def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    """The Optuna sampler called `name` in [search] sampler."""
-    if name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    with warnings.catch_warnings():
-        # `group` keeps the settings that only some sources have (temperature, batch) out of the joint density.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+from .space import MaskDistribution, source_of, suggest_mask, suggest_training
+from .storage import Patient, patiently
 
 
 @dataclass(frozen=True)
@@ -52,18 +27,40 @@ class TrialRecord:
 
     number: int
     attempt: int
+    seed: int
     distribution: MaskDistribution
     training: dict[str, Any]
     """Values of the searched training settings."""
     outcome: Outcome | None
     """None while the trial has not ended."""
     result: dict[str, Any]
-    """Last value of everything the trial reported, by the names of the record."""
+    """Last value of everything the trial reported, by the names of the record; empty while it has not ended."""
+    scored: dict[str, Any] | None
+    """Its first result, from its spectral score to its digest; None while that is not known."""
+    measured: dict[int, dict[str, float]]
+    """What was measured in the warm-up, by iteration: validation accuracy and training loss."""
+    end: dict[str, Any] | None
+    """How it says that it ended, where gate or rungs have still to say whether it got so far."""
+    lost: int
+    """Times that its worker died."""
+    ended_at: datetime | None
+    """When it ended."""
 
     @property
     def label(self) -> str:
         """The name of the trial's final training."""
         return f"trial {self.number}"
+
+    @property
+    def proposal(self) -> dict[str, Any]:
+        """What was proposed, as plain values."""
+        return {
+            "number": self.number,
+            "attempt": self.attempt,
+            "seed": self.seed,
+            "distribution": self.distribution.to_dict(),
+            "training": self.training,
+        }
 
 
 @dataclass(frozen=True)
@@ -72,157 +69,343 @@ class FinalRecord:
 
     label: str
     """`trial N`, or the baseline's name."""
-    accuracy_val: float
-    accuracy_final: float
-    """Accuracy on the test split, which decides nothing."""
+    outcome: Outcome
+    accuracy_val: float | None
+    """None where the training diverged or failed."""
+    accuracy_final: float | None
+    """Accuracy on the test split, which decides nothing; None where the training diverged or failed."""
     result: dict[str, Any]
 
 
 class Ledger:
-    """Proposes trials and keeps what came of them.
+    """Reads what is known of a study; once it has taken over, proposes trials and keeps what came of them.
 
-    Three Optuna studies share one storage: `masks`, whose value is the study's objective; `training`, guided by
-    warm-up accuracy, in which trials that never trained teach nothing; and `final`. Everything about a proposal is
-    written before it is handed out. The sampler is seeded anew for each proposal by its number, so a study that was
-    interrupted goes on with the proposals it would have made.
+    Three Optuna studies share one storage: `masks`, whose values are the study's objectives; `training`, guided by
+    warm-up accuracy, in which trials that never trained teach nothing; and `final`. A proposal is written whole, with
+    its attempt, before it is handed out. What is written of an attempt that is not the last one is refused, and so is
+    a second end: the first stands. While a database is away, writing waits for it (see `patiently`).
     """
 
-    def __init__(self, study: Study, storage: optuna.storages.BaseStorage, parameters: Sequence[str]):
+    def __init__(self, study: Study, storage: optuna.storages.BaseStorage):
+        """Reads `study` from `storage`, in which it need not be yet."""
         self._study = study
-        self._parameters = list(parameters)
-        names = {role: f"{study.id}/{role}" for role in ("masks", "training", "final")}
-        self._masks, self._training, self._final = (
-            optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-            for name in names.values()
-        )
-        self._unfinished: list[int] = []
+        self._storage = Patient(storage)
+        self._ids: list[int] = []
+        """Optuna's ids of the trials of `masks`, by number."""
+        self._again: list[int] = []
+        """Trials to be proposed again, a heap."""
 
-    def take_over(self) -> None:
-        """Takes up what another driver left: interrupted trials are proposed again, ends not yet told are told.
+    def _id(self, role: str) -> int | None:
+        try:
+            return self._storage.get_study_id_from_name(f"{self._study.id}/{role}")
+        except KeyError:
+            return None
 
-        For the driver alone: to read a ledger whose study may be running, do not call it.
-        """
-        self._unfinished = []
-        for trial in self._masks.get_trials(states=[TrialState.RUNNING]):
-            # The end is told to `masks` last, so a trial that is still running there may need to be told to both.
-            if "outcome" in trial.user_attrs:
-                self._tell(trial.number, Outcome(trial.user_attrs["outcome"]), _result(trial))
-            else:
-                self._unfinished.append(trial.number)
+    def _all(self, role: str) -> list[FrozenTrial]:
+        study_id = self._id(role)
+        return [] if study_id is None else self._storage.get_all_trials(study_id, deepcopy=False)
+
+    # What is known
+
+    def trials(self) -> list[TrialRecord]:
+        """Every trial, in order of number."""
+        return [_record(trial) for trial in self._all("masks")]
+
+    def finals(self) -> list[FinalRecord]:
+        """The last end of every full training that ended, in the order of ending."""
+        found = {trial.user_attrs["label"]: trial for trial in self._all("final")}
+        return [
+            FinalRecord(
+                label,
+                Outcome(trial.user_attrs.get("outcome", Outcome.FINISHED)),
+                trial.value,
+                trial.user_attrs["accuracy/final"],
+                trial.user_attrs["result"],
+            )
+            for label, trial in found.items()
+        ]
+
+    def runs(self) -> dict[str, str]:
+        """MLflow run ids by the key of the run (`STUDY/trial N`)."""
+        study_id = self._id("masks")
+        attributes = {} if study_id is None else self._storage.get_study_user_attrs(study_id)
+        return {key.removeprefix("mlflow/"): run for key, run in attributes.items() if key.startswith("mlflow/")}
+
+    def pareto(self) -> list[int]:
+        """Numbers of the trials that no other betters in every objective; of one objective, of the best ones."""
+        study_id = self._id("masks")
+        if study_id is None or len(self._study.objectives) == 1:
+            return []
+        study = optuna.load_study(study_name=f"{self._study.id}/masks", storage=self._storage.impatient)
+        return sorted(trial.number for trial in study.best_trials)
 
     @property
     def proposed(self) -> int:
         """Trials proposed so far, ended or not."""
-        return len(self._masks.get_trials(deepcopy=False))
+        return len(self._ids) or len(self._all("masks"))
 
     @property
     def remaining(self) -> int:
         """Trials still to be run: new ones, and those that have not ended."""
-        ended = sum("outcome" in trial.user_attrs for trial in self._masks.get_trials(deepcopy=False))
-        return self._study.search.trials - ended
+        return self._study.search.trials - sum("outcome" in trial.user_attrs for trial in self._all("masks"))
+
+    # What is proposed, and what comes of it
+
+    def take_over(self, parameters: Sequence[str], check: Callable[[], None] = lambda: None) -> None:
+        """Takes up what another driver left, to propose masks of `parameters`; for the holder of the lock alone.
+
+        Trials that have not ended are proposed again, ends that the samplers were not told are told. `check` raises
+        where the lock was lost; it is asked before each writing.
+        """
+        self._check = check
+        for role, directions in (("masks", len(self._study.objectives)), ("training", 1), ("final", 1)):
+            if self._id(role) is None:
+                name = f"{self._study.id}/{role}"
+                self._storage.create_new_study([StudyDirection.MAXIMIZE] * directions, name)
+        study = self._study
+        self._parameters = list(parameters)
+        self._masks = Guide(study.search.sampler, study.seed, len(study.objectives))
+        self._training = Guide(study.search.sampler, derive(study.seed, "training"))
+        masks, training = self._all("masks"), self._all("training")
+        self._ids = [trial._trial_id for trial in masks]
+        self._training_ids = [trial._trial_id for trial in training]
+        for trial in training[: len(masks)]:
+            self._training.learn(trial)
+        for trial in masks:
+            self._masks.learn(trial, source_of(study, trial.number))
+        self._again = []
+        for trial in masks:
+            if not trial.state.is_finished():
+                if "outcome" in trial.user_attrs:
+                    record = _record(trial)
+                    self._tell(trial.number, record.outcome, record.result)
+                elif "end" not in trial.user_attrs:
+                    heapq.heappush(self._again, trial.number)
 
     def propose(self) -> dict[str, Any] | None:
-        """The next trial as plain values (number, attempt, seed, distribution, training); None when none is left."""
-        again = bool(self._unfinished)
-        if not again and self.proposed >= self._study.search.trials:
+        """The next trial as plain values (number, attempt, seed, distribution, training); None when there is none.
+
+        Those that have to be run again come first, the lowest number first.
+        """
+        while self._again:
+            number = heapq.heappop(self._again)
+            if not self._storage.get_trial(self._ids[number]).state.is_finished():
+                return self._propose_again(number)
+        if len(self._ids) >= self._study.search.trials:
             return None
-        number = self._unfinished.pop(0) if again else self.proposed
-        trial = self._ask(self._masks, number, again)
-        distribution = suggest_mask(trial, self._study, self._parameters)
-        training = {}
-        if self._study.training.searched():
-            training = suggest_training(self._ask(self._training, number, again), self._study)
+        number = len(self._ids)
+        training = self._propose_training(number)
+        distribution, trial = self._masks.ask(
+            number,
+            lambda asked: suggest_mask(asked, self._study, self._parameters),
+            source_of(self._study, number),
+        )
         proposal = {
             "number": number,
-            "attempt": trial.user_attrs.get("attempt", 0) + 1,
+            "attempt": 1,
             "seed": derive(self._study.seed, "trial", number),
             "distribution": distribution.to_dict(),
             "training": training,
         }
-        for key, value in proposal.items():
-            trial.set_user_attr(key, value)
+        trial.user_attrs = dict(proposal)
+        self._create("masks", number, trial, self._ids)
         return proposal
 
-    def _ask(self, study: optuna.Study, number: int, again: bool) -> optuna.trial.Trial:
-        study.sampler = make_sampler(self._study.search.sampler, derive(self._study.seed, "sampler", number) % 2**32)
-        if again:
-            known = [trial for trial in study.get_trials(deepcopy=False) if trial.number == number]
-            if known:
-                # Parameters that were already drawn stand in the storage and are given again.
-                return optuna.trial.Trial(study, known[0]._trial_id)
-        return study.ask()
+    def _propose_again(self, number: int) -> dict[str, Any]:
+        record = _record(self._storage.get_trial(self._ids[number]))
+        attempt = record.attempt + 1
+        self._set(number, "attempt", attempt)
+        return record.proposal | {"attempt": attempt}
 
-    def finish(self, number: int, outcome: Outcome, result: dict[str, Any]) -> None:
-        """Writes a trial's end, its result first, so that no end is ever without one."""
-        trial = optuna.trial.Trial(self._masks, self._masks.get_trials(deepcopy=False)[number]._trial_id)
-        trial.set_user_attr("result", result)
-        trial.set_user_attr("outcome", outcome.value)
-        self._tell(number, outcome, result)
+    def _propose_training(self, number: int) -> dict[str, Any]:
+        if not self._study.training.searched():
+            return {}
+        if number < len(self._training_ids):
+            # The driver before this one died between the two halves of its proposal.
+            stored = self._storage.get_trial(self._training_ids[number])
+            self._training.learn(stored)
+            return dict(stored.params)
+        values, trial = self._training.ask(number, lambda asked: suggest_training(asked, self._study))
+        self._create("training", number, trial, self._training_ids)
+        return values
 
-    def _tell(self, number: int, outcome: Outcome, result: dict[str, Any]) -> None:
-        """Tells the samplers: the warm-up accuracy to `training`, the objective to `masks`; only finite numbers."""
+    def _create(self, role: str, number: int, trial: FrozenTrial, ids: list[int]) -> None:
+        self._check()
+        tried, study_id = False, self._id(role)
+
+        def create() -> int:
+            nonlocal tried
+            # Written, and the answer lost with the connection.
+            if tried and len(there := self._all(role)) > number:
+                return there[number]._trial_id
+            tried = True
+            return self._storage.impatient.create_new_trial(study_id, trial)
+
+        ids.append(patiently(create))
+
+    def scored(self, number: int, attempt: int, result: Mapping[str, Any]) -> bool:
+        """Writes the first result of a trial; returns whether it was taken."""
+        taken = self._current(number, attempt)
+        if taken:
+            self._set(number, "scored", dict(result))
+        return taken
+
+    def measured(self, number: int, attempt: int, values: Mapping[str, float]) -> bool:
+        """Writes what was measured after some "training/iterations" of a trial; returns whether it was taken."""
+        taken = self._current(number, attempt)
+        if taken:
+            iteration, accuracy = values["training/iterations"], values["accuracy/val"]
+            self._set(number, f"measured/{iteration}", dict(values))
+            # As a curve, for the tools of Optuna.
+            self._storage.set_trial_intermediate_value(self._ids[number], iteration, accuracy)
+        return taken
+
+    def said(self, number: int, attempt: int, end: Mapping[str, Any]) -> bool:
+        """Writes how a trial says that it ended, before that is decided; returns whether it was taken."""
+        taken = self._current(number, attempt)
+        if taken:
+            self._set(number, "end", dict(end))
+        return taken
+
+    def lost(self, number: int, attempt: int) -> bool:
+        """A worker died: returns whether its trial is proposed again; not, after `faults.retries` times."""
+        if not self._current(number, attempt):
+            return True
+        times = _record(self._storage.get_trial(self._ids[number])).lost + 1
+        self._set(number, "lost", times)
+        if times > self._study.faults.retries:
+            return False
+        heapq.heappush(self._again, number)
+        return True
+
+    def interrupted(self, number: int, attempt: int) -> None:
+        """A trial lost its worker through no fault of its own: it is proposed again."""
+        if self._current(number, attempt):
+            heapq.heappush(self._again, number)
+
+    def finish(self, number: int, attempt: int, outcome: Outcome, result: Mapping[str, Any]) -> bool:
+        """Writes a trial's end, its result first, so that no end is ever without one; returns whether it was taken."""
+        taken = self._current(number, attempt)
+        if taken:
+            self._set(number, "result", dict(result))
+            self._set(number, "outcome", outcome.value)
+            self._tell(number, outcome, result)
+        return taken
+
+    def _current(self, number: int, attempt: int) -> bool:
+        """Whether an attempt is the last one of a trial that has not ended."""
+        self._check()
+        trial = self._storage.get_trial(self._ids[number])
+        ended = trial.state.is_finished() or "outcome" in trial.user_attrs
+        return not ended and trial.user_attrs["attempt"] == attempt
+
+    def _set(self, number: int, key: str, value: Any) -> None:
+        self._storage.set_trial_user_attr(self._ids[number], key, value)
+
+    def _tell(self, number: int, outcome: Outcome, result: Mapping[str, Any]) -> None:
+        """Tells the samplers: the warm-up accuracy to `training`, the objectives to `masks`; only finite numbers."""
         if self._study.training.searched():
-            self._tell_training(number, outcome, result)
-        score = result.get("spectral/objective")
-        if outcome is Outcome.FAILED or score is None or not math.isfinite(score):
-            self._masks.tell(number, state=TrialState.FAIL)
-        else:
-            self._masks.tell(number, score)
+            state, accuracy = _training_lesson(outcome, result)
+            # A trial that was stopped trained for less than the others: its accuracy is one on the way.
+            steps = {result["training/iterations"]: accuracy} if accuracy is not None else {}
+            stopped = steps if state is TrialState.PRUNED else {}
+            values = [accuracy] if state is TrialState.COMPLETE else None
+            self._close(self._training_ids[number], self._training, number, state, values, stopped)
+        values = self._values(outcome, result)
+        # `masks` last: as long as it is open there, a restart tells both.
+        state = TrialState.FAIL if values is None else TrialState.COMPLETE
+        self._close(self._ids[number], self._masks, number, state, values)
 
-    def _tell_training(self, number: int, outcome: Outcome, result: dict[str, Any]) -> None:
-        trials = self._training.get_trials(deepcopy=False)
-        if number >= len(trials) or trials[number].state.is_finished():
+    def _values(self, outcome: Outcome, result: Mapping[str, Any]) -> list[float] | None:
+        """The objectives of a trial, where it has all of them."""
+        if outcome is Outcome.FAILED:
+            return None
+        values = []
+        for name in self._study.objectives:
+            if name == "accuracy":
+                # Of less than the whole warm-up it is another quantity.
+                values.append(result.get("accuracy/val") if outcome is Outcome.FINISHED else None)
+            else:
+                values.append(result.get(f"spectral/{name}" if values else "spectral/objective"))
+        return values if all(value is not None and math.isfinite(value) for value in values) else None
+
+    def _close(
+        self,
+        trial_id: int,
+        guide: Guide,
+        number: int,
+        state: TrialState,
+        values: list[float] | None,
+        steps: Mapping[int, float] | None = None,
+    ) -> None:
+        if self._storage.get_trial(trial_id).state.is_finished():
+            # The driver before this one died after it told this one.
             return
-        accuracy = result.get("accuracy/val")
-        if outcome is Outcome.FINISHED and accuracy is not None:
-            self._training.tell(number, accuracy)
-        elif outcome is Outcome.STOPPED_EARLY and accuracy is not None:
-            trial = optuna.trial.Trial(self._training, trials[number]._trial_id)
-            trial.report(accuracy, result["training/iterations"])
-            self._training.tell(number, state=TrialState.PRUNED)
-        elif outcome is Outcome.DIVERGED:
-            # Pruned without a value: ranked below every trial that trained.
-            self._training.tell(number, state=TrialState.PRUNED)
-        else:
-            self._training.tell(number, state=TrialState.FAIL)
+        steps = steps or {}
+        # Told already where the answer was lost with the connection.
+        with contextlib.suppress(UpdateFinishedTrialError):
+            for step, value in steps.items():
+                self._storage.set_trial_intermediate_value(trial_id, step, value)
+            self._storage.set_trial_state_values(trial_id, state, values)
+        guide.tell(number, state, values, steps)
 
-    def trials(self) -> list[TrialRecord]:
-        """Every trial that was proposed in full, in order of number."""
-        records = []
-        for trial in self._masks.get_trials(deepcopy=False):
-            attributes = trial.user_attrs
-            if "training" in attributes:
-                outcome = attributes.get("outcome")
-                records.append(
-                    TrialRecord(
-                        trial.number,
-                        attributes["attempt"],
-                        MaskDistribution.from_dict(attributes["distribution"]),
-                        attributes["training"],
-                        Outcome(outcome) if outcome else None,
-                        _result(trial),
-                    )
-                )
-        return records
+    # What is beside the trials
 
     def record_final(self, record: FinalRecord) -> None:
-        """Writes the end of a full training."""
-        self._final.add_trial(
-            optuna.trial.create_trial(
-                value=record.accuracy_val,
-                user_attrs={"label": record.label, "accuracy/final": record.accuracy_final, "result": record.result},
-            )
-        )
+        """Writes the end of a full training; a second end of one that finished or diverged is refused."""
+        if any(done.label == record.label and done.outcome is not Outcome.FAILED for done in self.finals()):
+            return
+        attributes = {
+            "label": record.label,
+            "outcome": record.outcome.value,
+            "accuracy/final": record.accuracy_final,
+            "result": record.result,
+        }
+        number = len(self._all("final"))
+        state = TrialState.FAIL if record.accuracy_val is None else TrialState.COMPLETE
+        trial = create_trial(state=state, value=record.accuracy_val, user_attrs=attributes)
+        self._create("final", number, trial, [])
 
-    def finals(self) -> list[FinalRecord]:
-        """Every full training that ended, in the order of ending."""
-        return [
-            FinalRecord(t.user_attrs["label"], t.value, t.user_attrs["accuracy/final"], t.user_attrs["result"])
-            for t in self._final.get_trials(deepcopy=False)
-        ]
+    def record_runs(self, runs: Mapping[str, str]) -> None:
+        """Writes the MLflow run ids of runs by their keys."""
+        study_id = self._id("masks")
+        for key, run in runs.items():
+            self._storage.set_study_user_attr(study_id, f"mlflow/{key}", run)
 
 
-def _result(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+def _training_lesson(outcome: Outcome, result: Mapping[str, Any]) -> tuple[TrialState, float | None]:
+    """What the end of a trial teaches about its training settings."""
+    accuracy = result.get("accuracy/val")
+    if outcome is Outcome.FINISHED and accuracy is not None:
+        return TrialState.COMPLETE, accuracy
+    if outcome is Outcome.STOPPED_EARLY and accuracy is not None:
+        return TrialState.PRUNED, accuracy
+    if outcome is Outcome.DIVERGED:
+        # Pruned without a value: ranked below every trial that trained.
+        return TrialState.PRUNED, None
+    return TrialState.FAIL, None
+
+
+def _record(trial: FrozenTrial) -> TrialRecord:
+    attributes = trial.user_attrs
+    outcome = attributes.get("outcome")
+    return TrialRecord(
+        trial.number,
+        attributes["attempt"],
+        attributes["seed"],
+        MaskDistribution.from_dict(attributes["distribution"]),
+        attributes["training"],
+        Outcome(outcome) if outcome else None,
+        _result(trial),
+        attributes.get("scored"),
+        {int(key.removeprefix("measured/")): value for key, value in attributes.items() if key.startswith("measured/")},
+        attributes.get("end"),
+        attributes.get("lost", 0),
+        trial.datetime_complete,
+    )
+
+
+def _result(trial: FrozenTrial) -> dict[str, Any]:
     """What a trial reported, under today's names."""
     result = dict(trial.user_attrs.get("result", {}))
     if "sparsity/layer_mean" in result:

@@ -66,9 +66,9 @@ class Progress:
         self._best_score = max(self._best_score, values.get("spectral/objective", float("-inf")))
         self._best_accuracy = max(self._best_accuracy, values.get("accuracy/val", float("-inf")))
 
-    def trial_ended(self, number: int, outcome: Outcome) -> None:
-        """A trial ended."""
-        values = self._running.pop(number, {})
+    def trial_ended(self, number: int, outcome: Outcome, result: Mapping[str, Any]) -> None:
+        """A trial ended with that result."""
+        values = self._running.pop(number, {}) | result
         self._ended[outcome] += 1
         if not self._console.is_terminal or outcome is Outcome.FAILED:
             self.say(self._line(number, outcome, values))

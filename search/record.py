@@ -58,7 +58,9 @@ def reported(result: Mapping[str, Any]) -> dict[str, Any]:
 class Recorder:
     """Turns what happens in a study into the events of its record: a parent run, and a child run for each trial.
 
-    Every event goes to the spool with its time fixed; none of the methods waits for MLflow.
+    Every event goes to the spool with its time fixed; none of the methods waits for MLflow. What the spool knows it is
+    not told twice: a driver that takes a study up tells all that the ledger holds, in order, and what is missing in the
+    record gets there.
     """
 
     def __init__(self, study: Study, folder: StudyFolder, spool: Spool):
@@ -95,7 +97,7 @@ class Recorder:
                 "model": study.model,
                 "data": study.data,
                 "sparsity": study.sparsity,
-                "objective": study.objective,
+                "objective": ", ".join(study.objectives),
                 "seed": study.seed,
                 **{f"search.{key}": value for key, value in study.search.model_dump().items()},
                 **{f"guard.{key}": value for key, value in study.guard.model_dump().items()},
@@ -125,19 +127,22 @@ class Recorder:
                 **self._training(proposal["training"]),
             },
             tags={"fullspectrum.kind": "trial", "fullspectrum.attempt": str(proposal["attempt"])},
+            attempt=proposal["attempt"],
         )
 
     def _training(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
         return {f"training.{key}": value for key, value in vars(self._study.training.recipe(dict(proposed))).items()}
 
-    def _open(self, label: str, params: dict[str, Any], tags: dict[str, str]) -> None:
+    def _open(self, label: str, params: dict[str, Any], tags: dict[str, str], attempt: int = 1) -> None:
         run = self._run(label)
         tags = {"fullspectrum.study": self._study.id} | tags
-        self.spool.start(run, label, parent=self._parent, params=params, tags=tags)
+        self.spool.start(run, label, parent=self._parent, params=params, tags=tags, attempt=attempt)
 
     def trial_result(self, number: int, result: Mapping[str, Any], gate: str | None) -> None:
         """Logs one result of a trial; the first one brings its mask, its candidates and its coordinate."""
         run, values = self._run(f"trial {number}"), reported(result)
+        if self.spool.ended(run):
+            return
         step = values.get("training/iterations", 0)
         if step == 0:
             values.pop("training/iterations", None)
@@ -162,6 +167,8 @@ class Recorder:
     def end_trial(self, number: int, outcome: Outcome, result: Mapping[str, Any]) -> None:
         """Closes the run of a trial with its real end."""
         run = self._run(f"trial {number}")
+        if self.spool.ended(run):
+            return
         if "accuracy/val" in result:
             self.spool.metrics(run, {"accuracy/warmup": result["accuracy/val"]}, int(result["training/iterations"]))
         tags = {"fullspectrum.outcome": outcome.value}
@@ -178,8 +185,15 @@ class Recorder:
         self._metrics(run, reported({"spectral/z_l2": distance.z}), 0)
         self.spool.artifact(run, picture)
 
-    def start_baseline(self, label: str, proposed: Mapping[str, Any], masks: Path | None, of: str | None) -> None:
-        """Opens the run of a baseline with the file of its masks; `of` names the trial whose mask it checks."""
+    def start_baseline(
+        self, label: str, proposed: Mapping[str, Any], masks: Path | None, of: str | None, again: bool = False
+    ) -> None:
+        """Opens the run of a baseline with the file of its masks; `of` names the trial whose mask it checks.
+
+        `again` opens it anew, where it has failed.
+        """
+        if self.spool.ended(self._run(label)) and not again:
+            return
         tags = {"fullspectrum.kind": "baseline"} | ({"fullspectrum.of": of} if of else {})
         self._open(label, params=self._training(proposed), tags=tags)
         if masks is not None:
@@ -187,21 +201,41 @@ class Recorder:
 
     def final_progress(self, label: str, accuracy: float, iteration: int) -> None:
         """Logs validation accuracy in the course of full training."""
-        self.spool.metrics(self._run(label), {"accuracy/val_final": accuracy}, iteration)
+        run = self._run(label)
+        if not (label in BASELINES and self.spool.ended(run)):
+            self.spool.metrics(run, {"accuracy/val_final": accuracy}, iteration)
 
     def end_final(self, label: str, result: Mapping[str, Any]) -> None:
-        """Logs what full training reached, and closes the run of a baseline (that of a trial is closed already)."""
-        run = self._run(label)
-        self._metrics(run, result, result.get("training/iterations", 0))
-        if label in BASELINES:
-            outcome = Outcome(result["outcome"])
-            self.spool.tags(run, {"fullspectrum.outcome": outcome.value})
+        """Logs what full training came to, and closes the run of a baseline (that of a trial is closed already)."""
+        run, outcome = self._run(label), Outcome(result["outcome"])
+        baseline = label in BASELINES
+        if baseline and self.spool.ended(run):
+            return
+        self._metrics(run, reported(result), result.get("training/iterations", 0))
+        tags = {"fullspectrum.outcome" if baseline else "fullspectrum.final_outcome": outcome.value}
+        if "reason" in result:
+            tags["fullspectrum.reason"] = result["reason"]
+        self.spool.tags(run, tags)
+        if baseline:
             self.spool.end(run, _status(outcome))
 
     def end_study(
-        self, metrics: Mapping[str, float], files: Sequence[Path], status: str, verdicts: Sequence[str] = ()
+        self,
+        metrics: Mapping[str, float],
+        files: Sequence[Path],
+        status: str,
+        verdicts: Sequence[str] = (),
+        pareto: Sequence[str] | None = None,
     ) -> None:
-        """Closes the parent run with the study's tables and plots, and its verdicts in the description."""
+        """Closes the parent run with the study's tables and plots, and its verdicts in the description.
+
+        `pareto` are the labels of the trials on the front, where it is known: they are tagged, and those that have left
+        it no longer are.
+        """
+        if pareto is not None:
+            front = {self._run(label) for label in pareto}
+            for run in sorted(front.union(self.spool.tagged("fullspectrum.pareto", "true"))):
+                self.spool.tags(run, {"fullspectrum.pareto": "true" if run in front else "false"})
         self.spool.tags(self._parent, {"mlflow.note.content": "\n\n".join([self._note, *verdicts])})
         for path in files:
             self.spool.artifact(self._parent, path)

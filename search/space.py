@@ -7,7 +7,9 @@ from typing import Any
 
 import optuna
 
+from ..models.seeds import derive
 from .config import Study
+from .samplers import PER_SOURCE
 from .searchable import Choices, Range
 from .sources import source
 
@@ -47,6 +49,14 @@ def groups(names: Sequence[str], theta: str) -> dict[str, list[str]]:
         key = name.removesuffix(".weight") if theta == "layer" else name.split(".")[0]
         grouped.setdefault(key, []).append(name)
     return grouped
+
+
+def source_of(study: Study, number: int) -> str:
+    """The source of trial `number`, drawn uniformly; empty where the sampler itself chooses the source."""
+    if study.search.sampler not in PER_SOURCE:
+        return ""
+    sources = study.search.sources
+    return sources[derive(study.seed, "source", number) % len(sources)]
 
 
 def suggest_mask(trial: optuna.trial.Trial, study: Study, names: Sequence[str]) -> MaskDistribution:

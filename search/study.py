@@ -4,11 +4,9 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -22,38 +20,30 @@ from ..models.networks import build, initial_state
 from ..models.trainable import check_trainable
 from ..models.weights import save_state
 from ..spectral.objectives import OBJECTIVES
+from .board import Board
 from .candidates import Workbench
 from .config import Study
-from .delivery import delivered
+from .delivery import Delivery, delivered
 from .device import check_resources
+from .dispatch import Dispatcher
+from .drain import Drain, drained
 from .entries import checks, contestants
-from .events import TrialEvents
 from .files import Home, StudyFolder, write_json
 from .final import contenders, train_all
-from .gate import Gate, GatedASHA
 from .leaderboard import Row, against_baselines, leaderboard, split_table, trust
-from .ledger import Ledger, TrialRecord, open_storage
+from .ledger import Ledger, TrialRecord
 from .listing import listing
+from .lock import study_lock
 from .outcome import Outcome
 from .plots import plot_study
 from .progress import Progress
 from .record import Recorder
-from .searcher import MaskSearcher
 from .space import MaskDistribution
 from .standings import record_standings
+from .storage import open_storage
 from .trial import MaskTrial
+from .tuning import SETTINGS, run_trials
 from .unpruned import warn_unpruned
-
-# Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours. A metric that is not
-# there yet (accuracy at the spectral score) is no error.
-_TUNE_SETTINGS = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -68,6 +58,12 @@ class StudyResult:
     """Trials still to be run; above 0 where the study was interrupted."""
     verdicts: list[str]
     """Sentences on whether the objective was worth trusting, and whether the best mask beats a random one."""
+    stopped: str | None = None
+    """Why the study stopped before its end, where it did: Ctrl-C, the failure budget, a full disk."""
+    signal: int | None = None
+    """The signal that stopped it, if one did."""
+    pareto: list[str] = field(default_factory=list)
+    """Labels of the trials that no other betters in every objective, where there are several."""
 
     @property
     def trials_by_label(self) -> dict[str, TrialRecord]:
@@ -89,10 +85,11 @@ def run_study(
 ) -> StudyResult:
     """Runs `study` (of a single sparsity) under `home`, on this machine or on the Ray cluster at `address`.
 
-    Raises InputError for settings that cannot work together, and where the study has been run already and `resume` is
-    not asked for; ClusterError where nothing answers at `address`.
+    Raises InputError for settings that cannot work together, where the study has been run already and `resume` is
+    not asked for, where another process runs it, and where part of what it knew is lost; ClusterError where nothing
+    answers at `address`.
     """
-    os.environ.update(_TUNE_SETTINGS)
+    os.environ.update(SETTINGS)
     folder = home.create().study(study.id)
     data = load(study.data, study.seed)
     model = build(study.model, data.task, study.seed)
@@ -101,25 +98,38 @@ def run_study(
     workbench = Workbench(study, model, data)
     # A budget below the floors is found here and not in every trial.
     workbench.counts(MaskDistribution("random", 0.0, 0, {}))
-    ledger = Ledger(study, open_storage(study, folder.journal), list(workbench.setting.weights))
-    if ledger.proposed and not resume:
+    with study_lock(folder, study) as lock:
+        if lock.stale:
+            console.print(lock.stale, highlight=False, markup=False, soft_wrap=True)
+        ledger = Ledger(study, open_storage(study, folder.journal))
+        _check_begun(folder, ledger, resume)
+        _check_origins(folder, workbench, begun=ledger.proposed > 0)
+        ledger.take_over(list(workbench.setting.weights), lock.check)
+        with connect(address):
+            check_resources(study.resources, address)
+            save_state(folder.initial_weights, initial_state(model))
+            write_json(folder.settings, study.settings())
+            # A database URL may hold a password.
+            folder.settings.chmod(0o600)
+            network = listing(model, study.model, data.task)
+            with drained(folder.leave, study.faults.grace_seconds) as drain:
+                return _run(study, home, folder, console, workbench, ledger, network, drain)
+
+
+def _check_begun(folder: StudyFolder, ledger: Ledger, resume: bool) -> None:
+    """Raises InputError where the study has been run and is not to be resumed, and where trials of it are lost."""
+    proposed = ledger.proposed
+    if proposed and not resume:
         raise InputError(
-            f"this study ({study.id}) has been run already: {ledger.proposed} trials under {str(folder.path)!r}; "
+            f"this study ({folder.path.name}) has been run already: {proposed} trials under {str(folder.path)!r}; "
             "go on with --resume, or make another one, for example with --set seed=1"
         )
-    _check_origins(folder, workbench, begun=ledger.proposed > 0)
-    ledger.take_over()
-    with connect(address):
-        check_resources(study.resources, address)
-        save_state(folder.initial_weights, initial_state(model))
-        write_json(folder.settings, study.settings())
-        # A database URL may hold a password.
-        folder.settings.chmod(0o600)
-        with _recording(study, home, folder, listing(model, study.model, data.task)) as recorder:
-            ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
-            with Progress(console, study.search.trials, OBJECTIVES[study.objective].label, ended) as progress:
-                _search(study, workbench, ledger, recorder, progress, folder)
-            return _close(study, folder, ledger, recorder, len(data.splits["test"]))
+    last = max((int(path.name) for path in (folder.path / "trials").glob("[0-9]*")), default=-1)
+    if last >= proposed:
+        raise InputError(
+            f"the ledger of study {folder.path.name} holds {proposed} trials, but there are files of trial "
+            f"{last} under {str(folder.path)!r}: part of it is lost; bring it back, or remove that folder to begin anew"
+        )
 
 
 def _check_origins(folder: StudyFolder, workbench: Workbench, begun: bool) -> None:
@@ -141,106 +151,133 @@ def _words(origin: dict[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def _recording(study: Study, home: Home, folder: StudyFolder, network: dict[str, Any]) -> Iterator[Recorder]:
+def _recording(
+    study: Study, home: Home, folder: StudyFolder, network: dict[str, Any], ledger: Ledger
+) -> Iterator[tuple[Recorder, Delivery]]:
     """The record of the study, opened; whatever ends the study, its run is closed and what can be is delivered."""
     tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
     remote = study.tracking.mlflow
     artifacts = None if remote else (home.artifacts / study.id).resolve().as_uri()
     with delivered(
-        folder.spool, remote or home.tracking_uri, experiment, tags, artifacts, later=" until --resume delivers it"
-    ) as spool:
-        recorder = Recorder(study, folder, spool)
+        folder.spool, remote or home.tracking_uri, experiment, tags, artifacts, on_runs=ledger.record_runs
+    ) as delivery:
+        recorder = Recorder(study, folder, delivery.spool)
         try:
             recorder.start_study(network)
-            yield recorder
+            yield recorder, delivery
         except BaseException as error:
             recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
 
 
+def _run(
+    study: Study,
+    home: Home,
+    folder: StudyFolder,
+    console: Console,
+    workbench: Workbench,
+    ledger: Ledger,
+    network: dict[str, Any],
+    drain: Drain,
+) -> StudyResult:
+    ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
+    with (
+        _recording(study, home, folder, network, ledger) as (recorder, delivery),
+        Progress(console, study.search.trials, OBJECTIVES[study.score].label, ended) as progress,
+    ):
+        dispatcher = Dispatcher(study, folder, ledger, recorder, progress, drain)
+        phase = ["trials"]
+
+        def snapshot() -> dict[str, Any]:
+            spool = {"depth": delivery.depth, "problem": delivery.problem}
+            return {"phase": phase[0], "ended": dispatcher.ended, "running": dispatcher.running, "spool": spool}
+
+        with Board(folder.board, snapshot):
+            # Put into the object store once; every worker maps the same memory.
+            shared = ray.put(workbench.data), ray.put(initial_state(workbench.model))
+            _search(study, workbench, dispatcher, drain, folder, *shared)
+            if not ledger.remaining and not drain.asked:
+                phase[0] = "full training"
+                _train(study, workbench, ledger, recorder, progress, drain, folder, *shared)
+            if not drain.asked:
+                phase[0] = "done"
+        return _close(study, folder, ledger, recorder, drain, len(workbench.data.splits["test"]))
+
+
 def _search(
-    study: Study, workbench: Workbench, ledger: Ledger, recorder: Recorder, progress: Progress, folder: StudyFolder
+    study: Study,
+    workbench: Workbench,
+    dispatcher: Dispatcher,
+    drain: Drain,
+    folder: StudyFolder,
+    data: ray.ObjectRef,
+    state: ray.ObjectRef,
 ) -> None:
-    """The trials, then, where all of them have ended, full training of the best."""
-    # Put into the object store once; every worker maps the same memory.
-    shared = ray.put(workbench.data), ray.put(initial_state(workbench.model))
-    _run_trials(study, workbench.sources, ledger, recorder, progress, folder, *shared)
-    if not ledger.remaining:
-        best = contenders(study, ledger.trials())
-        train_all(study, contestants(study, best, workbench, folder), *shared, ledger, recorder, progress)
-        train_all(study, checks(workbench, *shared, ledger, folder), *shared, ledger, recorder, progress)
+    """The trials; after an interruption a fresh Ray Tune run goes on from the ledger."""
+    dispatcher.take_up()
+    trainable = tune.with_parameters(
+        MaskTrial,
+        study=study,
+        data=data,
+        state=state,
+        sources=workbench.sources,
+        # Workers have working directories of their own.
+        folder=StudyFolder(folder.path.resolve()),
+    )
+    run_trials(study, trainable, dispatcher, drain, folder.path / "tune")
+    if dispatcher.done:
+        # What trials saved that trained on while it was decided that they had been stopped.
+        for left in (folder.path / "checkpoints").glob("trial-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _train(
+    study: Study,
+    workbench: Workbench,
+    ledger: Ledger,
+    recorder: Recorder,
+    progress: Progress,
+    drain: Drain,
+    folder: StudyFolder,
+    data: ray.ObjectRef,
+    state: ray.ObjectRef,
+) -> None:
+    """Full training of the best masks and the baselines, then of the winner's checks."""
+    best = contenders(study, ledger.trials())
+    for entries in (
+        lambda: contestants(study, best, workbench, folder),
+        lambda: checks(workbench, data, state, ledger, folder),
+    ):
+        if not drain.asked:
+            train_all(study, entries(), data, state, ledger, recorder, progress, folder, drain)
+    if not drain.asked:
         record_standings(study, best, workbench, folder, recorder)
 
 
-def _run_trials(study, sources, ledger, recorder, progress, folder, data: ray.ObjectRef, state: ray.ObjectRef) -> None:
-    """The Ray Tune run; after an interruption a fresh one goes on from the ledger."""
-    if not ledger.remaining:
-        return
-    gate = Gate(study.gate.quantile, study.gate.control, study.seed)
-    for trial in ledger.trials():
-        if trial.result.get("gate"):
-            gate.decide(trial.number, trial.result["spectral/objective"])
-    # Workers have working directories of their own.
-    absolute = StudyFolder(folder.path.resolve())
-    trainable = tune.with_parameters(MaskTrial, study=study, data=data, state=state, sources=sources, folder=absolute)
-    resources = {"cpu": study.resources.cpus, "gpu": study.resources.gpus}
-    workspace = folder.path / "tune"
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, resources),
-        tune_config=tune.TuneConfig(
-            search_alg=MaskSearcher(ledger, gate),
-            scheduler=GatedASHA(study, gate),
-            num_samples=ledger.remaining,
-            max_concurrent_trials=study.search.max_concurrent,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(workspace.resolve()),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            callbacks=[TrialEvents(recorder, progress, gate)],
-            verbose=0,
-        ),
-    )
-    try:
-        with _interrupts_restored():
-            tuner.fit()
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _interrupts_restored() -> Iterator[None]:
-    """Tune leaves its own handlers behind, and the first Ctrl-C after it would be lost in them."""
-    if threading.current_thread() is not threading.main_thread():
-        # Handlers belong to the main thread; in another one Tune installs none.
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _close(study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder, test_images: int) -> StudyResult:
+def _close(
+    study: Study, folder: StudyFolder, ledger: Ledger, recorder: Recorder, drain: Drain, test_images: int
+) -> StudyResult:
     """Tables, plot, verdicts, and the end of the record."""
     trials, rows = ledger.trials(), leaderboard(ledger)
-    metrics, verdict = trust(trials, study.objective)
+    metrics, verdict = trust(trials, study.score)
     verdicts = [*against_baselines(rows, test_images), verdict]
+    pareto = [f"trial {number}" for number in ledger.pareto()]
     files = []
     if rows:
         files = [folder.report / "leaderboard.json"]
         write_json(files[0], split_table(rows))
         # What the parent run says of the best mask: its scores and accuracies.
         metrics |= {name: value for name, value in rows[0].values().items() if isinstance(value, float)}
+    if pareto:
+        files.append(folder.report / "pareto.json")
+        write_json(files[-1], split_table([row for row in rows if row.label in pareto]))
     if any("accuracy/val" in trial.result for trial in trials):
         files.append(folder.report / "study.png")
         title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
-        plot_study(trials, rows, study.objective, title, files[-1])
-    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts)
-    status = "KILLED" if result.remaining else "FAILED" if result.failure else "FINISHED"
-    recorder.end_study(metrics, files, status, verdicts)
+        plot_study(trials, rows, study.score, title, files[-1])
+    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts, drain.reason, drain.signal, pareto)
+    unfinished = result.remaining or result.stopped
+    status = "KILLED" if unfinished and result.signal else "FAILED" if unfinished or result.failure else "FINISHED"
+    recorder.end_study(metrics, files, status, verdicts, pareto)
     return result

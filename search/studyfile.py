@@ -1,5 +1,6 @@
 """Studies by file or by name, with overrides from the command line."""
 
+import json
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from ..models.errors import nearest
 from .config import ConfigError, Study
+from .files import Home, StudyFolder
 from .settings import one_line
 
 
@@ -44,6 +46,22 @@ def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{study} is not valid TOML: {error}") from None
     return parse(with_overrides(settings, overrides))
+
+
+def find_study(name: str, overrides: Iterable[str], home: Home) -> tuple[Study, StudyFolder]:
+    """The study under `home` that `name` means, and its folder.
+
+    `name` is the id or how it begins; or a bundled name or a .toml file, with the overrides that the search was given.
+    Raises InputError where there is no such study, or more than one.
+    """
+    if name.endswith(".toml") or name in bundled():
+        studies = load_study(name, overrides).each_sparsity()
+        if len(studies) > 1:
+            raise ConfigError(f"{name} makes {len(studies)} studies; name one: {', '.join(s.id for s in studies)}")
+        folder = home.find(studies[0].id)
+    else:
+        folder = home.find(name)
+    return parse(json.loads(folder.settings.read_text())), folder
 
 
 def study_of(own: dict[str, Any], overrides: Iterable[str]) -> Study:

@@ -1,4 +1,4 @@
-"""MLflow, set up so that it neither waits for minutes nor talks to anybody but its server."""
+"""MLflow, set up so that it neither waits for minutes nor talks to anybody but its server, nor to the screen."""
 
 import logging
 import os
@@ -13,6 +13,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -30,4 +31,7 @@ def client_for(tracking_uri: str) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Every try on a server that is away, or on a database that is locked, is told with a traceback otherwise.
+    for name in ("urllib3.connectionpool", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=tracking_uri)

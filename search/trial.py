@@ -1,24 +1,29 @@
 """One trial: sample, guard, score, then, past the gate, warm-up training."""
 
 import copy
+import json
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from ray import tune
-from ray.tune.result import DONE
 
 from ..models.data import Data
+from ..models.errors import InputError
 from ..models.masks import MaskSet
 from ..models.networks import build
 from ..models.seeds import derive
 from ..models.training import Diverged, MaskedTraining
 from .candidates import Candidate, Workbench, better
+from .checkpoint import Checkpoints
 from .config import Study
 from .device import claim_device
-from .files import StudyFolder, write_json
+from .files import StudyFolder, broken, write_json
 from .outcome import Outcome
-from .record import candidate_metrics, coordinate_table
+from .pieces import Left, Pieces
+from .record import candidate_metrics, coordinate_table, reported
+from .referee import reports
 from .sources import Source
 from .space import MaskDistribution
 
@@ -27,7 +32,9 @@ class MaskTrial(tune.Trainable):
     """A trial as Ray Tune runs it: its first step scores candidates, each further one is a piece of warm-up training.
 
     The actor is reused: network, data and score tensors are loaded once for each worker. The configuration is what
-    `Ledger.propose` gives; results hold numbers only, masks and tables go to the trial's folder.
+    `Dispatcher.propose` gives, as JSON; so is what the trial reports, because Tune keeps statistics of every number
+    that it sees in either. Masks, tables and checkpoints go to the trial's folder. It never ends by itself: what it
+    reports ends it.
     """
 
     def setup(
@@ -46,90 +53,122 @@ class MaskTrial(tune.Trainable):
         model = build(study.model, data.task, study.seed)
         model.load_state_dict(state)
         self._workbench = Workbench(study, model.to(device), self._data, sources)
+        self._reports = reports(study)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict) -> bool:
         """Takes up another trial in the same actor."""
-        self._trial = new_config
-        self._best: Candidate | None = None
-        self._training: MaskedTraining | None = None
+        self._trial = json.loads(new_config["proposal"])
+        self._masks = self._scored_before()
+        self._pieces: Pieces | None = None
         return True
+
+    def _scored_before(self) -> MaskSet | None:
+        """The mask that an earlier attempt of this trial chose, if it is there, whole."""
+        if self._trial["digest"] is None:
+            return None
+        try:
+            masks = MaskSet.load(self._folder.trial(self._trial["number"]) / "mask.safetensors")
+        except InputError:
+            return None
+        return masks if masks.digest() == self._trial["digest"] else None
 
     def step(self) -> dict[str, Any]:
         """The spectral score of the best candidate first, then one piece of warm-up at a time.
 
-        An exception ends this trial and not the worker: it is reported as the trial's outcome.
+        An exception ends this trial and not the worker: it is reported as the trial's outcome. Reported are
+        "training/iterations", and as JSON "values" (metrics, and the outcome where the trial has ended), "left" (true
+        where it was asked to leave) or "broken" (what is wrong with the file system).
         """
         try:
-            return self._score() if self._best is None else self._warm_up()
+            values = self._score() if self._masks is None else self._warm_up()
+        except Left:
+            return self._report({"left": True})
         except Exception as error:  # noqa: BLE001 - a bad candidate, or a user's function, never stops the search
-            folder = self._folder.trial(self._trial["number"])
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "error.txt").write_text(traceback.format_exc())
-            iteration = self._training.iteration if self._training else 0
-            reason = f"{type(error).__name__}: {error}"
-            return {"training/iterations": iteration, "outcome": Outcome.FAILED.value, "reason": reason, DONE: True}
+            if reason := broken(error):
+                return self._report({"broken": reason})
+            self._note(traceback.format_exc())
+            values = self._ended(Outcome.FAILED, f"{type(error).__name__}: {error}")
+        return self._report({"values": reported(values)})
+
+    def _report(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        return {"training/iterations": self._trained, "report": json.dumps(report)}
+
+    @property
+    def _trained(self) -> int:
+        return self._pieces.training.iteration if self._pieces else 0
+
+    def _ended(self, outcome: Outcome, reason: str) -> dict[str, Any]:
+        return {"training/iterations": self._trained, "outcome": outcome.value, "reason": reason}
+
+    def _note(self, text: str) -> None:
+        folder = self._folder.trial(self._trial["number"])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").write_text(text)
 
     def _score(self) -> dict[str, Any]:
         distribution = MaskDistribution.from_dict(self._trial["distribution"])
+        best: Candidate | None = None
         rows = []
         for candidate in self._workbench.candidates(distribution, self._trial["seed"]):
+            if self._folder.leave.exists():
+                raise Left
             rows.append(candidate.row())
-            self._best = better(self._best, candidate)
+            best = better(best, candidate)
         folder = self._folder.trial(self._trial["number"])
-        write_json(folder / "candidates.json", self._candidates_record(distribution, rows))
-        result: dict[str, Any] = {"training/iterations": 0}
-        if self._best is None:
-            undefined = f"no layer defines {self._study.objective} at this sparsity"
+        write_json(folder / "candidates.json", self._candidates_record(distribution, rows, best))
+        if best is None:
+            undefined = f"no layer defines {self._study.score} at this sparsity"
             # The guard's reason where it rejected all of them.
-            reason = rows[0]["rejected"] if all(row["rejected"] for row in rows) else undefined
-            return result | {"outcome": Outcome.REJECTED.value, "reason": reason, DONE: True}
-        metadata = self._workbench.metadata(distribution, self._best.seed) | {"study": self._study.id}
-        if self._best.repaired:
-            metadata["repaired"] = str(self._best.repaired)
-        MaskSet(self._best.masks, metadata).save(folder / "mask.safetensors")
-        write_json(folder / "coordinate.json", coordinate_table(self._best.coordinate))
-        result |= candidate_metrics(self._best) | {"digest": self._best.digest}
-        if self._study.warmup.iterations == 0:
-            result |= {"outcome": Outcome.FINISHED.value, DONE: True}
-        return result
+            return self._ended(Outcome.REJECTED, rows[0]["rejected"] if all(r["rejected"] for r in rows) else undefined)
+        metadata = self._workbench.metadata(distribution, best.seed) | {"study": self._study.id}
+        if best.repaired:
+            metadata["repaired"] = str(best.repaired)
+        self._masks = MaskSet(best.masks, metadata)
+        self._masks.save(folder / "mask.safetensors")
+        write_json(folder / "coordinate.json", coordinate_table(best.coordinate))
+        result = {"training/iterations": 0} | candidate_metrics(best) | {"digest": best.digest}
+        return result if self._study.warmup.iterations else result | {"outcome": Outcome.FINISHED.value}
 
-    def _candidates_record(self, distribution: MaskDistribution, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    def _candidates_record(
+        self, distribution: MaskDistribution, rows: list[dict[str, Any]], best: Candidate | None
+    ) -> dict[str, Any]:
         """All that is needed to draw each candidate again, bit by bit, beside what was found of it."""
         return {
             "trial": self._trial["number"],
             "seed": self._trial["seed"],
             "distribution": distribution.to_dict(),
             "counts": self._workbench.counts(distribution),
-            "best": self._best.seed if self._best else None,
+            "best": best.seed if best else None,
             "candidates": rows,
         }
 
     def _warm_up(self) -> dict[str, Any]:
-        warmup = self._study.warmup
-        if self._training is None:
-            self._training = MaskedTraining(
-                copy.deepcopy(self._workbench.model),
-                self._best.masks,
-                self._data,
-                self._study.training.recipe(self._trial["training"]),
-                warmup.iterations,
-                # One seed for all trials: they see the same batches in the same order, so that masks are compared.
-                derive(self._study.seed, "warm-up"),
-                self._device,
-            )
-        training = self._training
+        pieces = self._pieces = self._pieces or self._begin()
+        training = pieces.training
         try:
-            loss = training.run(min(warmup.report_every, warmup.iterations - training.iteration))
+            # The first report that is not behind; a checkpoint may lie between two.
+            until = next(iteration for iteration in self._reports if iteration > pieces.reported)
+            loss = pieces.run_to(until)
             accuracy = training.accuracy("val")
         except Diverged as error:
-            ended = {"outcome": Outcome.DIVERGED.value, "reason": str(error), DONE: True}
-            return {"training/iterations": training.iteration} | ended
-        result = {
-            "training/iterations": training.iteration,
-            "training/loss": loss,
-            "accuracy/val": accuracy,
-        }
-        if training.iteration >= warmup.iterations:
-            result |= {"outcome": Outcome.FINISHED.value, DONE: True}
-        return result
+            return self._ended(Outcome.DIVERGED, str(error))
+        values = {"training/iterations": training.iteration, "training/loss": loss, "accuracy/val": accuracy}
+        if training.iteration >= self._study.warmup.iterations:
+            values |= {"outcome": Outcome.FINISHED.value}
+        return values
+
+    def _begin(self) -> Pieces:
+        study, number = self._study, self._trial["number"]
+        training = MaskedTraining(
+            copy.deepcopy(self._workbench.model),
+            self._masks,
+            self._data,
+            study.training.recipe(self._trial["training"]),
+            study.warmup.iterations,
+            # One seed for all trials: they see the same batches in the same order, so that masks are compared.
+            derive(study.seed, "warm-up"),
+            self._device,
+        )
+        checkpoints = Checkpoints(self._folder.checkpoints(f"trial {number}"), self._trial["attempt"])
+        return Pieces(training, checkpoints, study.faults.checkpoint_seconds, self._folder.leave)

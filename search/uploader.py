@@ -1,33 +1,66 @@
 """Delivers a spool to MLflow in the background."""
 
+import fcntl
+import itertools
 import json
+import os
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self
 
+from ..models.errors import InputError, first_line
 from ..models.files import write_atomically
-from .tracking import client_for
+from .experiment import Destination, Experiment
+from .holder import Holder
+from .spool import position, position_file, read_lines, undelivered
+
+#: Events that are delivered together, and seconds between two looks for more: of a run that was started, measured and
+#: ended within the same block, MLflow is told in a fraction of the requests.
+_BLOCK, _EVERY = 1000, 1.0
+#: Longest pause, in seconds, between two tries.
+_LONGEST = 60.0
+
+
+def record_file(spool: Path) -> Path:
+    """Where it stands to which experiment a spool goes."""
+    return spool.with_name("record.json")
+
+
+def refused_file(spool: Path) -> Path:
+    """The events that MLflow refused for good, one JSON line each with the reason."""
+    return spool.with_suffix(".refused.jsonl")
 
 
 class Uploader:
     """Delivers a spool to MLflow in a thread of its own, from where the last delivery ended.
 
-    Runs are found by the tag `fullspectrum.key`, and an MLflow point of the same key, step, time and value is stored
-    once, so that delivering an event again changes nothing. While the server is away it tries again, ever more slowly.
+    Delivering an event again changes nothing (see `Experiment`), so that it does not matter where a delivery was cut
+    off. While the server is away it tries again, ever more slowly; what the server refuses for good is put aside. It is
+    the only one that delivers this spool.
     """
 
     def __init__(
-        self, spool: Path, tracking_uri: str, experiment: str, tags: Mapping[str, str], artifacts: str | None = None
+        self,
+        spool: Path,
+        tracking_uri: str,
+        experiment: str,
+        tags: Mapping[str, str],
+        artifacts: str | None = None,
+        on_runs: Callable[[Mapping[str, str]], None] | None = None,
     ):
-        """`experiment` is made where it is not there yet, with `tags` and its artifacts at that URI, if given."""
+        """`experiment` is made where it is not there yet, with `tags` and its artifacts at that URI, if given.
+
+        `on_runs` is told the MLflow id of each run by its key, when it is made or found, from the thread.
+        """
         self._spool = spool
-        self._position_file = spool.with_suffix(".delivered")
-        self._tracking_uri = tracking_uri
-        self._experiment = experiment
-        self._tags = dict(tags)
-        self._artifacts = artifacts
-        self._runs: dict[str, str] = {}
+        self._destination = Destination(tracking_uri, experiment, dict(tags), artifacts)
+        self._on_runs = on_runs
+        self._experiment: Experiment | None = None
+        self._block: list[tuple[str, list[dict[str, Any]]]] = []
+        self._block_end = 0
+        self._refused: list[dict[str, Any]] = []
         self._stop = threading.Event()
         self.problem: str | None = None
         """Why the last try failed; None while events are delivered."""
@@ -36,17 +69,38 @@ class Uploader:
     @property
     def position(self) -> int:
         """Bytes of the spool that are delivered."""
-        return int(self._position_file.read_text()) if self._position_file.exists() else 0
+        return position(self._spool)
+
+    @property
+    def depth(self) -> int:
+        """Events that are not delivered yet."""
+        return undelivered(self._spool)
 
     @property
     def delivered(self) -> bool:
-        """Whether everything in the spool is delivered."""
-        return not self._spool.exists() or self.position >= self._spool.stat().st_size
+        """Whether everything in the spool is delivered, or was refused."""
+        return self.depth == 0
 
-    def start(self) -> "Uploader":
-        """Begins to deliver."""
+    @property
+    def refused(self) -> int:
+        """Events that MLflow has refused for good."""
+        file = refused_file(self._spool)
+        return len(file.read_bytes().splitlines()) if file.exists() else 0
+
+    def start(self) -> Self:
+        """Begins to deliver. Raises InputError where another process delivers this spool."""
+        self._lock = _lock(self._spool)
+        self._note_destination()
         self._thread.start()
         return self
+
+    def _note_destination(self) -> None:
+        """Keeps on file where the spool goes; to another place than before, all of it goes."""
+        file = record_file(self._spool)
+        before = Destination.read(file)
+        if before and before.place != self._destination.place:
+            position_file(self._spool).unlink(missing_ok=True)
+        self._destination.write(file)
 
     def close(self, patience: float) -> bool:
         """Delivers what is left, for at most `patience` seconds; returns whether everything is delivered.
@@ -58,83 +112,80 @@ class Uploader:
         return self.delivered
 
     def _work(self) -> None:
-        pause = 0.2
-        while True:
-            stopping = self._stop.is_set()
-            try:
-                self._deliver()
-                self.problem, pause = None, 0.2
-            except Exception as error:  # noqa: BLE001 - whatever the server does, the search goes on
-                self.problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-                pause = min(2 * pause, 30.0)
-            if stopping:
-                return
-            self._stop.wait(pause)
+        with self._lock:
+            pause = _EVERY
+            while True:
+                stopping = self._stop.is_set()
+                try:
+                    self._deliver()
+                    self.problem, pause = None, _EVERY
+                except BaseException as error:  # noqa: BLE001 - whatever the server does, the search goes on
+                    # A URL may hold a password.
+                    self.problem = re.sub(r"://[^/\s]*@", "://…@", first_line(error))
+                    pause = min(2 * pause, _LONGEST)
+                if stopping:
+                    return
+                self._stop.wait(pause)
 
     def _deliver(self) -> None:
-        if self.delivered:
-            return
-        client, experiment_id = self._connect()
+        while self._block or self._read_block():
+            if self._experiment is None:
+                self._experiment = Experiment(self._destination)
+            while self._block:
+                # Cut off here, the next try goes on with this run.
+                for event, reason in self._experiment.take(*self._block[0]):
+                    self._refused.append({"reason": reason, "event": event})
+                del self._block[0]
+            self._end_block()
+
+    def _read_block(self) -> bool:
+        """Reads the next events, grouped by run; returns whether there are any."""
+        if not self._spool.exists():
+            return False
         with self._spool.open("rb") as file:
-            file.seek(self.position)
-            # A line without its end is still being written.
-            while (line := file.readline()).endswith(b"\n"):
-                self._send(client, experiment_id, json.loads(line))
-                write_atomically(self._position_file, str(file.tell()).encode())
+            start = self._block_end = self.position
+            file.seek(start)
+            runs: dict[str, list[dict[str, Any]]] = {}
+            for line, event in itertools.islice(read_lines(file), _BLOCK):
+                self._block_end += len(line)
+                if event is None:
+                    self._refused.append({"reason": "is no event", "event": line.decode(errors="replace")})
+                else:
+                    runs.setdefault(event["run"], []).append(event)
+            # What MLflow knows, the spool must not lose: it would be told again, at another time.
+            os.fsync(file.fileno())
+        self._block = list(runs.items())
+        return self._block_end > start
 
-    def _connect(self):
-        if not hasattr(self, "_connection"):
-            client = client_for(self._tracking_uri)
-            self._connection = client, self._experiment_id(client)
-        return self._connection
+    def _end_block(self) -> None:
+        """Everything of the block is delivered or refused."""
+        if self._on_runs and self._experiment.news:
+            self._on_runs(dict(self._experiment.news))
+        self._experiment.news.clear()
+        if self._refused:
+            file = refused_file(self._spool)
+            known = file.read_text() if file.exists() else ""
+            # Refused again where a block is delivered again.
+            lines = dict.fromkeys(json.dumps(refused) + "\n" for refused in self._refused)
+            write_atomically(file, (known + "".join(line for line in lines if line not in known)).encode())
+            self._refused.clear()
+        write_atomically(position_file(self._spool), str(self._block_end).encode())
 
-    def _experiment_id(self, client) -> str:
-        known = client.get_experiment_by_name(self._experiment)
-        if known is not None:
-            return known.experiment_id
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        return client.create_experiment(self._experiment, artifact_location=self._artifacts, tags=kind | self._tags)
 
-    def _send(self, client, experiment_id: str, event: dict[str, Any]) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        moment = event["time"]
-        if event["op"] == "start":
-            self._start_run(client, experiment_id, event)
-            params = [Param(key, value) for key, value in event["params"].items()]
-            for first in range(0, len(params), 100):
-                client.log_batch(self._runs[event["run"]], params=params[first : first + 100])
-            return
-        run_id = self._run_id(client, experiment_id, event["run"])
-        match event["op"]:
-            case "metrics":
-                points = [Metric(key, value, moment, event["step"]) for key, value in event["metrics"].items()]
-                client.log_batch(run_id, metrics=points)
-            case "tags":
-                client.log_batch(run_id, tags=[RunTag(key, value) for key, value in event["tags"].items()])
-            # A trial that failed early leaves no files, and a file that is gone must not hold back all that follows.
-            case "artifact" if Path(event["path"]).is_file():
-                client.log_artifact(run_id, event["path"])
-            case "end":
-                client.set_terminated(run_id, event["status"], moment)
-
-    def _start_run(self, client, experiment_id: str, event: dict[str, Any]) -> None:
-        run = event["run"]
-        if run_id := self._run_id(client, experiment_id, run):
-            client.update_run(run_id, status="RUNNING")
-            for key, value in event["tags"].items():
-                client.set_tag(run_id, key, value)
-            return
-        tags = event["tags"] | {"fullspectrum.key": run}
-        if event["parent"]:
-            tags["mlflow.parentRunId"] = self._run_id(client, experiment_id, event["parent"])
-        created = client.create_run(experiment_id, start_time=event["time"], tags=tags, run_name=event["name"])
-        self._runs[run] = created.info.run_id
-
-    def _run_id(self, client, experiment_id: str, run: str) -> str | None:
-        if run not in self._runs:
-            found = client.search_runs([experiment_id], f"tags.`fullspectrum.key` = '{run}'", max_results=1)
-            if not found:
-                return None
-            self._runs[run] = found[0].info.run_id
-        return self._runs[run]
+def _lock(spool: Path) -> BinaryIO:
+    """Holds the right to deliver a spool until the file is closed, or the process ends."""
+    path = spool.with_name(f"{spool.name}.lock")
+    file = path.open("a+b", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = Holder.from_json(path.read_text())
+        file.close()
+        if not isinstance(error, BlockingIOError):
+            raise InputError(f"cannot lock {str(path)!r}: {error.strerror}; its file system must know locks") from None
+        raise InputError(
+            f"the record {str(spool)!r} is being delivered by {holder or 'another process'}; it delivers the rest too"
+        ) from None
+    file.truncate(0)
+    file.write(Holder.this_process().to_json().encode())
+    return file

@@ -45,11 +45,12 @@ def check(
     from ..delivery import delivered
     from ..device import check_resources
     from ..files import Home
+    from ..guards import check_connected
     from ..studyfile import study_of
     from ..unpruned import warn_unpruned
-    from .masks import initial_seed, load_masks, weights_for
+    from .masks import initial_seed, load_trainable, weights_for
 
-    loaded = load_masks(masks)
+    loaded = load_trainable(masks)
     seed = initial_seed(loaded, seed)
     own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
     study = study_of(own, settings)
@@ -66,6 +67,7 @@ def check(
     state = weights_for(loaded, weights, model, seed, images.task)
     network.load_state_dict(state)
     check_trainable(network, images, model)
+    check_connected(loaded, network, images.task)
     bench = Workbench(study, network, images)
     place = Home(home).create()
     # Each check is a record of its own, however often the same mask is checked.
@@ -77,8 +79,8 @@ def check(
         typer.echo(f"checking {masks.name}: {model} on {data}, sparsity {study.sparsity:.4f}, {repeats} trainings each")
     with connect(address):
         check_resources(study.resources, address)
-        with delivered(folder / "spool.jsonl", uri, "fullspectrum checks", {}, artifacts) as spool:
-            record = Record(spool, folder.name, study)
+        with delivered(folder / "spool.jsonl", uri, "fullspectrum checks", {}, artifacts) as delivery:
+            record = Record(delivery.spool, folder.name, study)
             with record.opened(f"check {masks.name}", loaded):
                 found = run_check(bench, loaded, state, repeats, folder, record)
                 record.close(found, folder / "check.json")

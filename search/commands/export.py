@@ -47,22 +47,15 @@ def export(
 
 def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
     """The mask and the weights of the best trial of a study, named by its id or by its settings."""
-    import json
-
     from ...models.errors import InputError
     from ..leaderboard import leaderboard
-    from ..ledger import Ledger, open_storage
-    from ..studyfile import bundled, load_study, parse
+    from ..ledger import Ledger
+    from ..storage import open_storage
+    from ..studyfile import find_study
 
-    if name.endswith(".toml") or name in bundled():
-        studies = load_study(name, settings).each_sparsity()
-        if len(studies) > 1:
-            raise InputError(f"{name} makes {len(studies)} studies; name one: {', '.join(s.id for s in studies)}")
-        folder = home.find(studies[0].id)
-    else:
-        folder = home.find(name)
-    study = parse(json.loads(folder.settings.read_text()))
-    rows = [row for row in leaderboard(Ledger(study, open_storage(study, folder.journal), [])) if row.digest]
+    study, folder = find_study(name, settings, home)
+    ledger = Ledger(study, open_storage(study, folder.journal, create=False))
+    rows = [row for row in leaderboard(ledger) if row.digest]
     if not rows:
         raise InputError(f"study {study.id} has no mask yet; go on with it first (--resume)")
     return folder.trial(int(rows[0].label.removeprefix("trial "))) / "mask.safetensors", folder.initial_weights

@@ -22,6 +22,15 @@ def load_masks(path: Path) -> MaskSet:
     return masks
 
 
+def load_trainable(path: Path) -> MaskSet:
+    """Reads a mask file to train with. Raises InputError, naming a layer, where it keeps all weights or none."""
+    masks = MaskSet.load(path)
+    if masks.kept in (0, masks.size):
+        what, way = ("no", "keeps some") if masks.kept == 0 else ("every", "prunes some")
+        raise InputError(f"{path} keeps {what} weight, of {next(iter(masks))} as of all others; take a mask that {way}")
+    return masks
+
+
 def weights_for(
     masks: MaskSet, weights: Path | None, model: str | None, seed: int | None, task: Task | None = None
 ) -> dict[str, torch.Tensor] | None:

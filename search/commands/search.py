@@ -2,14 +2,18 @@
 
 import json
 import shlex
+import signal
+import sys
 from typing import Annotated
 
 import typer
 
+from ..console import complain
 from .options import RUNS, Address, HomeFolder, Settings
 
 
 def search(
+    context: typer.Context,
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A .toml file, or a bundled study by name.")] = "",
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     home: HomeFolder = RUNS,
@@ -19,8 +23,24 @@ def search(
 ) -> None:
     """Search for the best pruning masks of a network.
 
+    Ctrl-C or SIGTERM ends it in good order, a second one at once; after either it can be resumed. It runs in a process
+    of its own, which is started again when it crashes.
+
     Example: fullspectrum search digits --set search.trials=50
     """
+    from ..lifeline import FAILED, lifeline
+
+    if list_settings:
+        _print_settings()
+        return
+    options = [*(f"--set={setting}" for setting in settings), "--home", str(home), "--resume"]
+    again = shlex.join(["fullspectrum", "search", study, *options, *(["--address", address] if address else [])])
+    if study and context.obj and not lifeline().held:
+        from ..supervisor import supervise
+
+        # The very command, with the interpreter's own options.
+        raise typer.Exit(supervise([sys.executable, *sys.orig_argv[1:]], again))
+
     from rich.console import Console
 
     from ..config import ConfigError
@@ -29,12 +49,9 @@ def search(
     from ..studyfile import bundled, load_study
 
     console = Console()
-    if list_settings:
-        _print_settings()
-        return
     if not study:
         raise ConfigError(f"which study? Give a .toml file or one of the bundled studies: {', '.join(bundled())}")
-    failed = interrupted = False
+    failed = False
     for each in load_study(study, settings).each_sparsity():
         console.print(
             f"study {each.id}: {each.model} on {each.data}, sparsity {each.sparsity:g}, "
@@ -42,19 +59,19 @@ def search(
             highlight=False,
             soft_wrap=True,
         )
-        again = ["fullspectrum", "search", study, *(f"--set={s}" for s in settings), "--home", str(home), "--resume"]
-        again = shlex.join([*again, "--address", address] if address else again)
+        lifeline().restarts(each.faults.restarts)
         try:
             result = run_study(each, Home(home), console, address, resume)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             typer.echo(f"Interrupted. Go on with:\n  {again}")
-            raise typer.Exit(130) from None
-        failed |= result.failure is not None
+            raise typer.Exit(128 + (interrupt.args or (signal.SIGINT,))[0]) from None
         _report(result, console, home, again)
-        if interrupted := result.remaining > 0:
-            break
-    if failed or interrupted:
-        raise typer.Exit(130 if interrupted else 1)
+        if result.signal is not None:
+            raise typer.Exit(128 + result.signal)
+        failed |= result.stopped is not None or result.failure is not None
+    if failed:
+        lifeline().say(FAILED)
+        raise typer.Exit(1)
 
 
 def _print_settings() -> None:
@@ -66,29 +83,28 @@ def _print_settings() -> None:
 
 def _report(result, console, home, again: str) -> None:
     """The table of the best masks, what the objective was worth, and what to do next."""
-    from rich.console import Console
-
     from ..leaderboard import screen_table
 
     def say(line: str = "") -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    if result.failure:
-        Console(stderr=True).print(
-            f"fullspectrum: not one trial came to a result; the commonest reason: {result.failure}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+    stopped = result.stopped if result.signal is None else None
+    if result.failure and not result.stopped:
+        complain(f"not one trial came to a result; the commonest reason: {result.failure}")
         return
     if result.rows:
         say()
-        console.print(screen_table(result.rows, result.study.objective))
+        console.print(screen_table(result.rows, result.study.score))
         for sentence in result.verdicts:
             say(sentence)
+    if result.pareto:
+        say(f"No mask is better in every objective than: {', '.join(result.pareto)}")
     say()
-    if result.remaining:
-        say(f"Interrupted with {result.remaining} trials to go. Go on with:\n  {again}")
+    if stopped:
+        complain(f"study {result.study.id} stopped before its end: {stopped}")
+    if result.stopped:
+        to_go = f" with {result.remaining} trials to go" if result.remaining else ""
+        say(f"{'Stopped' if stopped else 'Interrupted'}{to_go}. Go on with:\n  {again}")
         return
     at_home = "" if str(home) == "runs" else f" --home {shlex.quote(str(home))}"
     say("Next:")

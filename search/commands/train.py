@@ -34,13 +34,14 @@ def train(
     from ...models.weights import save_state
     from ..device import claim_device
     from ..final import train_fully
+    from ..guards import check_connected
     from ..studyfile import study_of
     from ..unpruned import warn_unpruned
-    from .masks import initial_seed, load_masks, weights_for
+    from .masks import initial_seed, load_trainable, weights_for
 
     if output is not None:
         check_target(output)
-    loaded = load_masks(masks)
+    loaded = load_trainable(masks)
     seed = initial_seed(loaded, seed)
     study = study_of({"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed}, settings)
     if study.training.searched():
@@ -52,6 +53,7 @@ def train(
     network.load_state_dict(weights_for(loaded, weights, model, seed, images.task))
     device = claim_device(study.resources)
     check_trainable(network, images, model, device)
+    check_connected(loaded, network, images.task)
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
     for result in train_fully(study, images, network, loaded, study.training.recipe(), device):
         if "outcome" not in result:

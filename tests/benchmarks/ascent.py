@@ -46,7 +46,7 @@ def drawn(bench: Workbench, source: str, seed: int) -> tuple[Coordinate, float]:
 
 def resampled(bench: Workbench, seed: int, seconds: float) -> tuple[int, float, float]:
     """How many random masks are drawn and scored in that time; the best value, and that of the best of each layer."""
-    objective = bench.objectives[bench.study.objective]
+    objective = bench.objectives[bench.study.score]
     best, terms, draws, begun = -math.inf, {}, 0, time.perf_counter()
     while time.perf_counter() - begun < seconds:
         coordinate, _ = drawn(bench, "random", derive(seed, "again", draws))
@@ -55,7 +55,7 @@ def resampled(bench: Workbench, seed: int, seconds: float) -> tuple[int, float, 
             if not math.isnan(term):
                 terms[name] = max(term, terms.get(name, -math.inf))
         draws += 1
-    together = sum(terms.values()) if bench.study.objective == "l2" else statistics.fmean(terms.values())
+    together = sum(terms.values()) if bench.study.score == "l2" else statistics.fmean(terms.values())
     return draws, best, together
 
 

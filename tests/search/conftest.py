@@ -3,17 +3,20 @@
 import io
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fullspectrum.models.data import Data, load
 from fullspectrum.models.networks import build
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import Home
-from fullspectrum.search.study import StudyResult, run_study
 from fullspectrum.search.studyfile import parse, with_overrides
 from matplotlib.figure import Figure
 from rich.console import Console
 from torch import nn
+
+if TYPE_CHECKING:
+    from fullspectrum.search.study import StudyResult
 
 #: A whole search in seconds: every stage is there, with as little of each as shows it.
 TINY = {
@@ -33,12 +36,14 @@ def tiny_study(*overrides: str) -> Study:
     return parse(with_overrides(json.loads(json.dumps(TINY)), overrides))
 
 
-def run_tiny(home: Path, *overrides: str, resume: bool = False) -> StudyResult:
+def run_tiny(home: Path, *overrides: str, resume: bool = False) -> "StudyResult":
     """Runs the tiny study under `home`."""
+    from fullspectrum.search.study import run_study
+
     return run_study(tiny_study(*overrides), Home(home), Console(file=io.StringIO()), resume=resume)
 
 
-def candidates_of(result: StudyResult) -> dict[int, list[tuple[int, str]]]:
+def candidates_of(result: "StudyResult") -> dict[int, list[tuple[int, str]]]:
     """Seed and digest of every candidate, by trial number, as the record holds them."""
     found = {}
     for trial in result.trials:
@@ -48,7 +53,7 @@ def candidates_of(result: StudyResult) -> dict[int, list[tuple[int, str]]]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> StudyResult:
+def finished(tmp_path_factory) -> "StudyResult":
     """A tiny study that ran to its end, on two workers."""
     return run_tiny(tmp_path_factory.mktemp("home") / "runs")
 

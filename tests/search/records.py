@@ -28,8 +28,9 @@ def trial(
 ) -> TrialRecord:
     result = {"spectral/objective": score, "spectral/layer_density": layer_density, "digest": f"digest {number}"}
     result |= {"training/iterations": iterations} | ({} if accuracy is None else {"accuracy/val": accuracy})
-    return TrialRecord(number, 1, MaskDistribution("snip", 1.0, 0, {}), {}, outcome, result)
+    distribution = MaskDistribution("snip", 1.0, 0, {})
+    return TrialRecord(number, 1, 0, distribution, {}, outcome, result, None, {}, None, 0, None)
 
 
 def final(label: str, accuracy_val: float, accuracy_final: float = 0.5) -> FinalRecord:
-    return FinalRecord(label, accuracy_val, accuracy_final, {})
+    return FinalRecord(label, Outcome.FINISHED, accuracy_val, accuracy_final, {})

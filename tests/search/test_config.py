@@ -70,6 +70,9 @@ NON_DEFAULTS = [
     "sparsity=0.97",
     "sparsity=[0.98]",
     "objective=imdb",
+    "objective=['l2', 'imdb']",
+    "objective=['imdb', 'l2']",
+    "objective=['l2', 'accuracy']",
     "reference=random",
     "aggregate=mean_vector",
     "seed=1",
@@ -182,6 +185,15 @@ MISTAKES = [
     ("objective=imbd", ["objective = 'imbd'", 'did you mean "imdb"?']),
     ("search.draw=per-layer", ["search.draw = 'per-layer'", 'did you mean "per_layer"?']),
     ("objective={}", ["objective = {}"]),
+    ("objective=['l2', 'accuarcy']", ["objective = 'accuarcy'", 'did you mean "accuracy"?']),
+    ("objective=[]", ["objective = []", "2 or 3 different scores"]),
+    ("objective=['l2']", ['objective = ["l2"]', "2 or 3 different scores", 'as in "l2"']),
+    ("objective=['l2', 'l2']", ['objective = ["l2", "l2"]', "2 or 3 different scores"]),
+    ("objective=['l2', 'imdb', 'imsg', 'accuracy']", ['"imsg", "accuracy"]', "2 or 3 different scores"]),
+    ("objective=accuracy", ['objective = "accuracy"', "before anything trains", '["l2", "accuracy"]']),
+    ("objective=['accuracy']", ['objective = "accuracy"', "before anything trains", '["l2", "accuracy"]']),
+    ("objective=['accuracy', 'l2']", ['objective = ["accuracy", "l2"]', "before anything trains", "first"]),
+    ("search.sampler=cma", ["search.sampler = 'cma'", 'did you mean "cmaes"?']),
     ("gate.quantile=0", ["gate.quantile = 0", "greater than 0", "1.0 switches the gate off"]),
     ("gate.control=1.1", ["gate.control = 1.1", "less than or equal to 1"]),
     ("final.top_k=-1", ["final.top_k = -1", "greater than or equal to 0", '"all"']),
@@ -227,6 +239,33 @@ def test_the_distances_own_settings_do_not_go_with_another_objective(setting):
         f'leave {name} out, or set objective = "l2"'
     )
     assert study("objective=imdb", "reference=origin", "aggregate=sum") == study("objective=imdb")
+
+
+def test_the_first_objective_is_the_score_that_chooses():
+    assert (study().objectives, study().score) == (("l2",), "l2")
+    several = study("objective=['imdb', 'accuracy', 'l2']")
+    assert (several.objectives, several.score) == (("imdb", "accuracy", "l2"), "imdb")
+    assert parse(several.settings()) == several
+
+
+def test_the_distance_may_be_any_of_the_objectives():
+    assert study("objective=['imdb', 'l2']", "reference=random").reference == "random"
+    assert 'objective = ["imdb", "accuracy"]' in mistake("objective=['imdb', 'accuracy']", "reference=random")
+    assert study("objective=['imdb', 'l2']", "aggregate=mean_vector", "search.draw=per_layer").score == "imdb"
+
+
+def test_cmaes_takes_one_objective():
+    assert study("search.sampler=cmaes", "objective=imdb").search.sampler == "cmaes"
+    assert mistake("search.sampler=cmaes", "objective=['l2', 'imdb']") == (
+        'search.sampler = "cmaes" takes one objective, but objective = ["l2", "imdb"]; set it to "nsga2" or "tpe"'
+    )
+
+
+def test_accuracy_is_no_objective_of_a_study_that_trains_nothing():
+    assert mistake("warmup.iterations=0", "objective=['l2', 'accuracy']") == (
+        'objective = ["l2", "accuracy"]: accuracy is measured in the warm-up, but warmup.iterations = 0; set it above 0'
+    )
+    assert study("warmup.iterations=0", "objective=['l2', 'imdb']").objectives == ("l2", "imdb")
 
 
 def test_what_layers_do_not_add_up_to_cannot_be_composed_layer_by_layer():
@@ -330,3 +369,4 @@ def test_the_help_lists_every_setting_once_with_its_default():
     assert "(default { low = 0.05, high = 2.0, log = true })" in by_name["search.temperature"]
     assert "(default none)" in by_name["tracking.mlflow"]
     assert "(default 100)" in by_name["search.trials"]
+    assert by_name["objective"].endswith(' | layer_density; default "l2")')

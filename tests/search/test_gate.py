@@ -1,15 +1,12 @@
-"""The gate on spectral scores, and successive halving after it."""
+"""The gate on spectral scores."""
 
 import math
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 import pytest
-from fullspectrum.search.gate import Gate, GatedASHA
-from fullspectrum.search.studyfile import parse
+from fullspectrum.search.gate import Gate
 from hypothesis import given
 from hypothesis import strategies as st
-from ray.tune.schedulers import TrialScheduler
 
 SCORES = st.lists(st.one_of(st.integers(0, 5).map(float), st.floats(-1e9, 1e9)), min_size=1, max_size=40)
 
@@ -107,101 +104,3 @@ def test_scores_of_the_control_group_count_among_the_scores_so_far():
     for number in group[:4]:
         assert gate.decide(number, 9.0) == "control"
     assert gate.decide(other, 1.0) == "stopped"
-
-
-@dataclass
-class FakeTrial:
-    """As much of a Ray Tune trial as a scheduler looks at."""
-
-    number: int
-    config: dict = field(init=False)
-
-    def __post_init__(self):
-        self.config = {"number": self.number}
-
-    @property
-    def trial_id(self) -> str:
-        return f"trial-{self.number}"
-
-
-def scheduler(**warmup) -> GatedASHA:
-    settings = {"iterations": 90, "grace_period": 10, "reduction_factor": 3.0, "report_every": 5} | warmup
-    study = parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.9, "warmup": settings})
-    return GatedASHA(study, Gate(0.5, 0.0, 0))
-
-
-def scored(asha: GatedASHA, trial: FakeTrial, score: float) -> str:
-    """Reports a trial's first result."""
-    asha.on_trial_add(None, trial)
-    return asha.on_trial_result(None, trial, {"training/iterations": 0, "spectral/objective": score})
-
-
-def trained(asha: GatedASHA, trial: FakeTrial, iteration: int, accuracy: float) -> str:
-    """Reports a later one."""
-    return asha.on_trial_result(None, trial, {"training/iterations": iteration, "accuracy/val": accuracy})
-
-
-def test_the_first_result_is_the_gates_to_decide():
-    asha = scheduler()
-    first, second, third = (FakeTrial(number) for number in range(3))
-    assert scored(asha, first, 2.0) == TrialScheduler.CONTINUE
-    assert scored(asha, second, 1.0) == TrialScheduler.STOP
-    assert scored(asha, third, 3.0) == TrialScheduler.CONTINUE
-
-
-def test_the_control_group_trains():
-    study = parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.9})
-    asha = GatedASHA(study, Gate(0.5, 1.0, 0))
-    assert [scored(asha, FakeTrial(n), -float(n)) for n in range(4)] == [TrialScheduler.CONTINUE] * 4
-
-
-def _after_the_gate(asha: GatedASHA, trials: int) -> list[FakeTrial]:
-    entrants = [FakeTrial(number) for number in range(trials)]
-    for trial in entrants:
-        assert scored(asha, trial, 1.0) == TrialScheduler.CONTINUE
-    return entrants
-
-
-def test_a_rung_stops_those_below_the_best_third():
-    asha = scheduler()
-    good, middling, bad, best = _after_the_gate(asha, 4)
-    assert trained(asha, good, 10, 0.9) == TrialScheduler.CONTINUE
-    # Cut-off: the upper third of what was recorded at the rung before.
-    assert trained(asha, middling, 10, 0.5) == TrialScheduler.STOP
-    assert trained(asha, bad, 10, 0.1) == TrialScheduler.STOP
-    assert trained(asha, best, 10, 0.95) == TrialScheduler.CONTINUE
-
-
-def test_nobody_is_stopped_before_the_grace_period_or_between_rungs():
-    asha = scheduler()
-    good, bad = _after_the_gate(asha, 2)
-    assert trained(asha, good, 5, 0.9) == trained(asha, bad, 5, 0.1) == TrialScheduler.CONTINUE
-    assert trained(asha, good, 10, 0.9) == TrialScheduler.CONTINUE
-    assert trained(asha, bad, 10, 0.91) == TrialScheduler.CONTINUE
-    assert trained(asha, bad, 25, 0.1) == TrialScheduler.CONTINUE
-    assert trained(asha, good, 30, 0.95) == TrialScheduler.CONTINUE
-    assert trained(asha, bad, 30, 0.1) == TrialScheduler.STOP
-
-
-def test_spectral_scores_do_not_enter_the_rungs():
-    asha = scheduler()
-    high, low = FakeTrial(0), FakeTrial(1)
-    assert scored(asha, high, 1e9) == TrialScheduler.CONTINUE
-    assert scored(asha, low, 1e9) == TrialScheduler.CONTINUE
-    assert trained(asha, low, 10, 0.2) == TrialScheduler.CONTINUE
-    assert trained(asha, high, 10, 0.1) == TrialScheduler.STOP
-
-
-def test_without_early_stopping_only_the_gate_stops():
-    asha = scheduler(early_stopping=False)
-    good, bad = _after_the_gate(asha, 2)
-    assert scored(asha, FakeTrial(2), 0.0) == TrialScheduler.STOP
-    for iteration in (10, 30, 60):
-        assert trained(asha, good, iteration, 0.9) == TrialScheduler.CONTINUE
-        assert trained(asha, bad, iteration, 0.0) == TrialScheduler.CONTINUE
-
-
-@pytest.mark.parametrize("iterations", [0, 1, 5])
-def test_a_warm_up_shorter_than_the_grace_period_is_no_error(iterations):
-    asha = scheduler(iterations=iterations, grace_period=100)
-    assert scored(asha, FakeTrial(0), 1.0) == TrialScheduler.CONTINUE

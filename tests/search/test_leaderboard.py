@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from fullspectrum.search.leaderboard import (
 )
 from fullspectrum.search.ledger import FinalRecord, TrialRecord
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.space import MaskDistribution
 from rich.console import Console
 from scipy.stats import spearmanr
 
@@ -61,8 +61,8 @@ def test_baselines_come_last_however_good_they_are():
 
 
 def test_trials_without_a_mask_are_no_rows():
-    rejected = TrialRecord(1, 1, MaskDistribution("snip", 1.0, 0, {}), {}, Outcome.REJECTED, {"reason": "collapsed"})
-    running = TrialRecord(2, 1, MaskDistribution("snip", 1.0, 0, {}), {}, None, {})
+    rejected = replace(trial(1, 0.0), outcome=Outcome.REJECTED, result={"reason": "collapsed"})
+    running = replace(trial(2, 0.0), outcome=None, result={})
     assert order([rejected, trial(0, 1.0), running]) == ["trial 0"]
     assert leaderboard(FakeLedger([])) == []
 

@@ -6,7 +6,8 @@ import math
 import optuna
 import pytest
 from fullspectrum.search.config import Study
-from fullspectrum.search.space import MaskDistribution, groups, layer_theta, suggest_mask, suggest_training
+from fullspectrum.search.guide import Guide
+from fullspectrum.search.space import MaskDistribution, groups, layer_theta, source_of, suggest_mask, suggest_training
 from fullspectrum.search.studyfile import parse, with_overrides
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +142,33 @@ def test_a_distribution_survives_json(source, temperature, batch_seed, theta):
     distribution = MaskDistribution(source, temperature, batch_seed, theta)
     text = json.dumps(distribution.to_dict(), allow_nan=False)
     assert MaskDistribution.from_dict(json.loads(text)) == distribution
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_a_sampler_that_keeps_one_study_chooses_the_source_itself(sampler):
+    assert source_of(study(f"search.sampler={sampler}"), 3) == ""
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "qmc"])
+def test_where_each_source_has_a_study_it_is_drawn_uniformly_by_the_number_of_the_trial(sampler):
+    settings = study(f"search.sampler={sampler}")
+    drawn = [source_of(settings, number) for number in range(3000)]
+    assert drawn == [source_of(settings, number) for number in range(3000)]
+    for name in settings.search.sources:
+        # Each count is binomial: 3000/3 within five standard deviations of sqrt(3000 * 1/3 * 2/3).
+        assert abs(drawn.count(name) - 1000) < 5 * math.sqrt(3000 * 2 / 9)
+    assert drawn != [source_of(study(f"search.sampler={sampler}", "seed=1"), number) for number in range(3000)]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2", "qmc", "random"])
+def test_every_sampler_proposes_distributions_of_the_studys_space(sampler):
+    settings = study(f"search.sampler={sampler}", "search.allocation={choices=['erk', 'uniform']}")
+    guide = Guide(sampler, settings.seed)
+    for number in range(30):
+        source = source_of(settings, number)
+        proposed, trial = guide.ask(number, lambda asked: suggest_mask(asked, settings, NAMES), source)
+        guide.tell(number, optuna.trial.TrialState.COMPLETE, [sum(proposed.theta.values())])
+        assert proposed.source == trial.params["source"] == (source or proposed.source)
+        assert proposed.allocation in ("erk", "uniform")
+        assert all(abs(theta) <= 0.5 for theta in proposed.theta.values())
+        assert set(trial.params) >= {f"theta/{group}" for group in groups(NAMES, "layer")}

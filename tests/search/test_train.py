@@ -48,10 +48,12 @@ def train(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "user_networks", raising=False)
     (tmp_path / "user_networks.py").write_text(NETWORKS)
 
-    def run(model: str, *arguments: str) -> int:
+    def run(model: str, *arguments: str, kept: dict[str, int] | None = None) -> int:
         sound = model if ":" not in model else "user_networks:sound"
         shapes = {name: weight.shape for name, weight in prunable(build(sound, load("digits").task, 0)).items()}
         masks = MaskSet({name: torch.arange(shape.numel()).view(shape) % 2 for name, shape in shapes.items()})
+        for name, value in (kept or {}).items():
+            masks = MaskSet(dict(masks) | {n: torch.full(shapes[n], value) for n in shapes if name in n})
         masks.save("mask.safetensors")
         return main(["train", "mask.safetensors", "--model", model, "--data", "digits", *arguments])
 
@@ -97,6 +99,21 @@ def test_a_network_that_cannot_be_trained_is_refused_in_one_line(network, expect
 )
 def test_a_mistake_is_told_before_anything_is_trained(arguments, expected, train, capsys):
     assert train("digits_cnn", *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and expected in captured.err and captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ({"": 0}, "keeps no weight, of conv1.weight as of all others"),
+        ({"fc1": 0}, "collapsed: nothing is kept of fc1.weight"),
+        ({"": 1}, "keeps every weight, of conv1.weight as of all others"),
+    ],
+)
+def test_a_mask_that_is_all_zero_or_all_one_is_refused_with_the_layer(kept, expected, train, capsys):
+    """Fault 12."""
+    assert train("digits_cnn", kept=kept) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and expected in captured.err and captured.err.count("\n") == 1
 

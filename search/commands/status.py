@@ -1,0 +1,171 @@
+"""`fullspectrum status`: where a search stands."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import RUNS, HomeFolder, Settings
+
+if TYPE_CHECKING:
+    from ..status import Status
+
+#: Seconds between two looks: on a terminal, and elsewhere.
+_EVERY, _PLAIN_EVERY = 2.0, 10.0
+
+#: Seconds without a word after which a driver is said to be silent.
+_SILENT = 15.0
+
+#: Most trials that are listed: a terminal of 24 lines shows all.
+_MOST = 8
+
+
+def status(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study: its id or how it begins, name or .toml.")],
+    settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
+    home: HomeFolder = RUNS,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again until the search ends.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Say where a search stands: what ended and how, the best so far, the rate, and what runs where.
+
+    It only reads, from another terminal or afterwards. The name or the file of a study takes the same --set as the
+    search did.
+
+    Example: fullspectrum status digits --watch
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    from ...models.errors import InputError
+    from ..files import Home
+    from ..ledger import Ledger
+    from ..status import State, status_of
+    from ..storage import open_storage
+    from ..studyfile import find_study
+
+    if watch and as_json:
+        raise InputError("--watch does not go with --json, which prints one document; give one of them")
+    found, folder = find_study(study, settings, Home(home))
+    ledger = Ledger(found, open_storage(found, folder.journal, create=False))
+    if as_json:
+        typer.echo(json.dumps(status_of(found, folder, ledger).to_dict(), allow_nan=False))
+        return
+    console = Console()
+
+    def looks() -> Iterator["Status"]:
+        while True:
+            yield (seen := status_of(found, folder, ledger))
+            # A driver that died may be started again by its supervisor.
+            if not watch or seen.state in (State.FINISHED, State.INTERRUPTED):
+                return
+            time.sleep(_EVERY if console.is_terminal else _PLAIN_EVERY)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        if console.is_terminal and watch:
+            with Live(console=console, auto_refresh=False) as live:
+                for seen in looks():
+                    live.update(_table(seen), refresh=True)
+            return
+        for seen in looks():
+            if console.is_terminal:
+                console.print(_table(seen))
+                continue
+            for name, fact in _facts(seen):
+                console.print(f"{name and name + ':':<15}{fact}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(seen: "Status"):
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for name, fact in _facts(seen):
+        table.add_row(Text(name, style="bold"), Text(fact))
+    return table
+
+
+def _facts(seen: "Status") -> Iterator[tuple[str, str]]:
+    """What is known, as names and words; what is not known is left out."""
+    study = seen.study
+    yield "study", f"{study.id}: {study.model} on {study.data}, sparsity {study.sparsity:g}"
+    yield "state", _state(seen)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in seen.outcomes.items())
+    yield "trials", f"{seen.ended} of {study.search.trials} ended" + (f": {outcomes}" if outcomes else "")
+    if seen.finals:
+        yield "full training", f"{seen.finals} ended"
+    if seen.best:
+        yield "best so far", _best(seen)
+    if seen.pareto:
+        yield "Pareto front", ", ".join(seen.pareto)
+    if seen.rate:
+        left = f"; about {_duration(seen.seconds_left)} left" if seen.seconds_left else ""
+        yield "rate", f"{seen.rate:,.0f} trials an hour{left}"
+    for index, line in enumerate(_listed([_running(trial) for trial in seen.running])):
+        yield "" if index else "running", line
+    if seen.retried:
+        retried = [f"{label} (attempt {attempt})" for label, attempt in seen.retried.items()]
+        yield "tried again", ", ".join(_listed(retried))
+    yield "MLflow", _spool(seen)
+    yield "disk", f"{seen.disk / 1e6:,.1f} MB"
+
+
+def _state(seen: "Status") -> str:
+    from ..status import State
+
+    if seen.state is State.INTERRUPTED:
+        return "interrupted; the search goes on with --resume"
+    if seen.state is State.FINISHED:
+        return "finished"
+    driver = f"process {seen.driver.pid} on {seen.driver.host} since {seen.driver.since}"
+    if seen.state is State.DIED:
+        return f"the driver died: {driver}; the search goes on with --resume"
+    asked = "asked to leave" if seen.state is State.LEAVING else "running"
+    phase = f" ({seen.phase})" if seen.phase else ""
+    silent = f"; no word from it for {_duration(seen.silent)}" if (seen.silent or 0) > _SILENT else ""
+    return f"{asked}{phase}: {driver}{silent}"
+
+
+def _best(seen: "Status") -> str:
+    from ...spectral.objectives import OBJECTIVES
+
+    best, parts = seen.best, []
+    if "objective" in best.scores:
+        parts.append(f"{OBJECTIVES[seen.study.score].label} {best.scores['objective']:.3f}")
+    for name, accuracy in (
+        ("warm-up accuracy", best.accuracy_warmup),
+        ("validation accuracy", best.accuracy_val),
+        ("test accuracy", best.accuracy_final),
+    ):
+        if accuracy is not None:
+            parts.append(f"{name} {accuracy:.4f}")
+    return f"{best.label} ({best.source}): {', '.join(parts)}"
+
+
+def _running(trial: Mapping[str, Any]) -> str:
+    parts = [f"trial {trial['trial']}: {trial['iteration']} iterations in {_duration(time.time() - trial['since'])}"]
+    if trial.get("pid"):
+        parts.append(f"process {trial['pid']} on {trial['host'].split('.')[0]}")
+    if trial["attempt"] > 1:
+        parts.append(f"attempt {trial['attempt']}")
+    return ", ".join(parts)
+
+
+def _spool(seen: "Status") -> str:
+    if not seen.depth:
+        return "told everything"
+    return f"{seen.depth:,} events to be told" + (f": {seen.problem}" if seen.problem else "")
+
+
+def _listed(lines: list[str]) -> list[str]:
+    """The first of them, and how many more there are."""
+    return lines if len(lines) <= _MOST else [*lines[:_MOST], f"and {len(lines) - _MOST} more"]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 0):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

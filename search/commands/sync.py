@@ -1,0 +1,96 @@
+"""`fullspectrum sync`: delivers to MLflow what a search that has ended could not."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import RUNS, HomeFolder, Settings
+
+#: Seconds without any progress after which a server that is away is no longer waited for.
+PATIENCE = 15.0
+
+
+def sync(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study: id, name or .toml; default: every study and every check.")
+    ] = "",
+    settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
+    home: HomeFolder = RUNS,
+    mlflow: Annotated[
+        str | None, typer.Option(help="Tracking URI to deliver to from now on, with all that was recorded before.")
+    ] = None,
+) -> None:
+    """Deliver to MLflow what is still on this machine, because the server was away or the search died.
+
+    The name or the file of a study takes the same --set as the search did. What has arrived already is not sent again.
+
+    Example: fullspectrum sync digits
+    """
+    from ...models.errors import InputError
+    from ..experiment import Destination
+    from ..files import Home
+    from ..spool import undelivered
+    from ..studyfile import find_study
+    from ..uploader import record_file
+
+    place = Home(home)
+    if study:
+        spools = [find_study(study, settings, place)[1].spool]
+    else:
+        recorded = list(_spools(place.path))
+        if not recorded:
+            raise InputError(f"there is no record in {str(home)!r} yet; run a search first, or give the right --home")
+        spools = [spool for spool in recorded if undelivered(spool) or mlflow]
+        if not spools:
+            typer.echo(f"everything under {str(home)!r} is delivered")
+    complete = True
+    for spool in spools:
+        destination = Destination.read(record_file(spool))
+        if destination is None:
+            raise InputError(f"nothing was recorded in {str(spool.parent)!r}; --resume records the study")
+        if mlflow:
+            destination = Destination(mlflow, destination.experiment, destination.tags)
+        try:
+            complete &= _deliver(spool, destination)
+        except InputError as error:
+            if study:
+                raise
+            # That of a search which is running: it is looked after.
+            typer.echo(f"{spool.parent.name}: {error}")
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _spools(home: Path) -> Iterator[Path]:
+    """The spools of studies and of checks that say where they go."""
+    for pattern in ("*/record.json", "checks/*/record.json"):
+        yield from (record.with_name("spool.jsonl") for record in sorted(home.glob(pattern)))
+
+
+def _deliver(spool: Path, destination) -> bool:
+    """Delivers what it can, tells the outcome in one line, and returns whether everything is there."""
+    from ..stepper import stepper
+    from ..uploader import Uploader, refused_file
+
+    uploader = Uploader(spool, **vars(destination)).start()
+    total = left = uploader.depth
+    progressed = time.monotonic()
+    with stepper(f"delivering {spool.parent.name}", total) as step:
+        while left and not (uploader.problem and time.monotonic() - progressed > PATIENCE):
+            time.sleep(0.2)
+            before, left = left, uploader.depth
+            for number in range(total - before, total - left):
+                step(f"event {number + 1}")
+                progressed = time.monotonic()
+    uploader.close(PATIENCE)
+    left, refused = uploader.depth, uploader.refused
+    missing = []
+    if left:
+        missing.append(f"{left} could not be delivered: {uploader.problem or 'they came too slowly'}")
+    if refused:
+        missing.append(f"MLflow refused {refused}, which {refused_file(spool)} holds with the reasons")
+    typer.echo(f"{spool.parent.name}: {total - left} events delivered; {'; '.join(missing) or 'everything is there'}")
+    return not missing

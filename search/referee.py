@@ -1,0 +1,133 @@
+"""Which trials train on: the gate and the rungs, decided in the order of trial numbers, whoever reports first."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .config import Study
+from .gate import Decision, Gate
+
+
+@dataclass
+class _Facts:
+    """What is known of a trial."""
+
+    score: float | None = None
+    accuracies: dict[int, float] = field(default_factory=dict)
+    """Validation accuracy by iteration, at the rungs."""
+    over: bool = False
+    """It came to an end of its own: nothing more will be known."""
+    stopped: int | None = None
+    """Iterations at which it was stopped; 0 by the gate."""
+
+
+def rungs(study: Study) -> list[int]:
+    """Iterations at which warm-ups are compared: grace_period, and then each reduction_factor times as many."""
+    warmup, found = study.warmup, []
+    rung = float(warmup.grace_period)
+    while warmup.early_stopping and math.ceil(rung) < warmup.iterations:
+        found.append(math.ceil(rung))
+        rung *= warmup.reduction_factor
+    return found
+
+
+def reports(study: Study) -> list[int]:
+    """Iterations at which a warm-up reports: every `report_every`, at each rung, and at its end."""
+    total = study.warmup.iterations
+    every = range(study.warmup.report_every, total, study.warmup.report_every)
+    return sorted({*every, *rungs(study), total})
+
+
+class Referee:
+    """Gate and asynchronous successive halving (Li et al., MLSys 2020) that a study's timing does not change.
+
+    Each decision on trial n looks at trials of lower numbers only, and is made once all that it looks at is known.
+    Until then the trial trains on; what it reported past a decision that stops it does not count. So the outcomes are
+    a function of what was proposed: the number of workers, the order in which they end, and restarts change nothing.
+    """
+
+    def __init__(self, study: Study):
+        self._gate = None
+        if study.warmup.iterations:
+            self._gate = Gate(study.gate.quantile, study.gate.control, study.seed)
+        self._rungs = rungs(study)
+        self._stays = (1 - 1 / study.warmup.reduction_factor) * 100
+        self._facts: dict[int, _Facts] = {}
+        # Trials below these numbers have been decided on: by the gate, and at each rung.
+        self._gated = 0
+        self._compared = [0] * len(self._rungs)
+        self._reached: list[list[float]] = [[] for _ in self._rungs]
+
+    def scored(self, number: int, score: float) -> None:
+        """The spectral score of a trial is known."""
+        self._of(number).score = score
+        self._decide()
+
+    def measured(self, number: int, iteration: int, accuracy: float) -> None:
+        """The validation accuracy of a trial at an iteration is known."""
+        if iteration in self._rungs:
+            self._of(number).accuracies[iteration] = accuracy
+            self._decide()
+
+    def ended(self, number: int) -> None:
+        """A trial came to an end of its own: finished, diverged, rejected or failed."""
+        self._of(number).over = True
+        self._decide()
+
+    def gate(self, number: int) -> Decision | None:
+        """What the gate says of a trial; None where it has not decided yet, or there is nothing to decide."""
+        return self._gate.decisions.get(number) if self._gate else None
+
+    def stopped(self, number: int) -> int | None:
+        """Iterations at which a trial was stopped: 0 by the gate, more at a rung; None where it was not."""
+        return self._of(number).stopped
+
+    def clearance(self, number: int) -> float:
+        """Iterations up to which what a trial reports counts, as far as that is decided; -1 before the gate has."""
+        if self._gate is None:
+            return math.inf
+        facts = self._of(number)
+        if facts.stopped is not None:
+            return facts.stopped
+        if number >= self._gated:
+            return -1
+        return next((r for r, done in zip(self._rungs, self._compared, strict=True) if number >= done), math.inf)
+
+    def decided(self, number: int, iteration: int) -> bool:
+        """Whether nothing that is still to be decided can stop a trial that trains no further than `iteration`."""
+        facts = self._of(number)
+        if self._gate is None or facts.score is None or facts.stopped is not None:
+            return True
+        if number >= self._gated:
+            return False
+        past = zip(self._rungs, self._compared, strict=True)
+        return not any(number >= done and rung in facts.accuracies and rung <= iteration for rung, done in past)
+
+    def _of(self, number: int) -> _Facts:
+        return self._facts.setdefault(number, _Facts())
+
+    def _decide(self) -> None:
+        """Decides all that can be, in order of number; a trial's rung after its gate and its lower rungs."""
+        if self._gate is None:
+            return
+        while (facts := self._of(self._gated)).score is not None or facts.over:
+            if facts.score is not None and self._gate.decide(self._gated, facts.score) == "stopped":
+                facts.stopped = 0
+            self._gated += 1
+        before = self._gated
+        for index, rung in enumerate(self._rungs):
+            while self._compared[index] < before and self._compare(index, rung):
+                self._compared[index] += 1
+            before = self._compared[index]
+
+    def _compare(self, index: int, rung: int) -> bool:
+        """Decides on the next trial at a rung; returns whether what this takes is known."""
+        facts, reached = self._of(self._compared[index]), self._reached[index]
+        if facts.stopped is None and rung in facts.accuracies:
+            accuracy = facts.accuracies[rung]
+            if reached and accuracy < np.percentile(reached, self._stays):
+                facts.stopped = rung
+            reached.append(accuracy)
+            return True
+        return facts.stopped is not None or facts.over

@@ -1,0 +1,202 @@
+"""Searches in processes of their own, to be hurt, and what they came to."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from fullspectrum.search.board import read_board
+from fullspectrum.search.config import Study
+from fullspectrum.search.files import Home, StudyFolder
+from fullspectrum.search.ledger import Ledger
+from fullspectrum.search.storage import open_storage
+from fullspectrum.search.studyfile import load_study
+from mlflow import MlflowClient
+
+STUDY = """
+model = "digits_cnn"
+data = "digits"
+sparsity = 0.98
+
+[search]
+trials = 8
+samples_per_trial = 2
+sampler = "random"
+
+[gate]
+quantile = 0.6
+control = 0.2
+
+[warmup]
+iterations = 60
+report_every = 20
+grace_period = 20
+
+[final]
+top_k = 1
+epochs = 2
+
+[training]
+learning_rate = { low = 0.01, high = 0.1, log = true }
+batch_size = 64
+
+[faults]
+checkpoint_seconds = 0
+grace_seconds = 15
+"""
+
+#: Signals work as on a terminal, also where a test runs in the background of a shell, which ignores Ctrl-C.
+_MAIN = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from fullspectrum.search.cli import main
+sys.exit(main())
+"""
+
+
+class Search:
+    """A study in `folder`, searched by one process after another."""
+
+    def __init__(self, folder: Path, *settings: str, study: str = STUDY, home: str = "runs"):
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self._settings = [f"--set={setting}" for setting in settings]
+        self._home = home
+        (folder / "study.toml").write_text(study)
+        self.study: Study = load_study(str(folder / "study.toml"), settings)
+        self.files: StudyFolder = Home(folder / home).study(self.study.id)
+        self.process: subprocess.Popen | None = None
+
+    def start(self, *options: str, program: str = _MAIN, environment: dict[str, str] | None = None) -> "Search":
+        """Starts a search, as a user does."""
+        command = [
+            sys.executable,
+            "-c",
+            program,
+            "search",
+            "study.toml",
+            *self._settings,
+            "--home",
+            self._home,
+            *options,
+        ]
+        self.process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | (environment or {}),
+        )
+        return self
+
+    def end(self, status: int = 0, seconds: float = 150) -> tuple[str, str]:
+        """Waits until it ends, and for that exit status; what it printed on stdout and stderr."""
+        try:
+            out, err = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        assert self.process.returncode == status, (self.process.returncode, out, err)
+        return out, err
+
+    def kill(self) -> None:
+        """Kills all of it: supervisor and driver."""
+        driver = self.driver()
+        for pid in (self.process.pid, driver):
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.communicate()
+        self.wait(lambda: not driver or not psutil.pid_exists(driver) or _dead(driver), 30, ended=True)
+
+    def kill_drivers(self, generator: random.Random, times: int, undisturbed: "Search") -> None:
+        """Kills the driver at random points, of as many as the journal of the undisturbed search has lines."""
+        lines = undisturbed.journalled("")
+        for point in sorted(generator.randrange(3, lines) for _ in range(times)):
+            self.wait(lambda: self.journalled("") >= point)  # noqa: B023
+            driver = self.wait(self.driver)
+            os.kill(driver, signal.SIGKILL)
+            self.wait(lambda: self.driver() not in (None, driver))  # noqa: B023
+
+    def driver(self) -> int | None:
+        """The process id of the driver, once it says so."""
+        children = psutil.Process(self.process.pid).children() if self.process.poll() is None else []
+        return children[0].pid if children else None
+
+    def wait(self, reached: Callable[[], Any], seconds: float = 90, ended: bool = False) -> Any:
+        """Waits until `reached` is true, and returns it; the search must not end meanwhile, unless `ended`."""
+        deadline = time.monotonic() + seconds
+        while not (found := reached()):
+            if not ended and self.process.poll() is not None:
+                raise AssertionError(("the search ended", self.process.returncode, *self.process.communicate()))
+            assert time.monotonic() < deadline, "it was not reached in time"
+            time.sleep(0.02)
+        return found
+
+    def board(self) -> dict[str, Any]:
+        """What the driver says of itself; empty where it says nothing."""
+        return read_board(self.files.board) or {}
+
+    def ledger(self) -> Ledger:
+        """What is known of the study."""
+        return Ledger(self.study, open_storage(self.study, self.files.journal, create=False))
+
+    def ended_in_spool(self) -> set[str]:
+        """Names of the runs whose end the record has been told."""
+        events = [json.loads(line) for line in self.files.spool.read_text().splitlines()]
+        return {event["run"].split("/")[-1] for event in events if event["op"] == "end"}
+
+    def journalled(self, word: str) -> int:
+        """Lines of the journal in which a word stands."""
+        if not self.files.journal.exists():
+            return 0
+        return sum(word in line for line in self.files.journal.read_text().splitlines())
+
+    def state(self) -> dict[str, Any]:
+        """The final state of the study: candidates, digests, outcomes and accuracies."""
+        ledger = self.ledger()
+        trials = {}
+        for trial in ledger.trials():
+            file = self.files.trial(trial.number) / "candidates.json"
+            rows = json.loads(file.read_text())["candidates"] if file.exists() else []
+            candidates = [(row["seed"], row["digest"]) for row in rows]
+            trials[trial.number] = (trial.outcome, trial.result, candidates)
+        finals = {f.label: (f.outcome, f.accuracy_val, f.accuracy_final) for f in ledger.finals()}
+        return {"trials": trials, "finals": finals}
+
+    def runs(self, tracking_uri: str | None = None) -> dict[str, Any]:
+        """The runs of the record by name, each with its points; a name that stands twice is an error."""
+        client = MlflowClient(tracking_uri=tracking_uri or Home(self.folder / self._home).tracking_uri)
+        experiments = [one.experiment_id for one in client.search_experiments()]
+        found = {}
+        for run in client.search_runs(experiments, max_results=1000):
+            assert run.info.run_name not in found, f"two runs of {run.info.run_name}"
+            points = {
+                (key, point.step, point.value)
+                for key in run.data.metrics
+                for point in _once(client.get_metric_history(run.info.run_id, key))
+            }
+            found[run.info.run_name] = (run.info.status, run.data.tags.get("fullspectrum.outcome"), points)
+        return found
+
+
+def _once(history: list) -> list:
+    """The points of a metric, none of which may stand twice."""
+    assert len({(point.step, point.value) for point in history}) == len(history), history
+    return history
+
+
+def _dead(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -1,0 +1,161 @@
+"""Faults 7 and 8: the tracking server or its database is away, or dies while a record is delivered.
+
+P4: nobody who writes the record notices. P3: in the end everything is there once, as it would have been without the
+fault.
+"""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from fullspectrum.search import uploader
+from fullspectrum.search.delivery import delivered
+from fullspectrum.search.files import Home
+from fullspectrum.search.spool import Spool
+from fullspectrum.search.tracking import set_up
+from mlflow import MlflowClient
+
+from ..search.tracked import Place, state_of
+
+# A server takes ten to twenty seconds to start on a busy machine.
+pytestmark = pytest.mark.timeout(400)
+
+TRIALS = 12
+
+
+def until(happened: Callable[[], bool], seconds: float = 180.0) -> None:
+    """Waits for what another process does."""
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert happened()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(uri: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[Callable[[], None]]:
+    """A real MLflow server, whose store and artifacts lie in a folder. Yields what kills it without notice."""
+    set_up()
+    where = [
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
+    command = [sys.executable, "-m", "mlflow", "server", *where, "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "server.log").open("ab") as log:
+        # Its workers are processes of the same group.
+        process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
+
+    def kill() -> None:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    try:
+        until(lambda: answers(f"http://127.0.0.1:{port}"))
+        yield kill
+    finally:
+        kill()
+
+
+def write_trial(spool: Spool, folder: Path, number: int) -> None:
+    """All that is told of a trial."""
+    run, table = f"abc/trial {number}", folder / str(number) / "coordinate.json"
+    table.parent.mkdir()
+    table.write_text(f"[{number}]")
+    spool.start(run, f"trial {number}", params={"seed": number}, tags={"kind": "trial"}, parent="abc", attempt=1)
+    spool.artifact(run, table)
+    for step in range(3):
+        spool.metrics(run, {"accuracy/val": number + step / 4, "training/loss": 1.0 / (1 + step)}, step)
+    spool.tags(run, {"fullspectrum.outcome": "finished"})
+    spool.end(run, "FINISHED")
+
+
+def as_without_faults(tmp_path: Path, spool: Path) -> dict:
+    """What a store holds into which the same spool was delivered in peace."""
+    # Into an experiment of a store of its own, from the beginning.
+    copy = tmp_path / "peace" / "spool.jsonl"
+    copy.parent.mkdir()
+    copy.write_bytes(spool.read_bytes())
+    peace = Place(copy, Home(tmp_path / "peace").create(), "peace")
+    peace.deliver()
+    return peace.state()
+
+
+def test_a_server_that_is_down_at_first_and_then_killed_gets_everything_once(tmp_path, monkeypatch):
+    """Fault 7, P3, P4: no server when the search begins, one that is killed while it is told, another one after it."""
+    # The last pause between two tries, which a user's server that is away for an hour brings to a minute.
+    monkeypatch.setattr(uploader, "_LONGEST", 4.0)
+    port = free_port()
+    uri, spool = f"http://127.0.0.1:{port}", tmp_path / "spool.jsonl"
+    client = MlflowClient(tracking_uri=uri)
+
+    def runs() -> int:
+        experiment = client.get_experiment_by_name("faults")
+        return 0 if experiment is None else len(client.search_runs([experiment.experiment_id]))
+
+    with delivered(spool, uri, "faults", {}) as delivery:
+        delivery.spool.start("abc", "search abc", params={}, tags={})
+        for number in range(TRIALS):
+            write_trial(delivery.spool, tmp_path, number)
+        # The search has gone all the way, and nobody ever answered.
+        until(lambda: delivery.problem is not None)
+        assert delivery.depth == 1 + 7 * TRIALS
+        with server(tmp_path, port) as kill:
+            until(lambda: runs() >= 3)
+            kill()
+        # In the middle: some of the runs are there, and the rest is still to be told.
+        assert delivery.depth > 0
+        for number in range(TRIALS, TRIALS + 3):
+            write_trial(delivery.spool, tmp_path, number)
+        with server(tmp_path, port):
+            until(lambda: delivery.depth == 0)
+            found = state_of(client, "faults")
+    assert len(found) == 1 + TRIALS + 3
+    assert found == as_without_faults(tmp_path, spool)
+    assert not spool.with_suffix(".refused.jsonl").exists()
+
+
+def test_a_store_that_is_locked_for_a_while_gets_everything_once(tmp_path):
+    """Half of fault 8, P3, P4: another connection holds the database, for 8 s here where a user's may for minutes.
+
+    MLflow itself waits for 20 s; that what it then reports is tried again is tested in `test_uploader`.
+    """
+    home, spool = Home(tmp_path / "runs").create(), tmp_path / "spool.jsonl"
+    place = Place(spool, home, "faults")
+    with delivered(spool, home.tracking_uri, "faults", {}) as delivery:
+        delivery.spool.start("abc", "search abc", params={}, tags={})
+        until(lambda: delivery.depth == 0)
+        with closing(sqlite3.connect(home.path / "mlflow.db", timeout=60, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            for number in range(5):
+                write_trial(delivery.spool, tmp_path, number)
+            time.sleep(8)
+            # Everything was written while nothing could be delivered.
+            assert delivery.depth == 7 * 5
+            other.execute("ROLLBACK")
+        until(lambda: delivery.depth == 0)
+    assert place.state() == as_without_faults(tmp_path, spool)
