@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui bench lint clean
+.PHONY: demo test test-faults ui bench lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/fullspectrum search digits
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# What hurts a search: killed workers and drivers, lost nodes, full disks, servers that are away. A part of `make test`.
+test-faults: $(INSTALLED)
+	$(BIN)/python -m pytest tests/faults
 
 ui: $(INSTALLED)
 	$(BIN)/fullspectrum ui
@@ -23,6 +27,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.sources
 	$(BIN)/python -m tests.benchmarks.ascent
 	$(BIN)/python -m tests.benchmarks.gpu
+	$(BIN)/python -m tests.benchmarks.kills
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

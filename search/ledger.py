@@ -367,10 +367,11 @@ class Ledger:
         self._create("final", number, trial, [])
 
     def record_runs(self, runs: Mapping[str, str]) -> None:
-        """Writes the MLflow run ids of runs by their keys."""
-        study_id = self._id("masks")
+        """Writes the MLflow run ids of runs by their keys; those that are known are passed over."""
+        study_id, known = self._id("masks"), self.runs()
         for key, run in runs.items():
-            self._storage.set_study_user_attr(study_id, f"mlflow/{key}", run)
+            if known.get(key) != run:
+                self._storage.set_study_user_attr(study_id, f"mlflow/{key}", run)
 
 
 def _training_lesson(outcome: Outcome, result: Mapping[str, Any]) -> tuple[TrialState, float | None]:

@@ -1,6 +1,7 @@
 """The spool: what MLflow is to be told, appended to a file, so that nobody ever waits for the server."""
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,8 +21,8 @@ class _Told:
 
     attempt: int = 0
     open: bool = True
-    steps: dict[str, int] = field(default_factory=dict)
-    """The last step of each metric; of an ended run, since its end."""
+    points: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """The last step of each metric and its value; of an ended run with attempts, since its end."""
     tags: dict[str, str] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
 
@@ -30,11 +31,11 @@ class _Told:
         match event["op"]:
             case "start":
                 if event.get("attempt") is None:
-                    self._forget()
+                    self.tags, self.files = {}, set()
                 self.attempt, self.open = event.get("attempt") or 0, True
                 self.tags.update(event["tags"])
             case "metrics":
-                self.steps.update(dict.fromkeys(event["metrics"], event["step"]))
+                self.points.update({name: (event["step"], value) for name, value in event["metrics"].items()})
             case "tags":
                 self.tags.update(event["tags"])
             case "artifact":
@@ -42,10 +43,17 @@ class _Told:
             case "end":
                 self.open = False
                 # All that led to the end was told before it: thousands of ended runs take next to no memory.
-                self._forget()
+                self.tags, self.files = {}, set()
+                if self.attempt:
+                    self.points = {}
 
-    def _forget(self) -> None:
-        self.steps, self.tags, self.files = {}, {}, set()
+    def knows(self, metric: str, step: int, value: float) -> bool:
+        """Whether the value of a metric at a step was told: of a run with attempts, any value at that step or before.
+
+        A run without attempts is told a step again where the value is another now.
+        """
+        last, told = self.points.get(metric, (-1, math.nan))
+        return step <= last if self.attempt else (step, value) == (last, told)
 
 
 class Spool:
@@ -91,7 +99,7 @@ class Spool:
     ) -> None:
         """Opens the run known by the key `run` (again, if it exists).
 
-        One with an `attempt` (1, 2, …) is opened once for each; one without is opened anew, and told everything anew.
+        One with an `attempt` (1, 2, …) is opened once for each; one without is opened anew.
         """
         texts = {key: str(value)[:_LONGEST] for key, value in params.items()}
         with self._lock:
@@ -103,8 +111,8 @@ class Spool:
     def metrics(self, run: str, metrics: Mapping[str, float], step: int) -> None:
         """Logs finite numbers at a step."""
         with self._lock:
-            steps = self._run(run).steps
-            if new := {name: value for name, value in metrics.items() if step > steps.get(name, -1)}:
+            told = self._run(run)
+            if new := {name: value for name, value in metrics.items() if not told.knows(name, step, value)}:
                 self._append(op="metrics", run=run, metrics=new, step=step)
 
     def tags(self, run: str, tags: Mapping[str, str]) -> None:

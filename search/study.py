@@ -6,7 +6,8 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -28,7 +29,7 @@ from .device import check_resources
 from .dispatch import Dispatcher
 from .drain import Drain, drained
 from .entries import checks, contestants
-from .files import Home, StudyFolder, write_json
+from .files import Home, StudyFolder, broken, write_json
 from .final import contenders, train_all
 from .leaderboard import Row, against_baselines, leaderboard, split_table, trust
 from .ledger import Ledger, TrialRecord
@@ -167,7 +168,8 @@ def _recording(
             recorder.start_study(network)
             yield recorder, delivery
         except BaseException as error:
-            recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            with contextlib.suppress(OSError):
+                recorder.end_study({}, (), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
 
 
@@ -196,13 +198,25 @@ def _run(
         with Board(folder.board, snapshot):
             # Put into the object store once; every worker maps the same memory.
             shared = ray.put(workbench.data), ray.put(initial_state(workbench.model))
-            _search(study, workbench, dispatcher, drain, folder, *shared)
-            if not ledger.remaining and not drain.asked:
-                phase[0] = "full training"
-                _train(study, workbench, ledger, recorder, progress, drain, folder, *shared)
+            with _breakage_told(drain):
+                _search(study, workbench, dispatcher, drain, folder, *shared)
+                if not ledger.remaining and not drain.asked:
+                    phase[0] = "full training"
+                    _train(study, workbench, ledger, recorder, progress, drain, folder, *shared)
             if not drain.asked:
                 phase[0] = "done"
         return _close(study, folder, ledger, recorder, drain, len(workbench.data.splits["test"]))
+
+
+@contextlib.contextmanager
+def _breakage_told(drain: Drain) -> Iterator[None]:
+    """A file system that cannot be written to stops the study, which can be resumed when that is mended."""
+    try:
+        yield
+    except (OSError, InputError) as error:
+        if not (reason := broken(error)):
+            raise
+        drain.ask(reason)
 
 
 def _search(
@@ -263,12 +277,25 @@ def _close(
     metrics, verdict = trust(trials, study.score)
     verdicts = [*against_baselines(rows, test_images), verdict]
     pareto = [f"trial {number}" for number in ledger.pareto()]
+    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts, drain.reason, drain.signal, pareto)
+    finished = not (result.remaining or result.stopped)
+    with _breakage_told(drain):
+        files = _write_report(study, folder, trials, rows, pareto)
+        status = "KILLED" if result.signal else "FAILED" if result.failure or not finished else "FINISHED"
+        # What a study comes to is told once, at its end: of the best mask its scores and accuracies.
+        best = {name: value for name, value in rows[0].values().items() if isinstance(value, float)} if rows else {}
+        recorder.end_study(metrics | best if finished else {}, files, status, verdicts, pareto)
+    return replace(result, stopped=drain.reason)
+
+
+def _write_report(
+    study: Study, folder: StudyFolder, trials: list[TrialRecord], rows: list[Row], pareto: list[str]
+) -> list[Path]:
+    """The files of tables and plots."""
     files = []
     if rows:
         files = [folder.report / "leaderboard.json"]
         write_json(files[0], split_table(rows))
-        # What the parent run says of the best mask: its scores and accuracies.
-        metrics |= {name: value for name, value in rows[0].values().items() if isinstance(value, float)}
     if pareto:
         files.append(folder.report / "pareto.json")
         write_json(files[-1], split_table([row for row in rows if row.label in pareto]))
@@ -276,8 +303,4 @@ def _close(
         files.append(folder.report / "study.png")
         title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
         plot_study(trials, rows, study.score, title, files[-1])
-    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts, drain.reason, drain.signal, pareto)
-    unfinished = result.remaining or result.stopped
-    status = "KILLED" if unfinished and result.signal else "FAILED" if unfinished or result.failure else "FINISHED"
-    recorder.end_study(metrics, files, status, verdicts, pareto)
-    return result
+    return files

@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -20,6 +21,7 @@ from .config import Study
 from .dispatch import Dispatcher
 from .drain import Drain
 from .lifeline import lifeline
+from .tuneinside import forget_ended, worker_starts
 
 #: Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours, and so are the signals.
 SETTINGS = {
@@ -59,7 +61,8 @@ class Desk:
         """What a searcher suggests: a configuration, None for later, FINISHED when all is done."""
         proposal = self._ask(self._dispatcher.propose)
         if proposal is None:
-            return Searcher.FINISHED if self._dispatcher.idle else None
+            # A trial that runs may have to be proposed again; where nothing runs, Tune would wait for minutes.
+            return Searcher.FINISHED if self.drain.asked or self._dispatcher.idle else None
         return {"number": proposal["number"], "attempt": proposal["attempt"], "proposal": json.dumps(proposal)}
 
     def started(self, trial: Trial) -> None:
@@ -127,11 +130,25 @@ class Decisions(FIFOScheduler):
         """Whether a trial goes on after what it reported."""
         return TrialScheduler.CONTINUE if self._desk.report(trial, result) else TrialScheduler.STOP
 
+    def choose_trial_to_run(self, tune_controller) -> Trial | None:
+        """The first trial that waits for a worker: it gets the next one that is free.
 
-class Ends(tune.Callback):
-    """Passes on starts and lost workers."""
+        Not one whose own worker is just starting, which Tune would kill then: with trials shorter than a worker takes
+        to start, all of them would go to the first worker, one after the other.
+        """
+        waiting = (trial for trial in tune_controller.get_trials() if trial.status == Trial.PENDING)
+        return next((trial for trial in waiting if not worker_starts(tune_controller, trial)), None)
+
+    def on_trial_complete(self, tune_controller, trial: Trial, result: dict[str, Any]) -> None:
+        """What a trial costs stays what it was when thousands have ended."""
+        forget_ended(tune_controller)
+
+
+class Ends(TrialProgressCallback):
+    """Passes on starts and lost workers, in place of Tune's own, which remembers every trial in order to print it."""
 
     def __init__(self, desk: Desk):
+        super().__init__()
         self._desk = desk
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
@@ -141,6 +158,12 @@ class Ends(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
         """A worker died."""
         self._desk.lost(trial, _why(Path(trial.error_file)))
+
+    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info) -> None:
+        """Nothing: results go through `Decisions`."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
+        """Nothing: ends are results."""
 
 
 def _why(report: Path) -> str:
@@ -197,6 +220,8 @@ def _run(study: Study, trainable: type[tune.Trainable], desk: Desk, workspace: P
             num_samples=-1,
             max_concurrent_trials=study.search.max_concurrent,
             reuse_actors=True,
+            # By default it is the whole proposal.
+            trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
             name="trials",

@@ -118,14 +118,15 @@ class Search:
         self.process.communicate()
         self.wait(lambda: not driver or not psutil.pid_exists(driver) or _dead(driver), 30, ended=True)
 
-    def kill_drivers(self, generator: random.Random, times: int, undisturbed: "Search") -> None:
-        """Kills the driver at random points, of as many as the journal of the undisturbed search has lines."""
-        lines = undisturbed.journalled("")
-        for point in sorted(generator.randrange(3, lines) for _ in range(times)):
+    def kill_drivers(self, generator: random.Random, times: int, undisturbed: "Search") -> list[int]:
+        """Kills the driver when its journal has so many lines, drawn from those of the undisturbed search's."""
+        points = sorted(generator.sample(range(3, undisturbed.journalled("")), times))
+        for point in points:
             self.wait(lambda: self.journalled("") >= point)  # noqa: B023
             driver = self.wait(self.driver)
             os.kill(driver, signal.SIGKILL)
             self.wait(lambda: self.driver() not in (None, driver))  # noqa: B023
+        return points
 
     def driver(self) -> int | None:
         """The process id of the driver, once it says so."""
@@ -187,6 +188,10 @@ class Search:
             }
             found[run.info.run_name] = (run.info.status, run.data.tags.get("fullspectrum.outcome"), points)
         return found
+
+    def points(self) -> dict[str, Any]:
+        """The runs of the record under names that another study would give them too."""
+        return {name.removesuffix(self.study.id).strip(): run for name, run in self.runs().items()}
 
 
 def _once(history: list) -> list:

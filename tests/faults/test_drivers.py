@@ -24,32 +24,6 @@ def test_a_driver_that_is_killed_at_random_points_is_started_again_and_nothing_i
     assert search.runs() == undisturbed.runs()
 
 
-#: The driver kills itself once Optuna has been told of a trial's end, and before the record is.
-_BETWEEN = """
-import os, signal, sys
-from fullspectrum.search.record import Recorder
-def dying(self, *arguments): os.kill(os.getpid(), signal.SIGKILL)
-Recorder.end_trial = dying
-from fullspectrum.search.cli import main
-sys.exit(main())
-"""
-
-
-def test_a_driver_that_dies_between_optuna_and_mlflow_leaves_a_record_that_is_made_up_for(tmp_path):
-    """P3 (fault 5)."""
-    spectral = ("warmup.iterations=0", "search.trials=2", "faults.restarts=0")
-    search = Search(tmp_path / "killed", *spectral).start(program=_BETWEEN)
-    search.end(status=1)
-    ended = [trial for trial in search.ledger().trials() if trial.outcome]
-    assert len(ended) == 1
-    assert f"trial {ended[0].number}" not in search.ended_in_spool()
-    search.start("--resume").end()
-    reference = Search(tmp_path / "undisturbed", *spectral)
-    reference.start().end()
-    assert search.state() == reference.state()
-    assert search.runs() == reference.runs()
-
-
 def test_sigterm_saves_checkpoints_leaves_in_time_and_says_how_to_go_on(tmp_path, undisturbed):
     """P2 (fault 16): as a cluster does that needs the machine, and requeues the command."""
     search = Search(tmp_path / "stopped").start("--resume")
@@ -109,12 +83,40 @@ def network(channels, size, classes):
     assert len(trials) < 30
 
 
+SPECTRAL = ("warmup.iterations=0", "search.trials=3")
+
+
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory) -> Search:
     """A spectral-only study that ended, to be damaged."""
-    search = Search(tmp_path_factory.mktemp("damaged"), "warmup.iterations=0", "search.trials=3")
+    search = Search(tmp_path_factory.mktemp("damaged"), *SPECTRAL)
     search.start().end()
     return search
+
+
+#: The first driver kills itself once Optuna has been told of a trial's end, and before the record is.
+_BETWEEN = """
+import os, pathlib, signal, sys
+from fullspectrum.search.record import Recorder
+told = Recorder.end_trial
+def dying(self, *arguments):
+    if not pathlib.Path("died").exists():
+        pathlib.Path("died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    told(self, *arguments)
+Recorder.end_trial = dying
+from fullspectrum.search.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_driver_that_dies_between_optuna_and_mlflow_leaves_a_record_that_is_made_up_for(tmp_path, stopped):
+    """P3 (fault 5)."""
+    search = Search(tmp_path / "killed", *SPECTRAL).start(program=_BETWEEN)
+    _, err = search.end()
+    assert "the driver died (SIGKILL); starting it again, 1 of 3" in err
+    assert search.state() == stopped.state()
+    assert search.runs() == stopped.runs()
 
 
 @pytest.mark.parametrize("options", [(), ("--resume",)])
@@ -168,17 +170,17 @@ def test_what_ray_tune_left_behind_is_never_believed(stopped):
     assert not folder.exists() or not list(folder.glob("experiment_state-*torn*"))
 
 
-def test_the_torn_end_of_a_journal_is_cut_off_and_the_study_goes_on(tmp_path):
-    """P1 (faults 9 and 14): what was acknowledged is there, what was not is made again."""
-    search = Search(tmp_path / "torn", "warmup.iterations=0", "search.trials=3")
-    search.start().end()
-    whole = search.state()
-    journal = search.files.journal
-    lines = journal.read_bytes().splitlines(keepends=True)
-    # The end of the last trial is half written.
-    last = max(n for n, line in enumerate(lines) if b'"result"' in line)
-    journal.write_bytes(b"".join(lines[:last]) + lines[last][:30])
+def test_a_line_that_a_killed_driver_left_half_written_is_cut_off_and_the_study_goes_on(tmp_path):
+    """P1, P3 (faults 4, 9 and 14): what was acknowledged is there, what was not is made again."""
+    search = Search(tmp_path / "torn", "warmup.iterations=0", "search.trials=6", "final.top_k=0").start()
+    search.wait(lambda: search.journalled('"result"') >= 2)
+    search.kill()
+    known = {trial.number: trial.result for trial in search.ledger().trials() if trial.outcome}
+    with search.files.journal.open("ab") as journal:
+        journal.write(b'{"op_code":8,"worker_id":"5d0')
     search.start("--resume").end()
-    assert search.state() == whole
-    assert all(json.loads(line) for line in journal.read_text().splitlines())
+    trials = search.ledger().trials()
+    assert [trial.outcome for trial in trials] == [Outcome.FINISHED] * 6
+    assert {number: trials[number].result for number in known} == known
+    assert all(json.loads(line) for line in search.files.journal.read_text().splitlines())
     search.runs()

@@ -102,14 +102,14 @@ def test_only_a_later_attempt_opens_a_run_again_and_only_an_open_one_ends(path):
     assert ops(path) == ["start", "start", "end", "start", "end"]
 
 
-def test_a_run_without_attempts_is_opened_and_told_anew(path):
-    with closing(Spool(path)) as spool:
-        for _ in range(2):
+def test_a_run_without_attempts_is_opened_anew_and_told_what_is_another_now(path):
+    for best in (0.5, 0.5, 0.75):
+        with closing(Spool(path)) as spool:
             spool.start("s", "search s", params={}, tags={"note": "begun"})
-            spool.metrics("s", {"best": 0.5}, 0)
+            spool.metrics("s", {"best": best}, 0)
             spool.tags("s", {"note": "begun"})
             spool.end("s", "FINISHED")
-    assert ops(path) == ["start", "metrics", "end"] * 2
+    assert ops(path) == ["start", "metrics", "end", "start", "end", "start", "metrics", "end"]
 
 
 def test_an_ended_run_still_takes_what_comes_after_its_end_once(path):

@@ -326,38 +326,6 @@ def test_a_network_whose_loss_is_not_finite_is_refused_before_anything_starts(tm
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_a_killed_search_resumes_with_the_proposals_it_would_have_made(tmp_path, finished):
-    # Longer warm-ups than the reference run, which proposals do not depend on, so that the kill falls among trials.
-    _write_study(tmp_path)
-    longer = ("--set", "warmup.iterations=40", "--set", "search.trials=6")
-    search = _search(tmp_path, "study.toml", *longer)
-    deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("runs/*/trials/*/candidates.json"))) < 3:
-        assert time.monotonic() < deadline and search.poll() is None
-        time.sleep(0.02)
-    search.kill()
-    search.communicate()
-    resumed = _search(tmp_path, "study.toml", *longer, "--resume")
-    _, err = resumed.communicate(timeout=200)
-    assert resumed.returncode == 0, err
-    home = tmp_path / "runs"
-    records = sorted(home.glob("*/trials/*/candidates.json"))
-    assert len(records) == 6
-    again = {
-        int(path.parent.name): [(c["seed"], c["digest"]) for c in json.loads(path.read_text())["candidates"]]
-        for path in records
-    }
-    assert {number: again[number] for number in range(TRIALS)} == candidates_of(finished)
-    client = MlflowClient(tracking_uri=Home(home).tracking_uri)
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    names = [run.info.run_name for run in client.search_runs(ids)]
-    assert sorted(names) == sorted({*names}), "a resumed trial must not get a second run"
-    trials = [run for run in client.search_runs(ids) if run.data.tags["fullspectrum.kind"] == "trial"]
-    assert len(trials) == 6
-    assert all(run.data.tags["fullspectrum.outcome"] != "failed" for run in trials)
-    assert all(run.info.status == "FINISHED" for run in trials)
-
-
 def test_a_list_of_sparsities_makes_one_study_each():
     studies = tiny_study("sparsity=[0.9, 0.98]").each_sparsity()
     assert [study.sparsity for study in studies] == [0.9, 0.98]
