@@ -1,6 +1,8 @@
 """The MLflow experiment that a spool is delivered to."""
 
+import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,13 +149,20 @@ class Experiment:
 
     def _upload(self, info: "RunInfo", path: str) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+        from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
         try:
             Path(path).open("rb").close()
         except (FileNotFoundError, PermissionError) as error:
             raise Refused(f"cannot read the file {path}: {error.strerror}") from None
         # MlflowClient.log_artifact does the same, but asks the store for the whole run first.
-        get_artifact_repository(info.artifact_uri, tracking_uri=self._destination.tracking_uri).log_artifact(path)
+        repository = get_artifact_repository(info.artifact_uri, tracking_uri=self._destination.tracking_uri)
+        if isinstance(repository, LocalArtifactRepository):
+            # Thousands of masks need not lie on the disk twice: what is there already is not copied.
+            with contextlib.suppress(OSError):
+                os.makedirs(repository.artifact_dir, exist_ok=True)
+                os.link(path, Path(repository.artifact_dir, Path(path).name))
+        repository.log_artifact(path)
 
     def _find_run(self, run: str) -> "RunInfo | None":
         # What the store holds is read once, a page at a time; from then on nobody but this object makes such runs.

@@ -18,9 +18,9 @@ from .spool import position, position_file, read_lines, undelivered
 
 #: Events that are delivered together, and seconds between two looks for more: of a run that was started, measured and
 #: ended within the same block, MLflow is told in a fraction of the requests.
-_BLOCK, _EVERY = 1000, 1.0
-#: Longest pause, in seconds, between two tries.
-_LONGEST = 60.0
+_BLOCK, _EVERY = 1000, 5.0
+#: Shortest and longest pause, in seconds, before another try.
+_SHORTEST, _LONGEST = 2.0, 60.0
 
 
 def record_file(spool: Path) -> Path:
@@ -113,19 +113,19 @@ class Uploader:
 
     def _work(self) -> None:
         with self._lock:
-            pause = _EVERY
+            pause = _SHORTEST
             while True:
                 stopping = self._stop.is_set()
                 try:
                     self._deliver()
-                    self.problem, pause = None, _EVERY
+                    self.problem, wait, pause = None, _EVERY, _SHORTEST
                 except BaseException as error:  # noqa: BLE001 - whatever the server does, the search goes on
                     # A URL may hold a password.
                     self.problem = re.sub(r"://[^/\s]*@", "://…@", first_line(error))
-                    pause = min(2 * pause, _LONGEST)
+                    wait, pause = pause, min(2 * pause, _LONGEST)
                 if stopping:
                     return
-                self._stop.wait(pause)
+                self._stop.wait(wait)
 
     def _deliver(self) -> None:
         while self._block or self._read_block():

@@ -1,6 +1,6 @@
 """The full-spectrum coordinate of one layer."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isfinite, nan
 
 import numpy as np
@@ -55,7 +55,7 @@ class LayerCoordinate:
 
     def to_dict(self) -> dict[str, float | int | None]:
         """All fields, None where undefined: ready for JSON."""
-        return {field: value if isfinite(value) else None for field, value in asdict(self).items()}
+        return {field: value if isfinite(value) else None for field, value in vars(self).items()}
 
 
 @dataclass(frozen=True)

@@ -176,15 +176,6 @@ def test_random_proposals_do_not_depend_on_the_number_of_workers(finished, tmp_p
     assert candidates_of(alone) == candidates_of(finished)
 
 
-def test_tpe_on_one_worker_repeats_itself(tmp_path):
-    overrides = ("search.sampler=tpe", "search.trials=13", "search.max_concurrent=1", "warmup.iterations=0")
-    one, other = (run_tiny(tmp_path / name, *overrides) for name in ("one", "other"))
-    assert candidates_of(one) == candidates_of(other)
-    # Past its ten random trials the sampler steers: its proposals are not those of the random sampler.
-    random = run_tiny(tmp_path / "random", *overrides, "search.sampler=random")
-    assert candidates_of(one) != candidates_of(random)
-
-
 def test_a_spectral_only_study_finishes_without_any_training(tmp_path):
     result = run_tiny(tmp_path / "runs", "warmup.iterations=0", "search.sources=['magnitude']")
     assert {trial.outcome for trial in result.trials} == {Outcome.FINISHED}

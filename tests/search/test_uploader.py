@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from fullspectrum.models.errors import InputError
@@ -64,6 +65,15 @@ def test_runs_arrive_with_all_that_was_written(place):
     assert [run.info.status for run in (parent, first, second)] == ["FAILED", "FINISHED", "RUNNING"]
     assert [run.info.start_time for run in (parent, first, second)] == [events[i]["time"] for i in (0, 1, 6)]
     assert [run.info.end_time for run in (parent, first, second)] == [events[8]["time"], events[7]["time"], None]
+
+
+def test_an_artifact_on_the_same_disk_takes_no_second_place(place):
+    write_study(place)
+    place.deliver()
+    logged = [Path(event["path"]) for event in place.written() if event["op"] == "artifact"]
+    kept = {path.name: path for path in place.home.artifacts.rglob("*") if path.is_file()}
+    assert logged
+    assert all(path.samefile(kept[path.name]) for path in logged)
 
 
 def test_the_experiment_carries_its_tags_and_its_artifacts_lie_under_the_home(place):
