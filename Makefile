@@ -26,6 +26,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.step
 	$(BIN)/python -m tests.benchmarks.sources
 	$(BIN)/python -m tests.benchmarks.ascent
+	$(BIN)/python -m tests.benchmarks.search
+	$(BIN)/python -m tests.benchmarks.overhead
 	$(BIN)/python -m tests.benchmarks.gpu
 	$(BIN)/python -m tests.benchmarks.kills
 

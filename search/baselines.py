@@ -5,8 +5,8 @@ import numpy as np
 from ..models.masks import MaskSet
 from ..models.seeds import derive
 from .candidates import Workbench
+from .guidance.space import MaskDistribution
 from .sampling import sample, top_k
-from .space import MaskDistribution
 
 DENSE = "dense"
 """No mask at all."""

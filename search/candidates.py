@@ -25,9 +25,9 @@ from .composition import Composition
 from .config import Study
 from .dense import kept_dense
 from .guards import Connectivity, Limits, PathCounter
+from .guidance.space import MaskDistribution, layer_theta
 from .repair import Unrepairable, repair
 from .sources import Setting, Source, source
-from .space import MaskDistribution, layer_theta
 
 #: What draws a mask set: one seed for all layers, or, where it is composed of several draws, one for each layer.
 Seed = int | Mapping[str, int]

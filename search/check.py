@@ -27,15 +27,15 @@ from .baselines import (
 from .candidates import Workbench
 from .comparison import Comparison, compare
 from .config import Study
-from .drain import drained
+from .driver.drain import drained
 from .entries import inverted_by_worker
 from .files import StudyFolder, write_json
 from .final import Entry, train_entries
+from .guidance.space import MaskDistribution
 from .leaderboard import against_shuffle
 from .outcome import Outcome
+from .record.spool import Spool
 from .sources import SOURCES
-from .space import MaskDistribution
-from .spool import Spool
 from .stepper import stepper
 
 

@@ -24,10 +24,10 @@ from .config import Study
 from .device import claim_device
 from .files import StudyFolder
 from .final import Entry, trained
+from .guidance.space import MaskDistribution
 from .leaderboard import leaderboard
-from .ledger import Ledger, TrialRecord
 from .sources import Source
-from .space import MaskDistribution
+from .store.ledger import Ledger, TrialRecord
 
 
 def contestants(study: Study, best: list[TrialRecord], workbench: Workbench, folder: StudyFolder) -> list[Entry]:

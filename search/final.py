@@ -16,17 +16,17 @@ from ..models.networks import build
 from ..models.seeds import derive
 from ..models.training import Diverged, MaskedTraining, Recipe
 from .baselines import BASELINES
-from .checkpoint import Checkpoints, last_attempt
 from .config import Study
 from .device import claim_device
-from .drain import Drain
+from .driver.drain import Drain
+from .driver.lifeline import lifeline
+from .driver.progress import Progress
 from .files import StudyFolder, broken
-from .ledger import FinalRecord, Ledger, TrialRecord
-from .lifeline import lifeline
 from .outcome import Outcome
 from .pieces import Left, Pieces
-from .progress import Progress
-from .record import Recorder
+from .record.recorder import Recorder
+from .store.checkpoint import Checkpoints, last_attempt
+from .store.ledger import FinalRecord, Ledger, TrialRecord
 
 
 @dataclass(frozen=True)

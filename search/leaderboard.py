@@ -10,8 +10,8 @@ from scipy.stats import rankdata
 from ..spectral.objectives import OBJECTIVES
 from .baselines import BASELINES, CHECKS, ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED
 from .comparison import Comparison, compare
-from .ledger import FinalRecord, Ledger, TrialRecord
 from .outcome import Outcome
+from .store.ledger import FinalRecord, Ledger, TrialRecord
 
 #: Fewest trained trials from which a rank correlation says anything at all.
 FEWEST = 8

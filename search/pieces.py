@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ..models.errors import InputError
 from ..models.training import MaskedTraining
-from .checkpoint import Checkpoints
 from .console import warn
+from .store.checkpoint import Checkpoints
 
 #: Iterations between two looks at the clock, and at whether to leave.
 CHUNK = 10

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..spectral.objectives import OBJECTIVES
 from .leaderboard import Row
-from .ledger import TrialRecord
+from .store.ledger import TrialRecord
 
 #: Okabe-Ito colours, distinct in every common colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -10,8 +10,8 @@ from .config import Study
 from .console import warn
 from .files import StudyFolder, write_json
 from .layerplot import plot_coordinate
-from .ledger import TrialRecord
-from .record import Recorder
+from .record.recorder import Recorder
+from .store.ledger import TrialRecord
 
 #: Masks of a study that are held against chance at most, however many are trained in full.
 MOST_TRIALS = 10

@@ -21,29 +21,29 @@ from ..models.networks import build, initial_state
 from ..models.trainable import check_trainable
 from ..models.weights import save_state
 from ..spectral.objectives import OBJECTIVES
-from .board import Board
 from .candidates import Workbench
 from .config import Study
-from .delivery import Delivery, delivered
 from .device import check_resources
-from .dispatch import Dispatcher
-from .drain import Drain, drained
+from .driver.board import Board
+from .driver.dispatch import Dispatcher
+from .driver.drain import Drain, drained
+from .driver.progress import Progress
+from .driver.tuning import SETTINGS, run_trials
 from .entries import checks, contestants
 from .files import Home, StudyFolder, broken, write_json
 from .final import contenders, train_all
+from .guidance.space import MaskDistribution
 from .leaderboard import Row, against_baselines, leaderboard, split_table, trust
-from .ledger import Ledger, TrialRecord
 from .listing import listing
-from .lock import study_lock
 from .outcome import Outcome
 from .plots import plot_study
-from .progress import Progress
-from .record import Recorder
-from .space import MaskDistribution
+from .record.delivery import Delivery, delivered
+from .record.recorder import Recorder
 from .standings import record_standings
-from .storage import open_storage
+from .store.ledger import Ledger, TrialRecord
+from .store.lock import study_lock
+from .store.storage import open_storage
 from .trial import MaskTrial
-from .tuning import SETTINGS, run_trials
 from .unpruned import warn_unpruned
 
 

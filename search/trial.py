@@ -16,16 +16,16 @@ from ..models.networks import build
 from ..models.seeds import derive
 from ..models.training import Diverged, MaskedTraining
 from .candidates import Candidate, Workbench, better
-from .checkpoint import Checkpoints
 from .config import Study
 from .device import claim_device
+from .driver.referee import reports
 from .files import StudyFolder, broken, write_json
+from .guidance.space import MaskDistribution
 from .outcome import Outcome
 from .pieces import Left, Pieces
-from .record import candidate_metrics, coordinate_table, reported
-from .referee import reports
+from .record.recorder import candidate_metrics, coordinate_table, reported
 from .sources import Source
-from .space import MaskDistribution
+from .store.checkpoint import Checkpoints
 
 
 class MaskTrial(tune.Trainable):

@@ -42,10 +42,10 @@ def check(
     from ...models.trainable import check_trainable
     from ..candidates import Workbench
     from ..check import Record, run_check, settings_of
-    from ..delivery import delivered
     from ..device import check_resources
     from ..files import Home
     from ..guards import check_connected
+    from ..record.delivery import delivered
     from ..studyfile import study_of
     from ..unpruned import warn_unpruned
     from .masks import initial_seed, load_trainable, weights_for

@@ -49,8 +49,8 @@ def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
     """The mask and the weights of the best trial of a study, named by its id or by its settings."""
     from ...models.errors import InputError
     from ..leaderboard import leaderboard
-    from ..ledger import Ledger
-    from ..storage import open_storage
+    from ..store.ledger import Ledger
+    from ..store.storage import open_storage
     from ..studyfile import find_study
 
     study, folder = find_study(name, settings, home)
@@ -64,7 +64,7 @@ def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
 def _download(home, run_id: str, tracking: str | None, scratch: Path) -> tuple[Path, Path]:
     """The mask of an MLflow run, and the weights of the study that it belongs to."""
     from ...models.errors import InputError
-    from ..tracking import client_for
+    from ..record.tracking import client_for
 
     tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI")
     if tracking is None and not (home.path / "mlflow.db").exists():

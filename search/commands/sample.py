@@ -34,7 +34,7 @@ def sample(
     from ...models.trainable import check_trainable
     from ..candidates import Workbench
     from ..console import warn
-    from ..space import MaskDistribution
+    from ..guidance.space import MaskDistribution
     from ..studyfile import study_of
     from ..unpruned import warn_unpruned
 

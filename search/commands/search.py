@@ -28,7 +28,7 @@ def search(
 
     Example: fullspectrum search digits --set search.trials=50
     """
-    from ..lifeline import FAILED, lifeline
+    from ..driver.lifeline import FAILED, lifeline
 
     if list_settings:
         _print_settings()
@@ -36,7 +36,7 @@ def search(
     options = [*(f"--set={setting}" for setting in settings), "--home", str(home), "--resume"]
     again = shlex.join(["fullspectrum", "search", study, *options, *(["--address", address] if address else [])])
     if study and context.obj and not lifeline().held:
-        from ..supervisor import supervise
+        from ..driver.supervisor import supervise
 
         # The very command, with the interpreter's own options.
         raise typer.Exit(supervise([sys.executable, *sys.orig_argv[1:]], again))

@@ -11,7 +11,7 @@ import typer
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
-    from ..status import Status
+    from ..driver.status import Status
 
 #: Seconds between two looks: on a terminal, and elsewhere.
 _EVERY, _PLAIN_EVERY = 2.0, 10.0
@@ -41,10 +41,10 @@ def status(
     from rich.live import Live
 
     from ...models.errors import InputError
+    from ..driver.status import State, status_of
     from ..files import Home
-    from ..ledger import Ledger
-    from ..status import State, status_of
-    from ..storage import open_storage
+    from ..store.ledger import Ledger
+    from ..store.storage import open_storage
     from ..studyfile import find_study
 
     if watch and as_json:
@@ -114,7 +114,7 @@ def _facts(seen: "Status") -> Iterator[tuple[str, str]]:
 
 
 def _state(seen: "Status") -> str:
-    from ..status import State
+    from ..driver.status import State
 
     if seen.state is State.INTERRUPTED:
         return "interrupted; the search goes on with --resume"

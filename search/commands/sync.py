@@ -30,11 +30,11 @@ def sync(
     Example: fullspectrum sync digits
     """
     from ...models.errors import InputError
-    from ..experiment import Destination
     from ..files import Home
-    from ..spool import undelivered
+    from ..record.experiment import Destination
+    from ..record.spool import undelivered
+    from ..record.uploader import record_file
     from ..studyfile import find_study
-    from ..uploader import record_file
 
     place = Home(home)
     if study:
@@ -72,8 +72,8 @@ def _spools(home: Path) -> Iterator[Path]:
 
 def _deliver(spool: Path, destination) -> bool:
     """Delivers what it can, tells the outcome in one line, and returns whether everything is there."""
+    from ..record.uploader import Uploader, refused_file
     from ..stepper import stepper
-    from ..uploader import Uploader, refused_file
 
     uploader = Uploader(spool, **vars(destination)).start()
     total = left = uploader.depth

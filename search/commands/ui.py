@@ -20,7 +20,7 @@ def ui(
     """
     from ...models.errors import InputError
     from ..files import Home
-    from ..tracking import set_up
+    from ..record.tracking import set_up
 
     record = Home(home)
     if not (record.path / "mlflow.db").exists():

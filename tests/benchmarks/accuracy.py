@@ -27,8 +27,8 @@ from fullspectrum.models.seeds import derive
 from fullspectrum.models.training import MaskedTraining
 from fullspectrum.search.baselines import shuffled
 from fullspectrum.search.candidates import Workbench
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.sources import SOURCES
-from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.studyfile import parse
 from rich.box import SIMPLE_HEAD
 from rich.console import Console

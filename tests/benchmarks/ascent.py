@@ -15,7 +15,7 @@ from fullspectrum.models.data import load
 from fullspectrum.models.networks import build
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.candidates import Workbench
-from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.studyfile import parse
 from fullspectrum.spectral.coordinate import FIELDS, Coordinate, full_spectra
 from rich.console import Console

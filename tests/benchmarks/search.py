@@ -22,10 +22,10 @@ from fullspectrum.models.networks import build
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import Home, StudyFolder
-from fullspectrum.search.ledger import Ledger
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.space import MaskDistribution
-from fullspectrum.search.storage import open_storage
+from fullspectrum.search.store.ledger import Ledger
+from fullspectrum.search.store.storage import open_storage
 from fullspectrum.search.study import run_study
 from fullspectrum.search.studyfile import parse
 from rich.console import Console

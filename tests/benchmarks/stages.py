@@ -18,7 +18,7 @@ from fullspectrum.models.training import MaskedTraining
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import Home, write_json
-from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.study import run_study
 from fullspectrum.search.studyfile import parse
 from fullspectrum.spectral.coordinate import full_spectra

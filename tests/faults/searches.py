@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from fullspectrum.search.board import read_board
 from fullspectrum.search.config import Study
+from fullspectrum.search.driver.board import read_board
 from fullspectrum.search.files import Home, StudyFolder
-from fullspectrum.search.ledger import Ledger
-from fullspectrum.search.storage import open_storage
+from fullspectrum.search.store.ledger import Ledger
+from fullspectrum.search.store.storage import open_storage
 from fullspectrum.search.studyfile import load_study
 from mlflow import MlflowClient
 

@@ -97,7 +97,7 @@ def stopped(tmp_path_factory) -> Search:
 #: The first driver kills itself once Optuna has been told of a trial's end, and before the record is.
 _BETWEEN = """
 import os, pathlib, signal, sys
-from fullspectrum.search.record import Recorder
+from fullspectrum.search.record.recorder import Recorder
 told = Recorder.end_trial
 def dying(self, *arguments):
     if not pathlib.Path("died").exists():

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fullspectrum.models.errors import InputError
-from fullspectrum.search import serverlock
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import StudyFolder
-from fullspectrum.search.holder import Holder
-from fullspectrum.search.lock import study_lock
-from fullspectrum.search.storage import open_storage, patiently
+from fullspectrum.search.store import serverlock
+from fullspectrum.search.store.holder import Holder
+from fullspectrum.search.store.lock import study_lock
+from fullspectrum.search.store.storage import open_storage, patiently
 from fullspectrum.search.studyfile import parse
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection

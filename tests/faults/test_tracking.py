@@ -17,11 +17,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from fullspectrum.search import uploader
-from fullspectrum.search.delivery import delivered
 from fullspectrum.search.files import Home
-from fullspectrum.search.spool import Spool
-from fullspectrum.search.tracking import set_up
+from fullspectrum.search.record import uploader
+from fullspectrum.search.record.delivery import delivered
+from fullspectrum.search.record.spool import Spool
+from fullspectrum.search.record.tracking import set_up
 from mlflow import MlflowClient
 
 from ..search.tracked import Place, state_of

@@ -1,8 +1,8 @@
 """Records of trials and full trainings, made by hand."""
 
-from fullspectrum.search.ledger import FinalRecord, TrialRecord
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.store.ledger import FinalRecord, TrialRecord
 
 
 class FakeLedger:

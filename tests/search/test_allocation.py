@@ -12,7 +12,7 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
 from fullspectrum.search.allocation import BASES, AllocationError, allocate, budget
 from fullspectrum.search.config import Study
-from fullspectrum.search.space import MaskDistribution, suggest_mask
+from fullspectrum.search.guidance.space import MaskDistribution, suggest_mask
 from fullspectrum.search.studyfile import parse
 from hypothesis import assume, given
 from hypothesis import strategies as st

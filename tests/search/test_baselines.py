@@ -8,7 +8,7 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build
 from fullspectrum.search.baselines import erk_random, inverted, other_weights, shuffled
 from fullspectrum.search.candidates import Workbench
-from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.studyfile import parse
 
 

@@ -19,8 +19,8 @@ from fullspectrum.search.candidates import Candidate, Workbench, better
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards import Connectivity
-from fullspectrum.search.record import candidate_metrics
-from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.guidance.space import MaskDistribution
+from fullspectrum.search.record.recorder import candidate_metrics
 from fullspectrum.search.studyfile import parse, with_overrides
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
 from fullspectrum.spectral.evaluation import KNOWN_LAYERS

@@ -14,8 +14,8 @@ from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.cli import main
 from fullspectrum.search.config import Study
 from fullspectrum.search.dense import kept_dense
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.sources import SOURCES
-from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.studyfile import parse, with_overrides
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -6,15 +6,15 @@ import json
 import numpy as np
 import pytest
 from fullspectrum.search.config import Study
-from fullspectrum.search.dispatch import Dispatcher
-from fullspectrum.search.drain import Drain
+from fullspectrum.search.driver.dispatch import Dispatcher
+from fullspectrum.search.driver.drain import Drain
+from fullspectrum.search.driver.progress import Progress
+from fullspectrum.search.driver.referee import reports
 from fullspectrum.search.files import StudyFolder
-from fullspectrum.search.ledger import Ledger, TrialRecord
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.progress import Progress
-from fullspectrum.search.record import Recorder
-from fullspectrum.search.referee import reports
-from fullspectrum.search.spool import Spool
+from fullspectrum.search.record.recorder import Recorder
+from fullspectrum.search.record.spool import Spool
+from fullspectrum.search.store.ledger import Ledger, TrialRecord
 from fullspectrum.search.studyfile import parse, with_overrides
 from optuna.storages import InMemoryStorage
 from rich.console import Console

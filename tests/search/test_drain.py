@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fullspectrum.search.drain import drained
+from fullspectrum.search.driver.drain import drained
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

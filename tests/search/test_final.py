@@ -15,12 +15,12 @@ from fullspectrum.clusters.connection import connect
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.search import check, final
-from fullspectrum.search.checkpoint import Checkpoints, last_attempt
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.final import Entry, checkpoint_folder, train_all, train_entries, train_fully
-from fullspectrum.search.ledger import FinalRecord
 from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.pieces import Left
+from fullspectrum.search.store.checkpoint import Checkpoints, last_attempt
+from fullspectrum.search.store.ledger import FinalRecord
 
 from .conftest import tiny_study
 

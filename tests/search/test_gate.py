@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from fullspectrum.search.gate import Gate
+from fullspectrum.search.driver.gate import Gate
 from hypothesis import given
 from hypothesis import strategies as st
 

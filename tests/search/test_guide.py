@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 from fullspectrum.search.config import Search
-from fullspectrum.search.guide import Guide
+from fullspectrum.search.guidance.guide import Guide
 from optuna.distributions import CategoricalDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend

@@ -15,8 +15,8 @@ from fullspectrum.search.leaderboard import (
     split_table,
     trust,
 )
-from fullspectrum.search.ledger import FinalRecord, TrialRecord
 from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.store.ledger import FinalRecord, TrialRecord
 from rich.console import Console
 from scipy.stats import spearmanr
 

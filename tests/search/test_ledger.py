@@ -9,10 +9,10 @@ import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.config import Study
-from fullspectrum.search.ledger import FinalRecord, Ledger
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.space import MaskDistribution
-from fullspectrum.search.storage import open_storage
+from fullspectrum.search.store.ledger import FinalRecord, Ledger
+from fullspectrum.search.store.storage import open_storage
 from fullspectrum.search.studyfile import parse, with_overrides
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.trial import TrialState

@@ -14,9 +14,9 @@ import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import StudyFolder
-from fullspectrum.search.holder import Holder
-from fullspectrum.search.lock import study_lock
-from fullspectrum.search.serverlock import advisory_key
+from fullspectrum.search.store.holder import Holder
+from fullspectrum.search.store.lock import study_lock
+from fullspectrum.search.store.serverlock import advisory_key
 from fullspectrum.search.studyfile import parse
 
 SETTINGS = {"model": "digits_cnn", "data": "digits", "sparsity": 0.9}
@@ -26,8 +26,8 @@ DRIVER = """
 import json, subprocess, sys, time
 from pathlib import Path
 from fullspectrum.search.files import StudyFolder
-from fullspectrum.search.lock import study_lock
-from fullspectrum.search.serverlock import advisory_key
+from fullspectrum.search.store.lock import study_lock
+from fullspectrum.search.store.serverlock import advisory_key
 from fullspectrum.search.studyfile import parse
 with study_lock(StudyFolder(Path(sys.argv[1])), parse(json.loads(sys.argv[2]))):
     print(subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL).pid, flush=True)

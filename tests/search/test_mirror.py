@@ -2,7 +2,7 @@
 
 import optuna
 import pytest
-from fullspectrum.search.mirror import BEST, LATEST, Mirror
+from fullspectrum.search.guidance.mirror import BEST, LATEST, Mirror
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState

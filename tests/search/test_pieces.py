@@ -11,8 +11,8 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.training import Diverged, MaskedTraining, Recipe
 from fullspectrum.search import pieces as module
-from fullspectrum.search.checkpoint import Checkpoints
 from fullspectrum.search.pieces import CHUNK, Left, Pieces
+from fullspectrum.search.store.checkpoint import Checkpoints
 from torch import nn
 
 RECIPE = Recipe(learning_rate=0.05, batch_size=8, ema=0.9)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.record import Recorder
-from fullspectrum.search.spool import Spool
+from fullspectrum.search.record.recorder import Recorder
+from fullspectrum.search.record.spool import Spool
 from fullspectrum.spectral.chance import Standing
 
 from .conftest import tiny_study

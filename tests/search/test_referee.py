@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fullspectrum.search.config import Study
-from fullspectrum.search.referee import Referee, reports, rungs
+from fullspectrum.search.driver.referee import Referee, reports, rungs
 from fullspectrum.search.studyfile import parse
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -18,10 +18,10 @@ from fullspectrum.search.cli import main
 from fullspectrum.search.config import Study
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards import Limits, PathCounter
-from fullspectrum.search.record import METRICS, candidate_metrics
+from fullspectrum.search.guidance.space import MaskDistribution
+from fullspectrum.search.record.recorder import METRICS, candidate_metrics
 from fullspectrum.search.repair import Unrepairable, repair
 from fullspectrum.search.sampling import sample
-from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.studyfile import parse, with_overrides
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -11,9 +11,9 @@ from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.cli import main
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.sampling import sample
 from fullspectrum.search.sources import Setting, source
-from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.studyfile import parse
 from torch import nn
 

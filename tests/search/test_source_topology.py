@@ -11,8 +11,8 @@ from fullspectrum.models.layers import layout, prunable
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build
 from fullspectrum.search.candidates import Workbench
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.sources import Setting, source
-from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.studyfile import parse
 from fullspectrum.spectral.coordinate import full_spectrum
 from fullspectrum.spectral.objectives import OBJECTIVES

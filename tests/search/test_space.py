@@ -6,8 +6,15 @@ import math
 import optuna
 import pytest
 from fullspectrum.search.config import Study
-from fullspectrum.search.guide import Guide
-from fullspectrum.search.space import MaskDistribution, groups, layer_theta, source_of, suggest_mask, suggest_training
+from fullspectrum.search.guidance.guide import Guide
+from fullspectrum.search.guidance.space import (
+    MaskDistribution,
+    groups,
+    layer_theta,
+    source_of,
+    suggest_mask,
+    suggest_training,
+)
 from fullspectrum.search.studyfile import parse, with_overrides
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from fullspectrum.search.spool import Spool, position_file, undelivered
+from fullspectrum.search.record.spool import Spool, position_file, undelivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

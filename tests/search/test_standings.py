@@ -11,8 +11,8 @@ from fullspectrum.models.networks import build
 from fullspectrum.search import standings
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.files import Home, StudyFolder
-from fullspectrum.search.record import Recorder
-from fullspectrum.search.spool import Spool
+from fullspectrum.search.record.recorder import Recorder
+from fullspectrum.search.record.spool import Spool
 from fullspectrum.search.standings import record_standings
 from fullspectrum.spectral.coordinate import full_spectrum
 from mlflow import MlflowClient

@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fullspectrum.search.board import Board, read_board
 from fullspectrum.search.cli import main
 from fullspectrum.search.commands import status as command
 from fullspectrum.search.config import Study
+from fullspectrum.search.driver.board import Board, read_board
+from fullspectrum.search.driver.status import State, Status, status_of
 from fullspectrum.search.files import Home, StudyFolder, write_json
-from fullspectrum.search.holder import moment
-from fullspectrum.search.ledger import FinalRecord, Ledger
-from fullspectrum.search.lock import study_lock
 from fullspectrum.search.outcome import Outcome
-from fullspectrum.search.spool import Spool
-from fullspectrum.search.status import State, Status, status_of
-from fullspectrum.search.storage import open_storage
+from fullspectrum.search.record.spool import Spool
+from fullspectrum.search.store.holder import moment
+from fullspectrum.search.store.ledger import FinalRecord, Ledger
+from fullspectrum.search.store.lock import study_lock
+from fullspectrum.search.store.storage import open_storage
 from fullspectrum.search.studyfile import load_study
 
 from .conftest import tiny_study
@@ -167,7 +167,7 @@ def test_a_search_whose_driver_was_killed(begun, capsys):
 import signal, sys
 from pathlib import Path
 from fullspectrum.search.files import StudyFolder
-from fullspectrum.search.lock import study_lock
+from fullspectrum.search.store.lock import study_lock
 from types import SimpleNamespace
 folder = StudyFolder(Path(sys.argv[1]))
 with study_lock(folder, SimpleNamespace(id="x", tracking=SimpleNamespace(storage=None))):

@@ -10,10 +10,10 @@ import threading
 import optuna
 import pytest
 from fullspectrum.models.errors import InputError
-from fullspectrum.search import storage as module
 from fullspectrum.search.config import ConfigError, Study
-from fullspectrum.search.journal import JournalLock
-from fullspectrum.search.storage import StorageLost, engine_settings, open_storage, patiently
+from fullspectrum.search.store import storage as module
+from fullspectrum.search.store.journal import JournalLock
+from fullspectrum.search.store.storage import StorageLost, engine_settings, open_storage, patiently
 from fullspectrum.search.studyfile import parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -108,7 +108,7 @@ def test_a_damaged_line_is_a_loud_error_that_names_it(journal, garbage, position
 
 
 def test_a_writer_that_is_killed_leaves_no_lock_behind(journal):
-    holder = "from fullspectrum.search.journal import JournalLock; import sys, time; from pathlib import Path; "
+    holder = "from fullspectrum.search.store.journal import JournalLock; import sys, time; from pathlib import Path; "
     holder += "JournalLock(Path(sys.argv[1])).acquire(); print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", holder, journal], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"

@@ -21,9 +21,9 @@ from fullspectrum.search.allocation import budget
 from fullspectrum.search.baselines import BASELINES, CHECKS
 from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.files import Home
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.sources import SOURCES
-from fullspectrum.search.space import MaskDistribution
 from fullspectrum.search.study import run_study
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
 from fullspectrum.spectral.objectives import OBJECTIVES

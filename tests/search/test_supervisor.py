@@ -18,7 +18,7 @@ import fcntl, os, signal, sys, termios
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if os.isatty(0):
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from fullspectrum.search import supervisor
+from fullspectrum.search.driver import supervisor
 supervisor.PAUSE = float(sys.argv[1])
 sys.exit(supervisor.supervise([sys.executable, *sys.argv[2:]], "AGAIN"))
 """
@@ -27,8 +27,8 @@ sys.exit(supervisor.supervise([sys.executable, *sys.argv[2:]], "AGAIN"))
 DRIVER = """
 import json, os, signal, sys, time
 from pathlib import Path
-from fullspectrum.search import lifeline
-from fullspectrum.search.lifeline import FAILED
+from fullspectrum.search.driver import lifeline
+from fullspectrum.search.driver.lifeline import FAILED
 
 lifeline.FAREWELL = 0.5
 folder = Path(sys.argv[1])
@@ -269,14 +269,14 @@ def test_a_cursor_that_a_killed_driver_had_hidden_is_shown_again(supervised, ter
 def test_the_driver_hands_its_lifeline_to_nobody(tmp_path):
     code = """
 import os
-from fullspectrum.search.lifeline import VARIABLE, lifeline
+from fullspectrum.search.driver.lifeline import VARIABLE, lifeline
 handed = int(os.environ[VARIABLE])
 assert lifeline().held
 assert VARIABLE not in os.environ
 assert not os.get_inheritable(handed)
 """
     supervise = (
-        "import sys; from fullspectrum.search.supervisor import supervise; sys.exit(supervise(sys.argv[1:], ''))"
+        "import sys; from fullspectrum.search.driver.supervisor import supervise; sys.exit(supervise(sys.argv[1:], ''))"
     )
     subprocess.run([sys.executable, "-c", supervise, sys.executable, "-c", code], check=True, timeout=60)
 
@@ -284,7 +284,7 @@ assert not os.get_inheritable(handed)
 def test_the_supervisor_loads_neither_torch_nor_ray():
     code = """
 import sys
-import fullspectrum.search.cli, fullspectrum.search.lifeline, fullspectrum.search.supervisor
+import fullspectrum.search.cli, fullspectrum.search.driver.lifeline, fullspectrum.search.driver.supervisor
 print(sorted({"torch", "ray", "optuna", "mlflow", "numpy"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
@@ -310,7 +310,7 @@ with connect():
     time.sleep(1000)
 """
     supervise = (
-        "import sys; from fullspectrum.search.supervisor import supervise; sys.exit(supervise(sys.argv[1:], ''))"
+        "import sys; from fullspectrum.search.driver.supervisor import supervise; sys.exit(supervise(sys.argv[1:], ''))"
     )
     command = [sys.executable, "-c", supervise, sys.executable, "-c", code]
     supervisor = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

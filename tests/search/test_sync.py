@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from fullspectrum.search.cli import main
 from fullspectrum.search.commands import sync as module
-from fullspectrum.search.experiment import Destination
 from fullspectrum.search.files import Home, write_json
-from fullspectrum.search.uploader import record_file
+from fullspectrum.search.record.experiment import Destination
+from fullspectrum.search.record.uploader import record_file
 
 from .conftest import tiny_study
 from .tracked import Place, write_study
@@ -119,7 +119,7 @@ def test_another_server_gets_everything_that_was_recorded(home, study, tmp_path,
 
 def test_while_a_search_delivers_its_record_it_refuses(home, study, capsys):
     code = (
-        "import sys, time; from pathlib import Path; from fullspectrum.search.uploader import Uploader;"
+        "import sys, time; from pathlib import Path; from fullspectrum.search.record.uploader import Uploader;"
         "Uploader(Path(sys.argv[1]), 'http://127.0.0.1:9', 'away', {}).start(); print('started', flush=True);"
         "time.sleep(600)"
     )

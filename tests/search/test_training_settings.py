@@ -10,8 +10,8 @@ import pytest
 from fullspectrum.models.recipe import OPTIMIZERS, SCHEDULES, Recipe
 from fullspectrum.search.commands.search import _report
 from fullspectrum.search.config import ConfigError, Study, Training
+from fullspectrum.search.guidance.space import suggest_training
 from fullspectrum.search.searchable import Choices, Range
-from fullspectrum.search.space import suggest_training
 from fullspectrum.search.studyfile import parse, with_overrides
 from rich.console import Console
 

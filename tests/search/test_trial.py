@@ -11,7 +11,7 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.training import Diverged, MaskedTraining
 from fullspectrum.search.files import StudyFolder
-from fullspectrum.search.space import MaskDistribution
+from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.trial import MaskTrial
 
 from .conftest import tiny_study

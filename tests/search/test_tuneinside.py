@@ -3,9 +3,9 @@
 from types import SimpleNamespace
 
 import pytest
-from fullspectrum.search import tuning
-from fullspectrum.search.tuneinside import worker_starts
-from fullspectrum.search.tuning import Decisions
+from fullspectrum.search.driver import tuning
+from fullspectrum.search.driver.tuneinside import worker_starts
+from fullspectrum.search.driver.tuning import Decisions
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 

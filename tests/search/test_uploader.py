@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from fullspectrum.models.errors import InputError
-from fullspectrum.search import uploader as module
-from fullspectrum.search.delivery import delivered
 from fullspectrum.search.files import Home
+from fullspectrum.search.record import uploader as module
+from fullspectrum.search.record.delivery import delivered
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
@@ -356,7 +356,7 @@ def test_one_process_delivers_a_spool_and_a_second_is_told_which(place):
     write_study(place)
     # Of another process: what it holds ends with it, however it ends.
     code = (
-        "import sys, time; from pathlib import Path; from fullspectrum.search.uploader import Uploader;"
+        "import sys, time; from pathlib import Path; from fullspectrum.search.record.uploader import Uploader;"
         "Uploader(Path(sys.argv[1]), 'http://127.0.0.1:9', 'away', {}).start(); print('started', flush=True);"
         "time.sleep(600)"
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fullspectrum.search.files import Home
-from fullspectrum.search.spool import Spool
-from fullspectrum.search.uploader import Uploader
+from fullspectrum.search.record.spool import Spool
+from fullspectrum.search.record.uploader import Uploader
 from mlflow import MlflowClient
 from mlflow.entities import Run
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from ..config import Study
+from ..files import StudyFolder, plain
+from ..leaderboard import Row, leaderboard
+from ..record.spool import undelivered
+from ..store.holder import Holder
+from ..store.ledger import Ledger, TrialRecord
 from .board import read_board
-from .config import Study
-from .files import StudyFolder, plain
-from .holder import Holder
-from .leaderboard import Row, leaderboard
-from .ledger import Ledger, TrialRecord
-from .spool import undelivered
 
 #: The rate is that of the trials that ended within these seconds.
 WINDOW = 600.0

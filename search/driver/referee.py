@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .config import Study
+from ..config import Study
 from .gate import Decision, Gate
 
 

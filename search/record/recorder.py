@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..spectral.chance import Standing
-from ..spectral.coordinate import Coordinate
-from .baselines import BASELINES
-from .candidates import Candidate
-from .config import Study
-from .files import StudyFolder, write_json
-from .outcome import Outcome
+from ...spectral.chance import Standing
+from ...spectral.coordinate import Coordinate
+from ..baselines import BASELINES
+from ..candidates import Candidate
+from ..config import Study
+from ..files import StudyFolder, write_json
+from ..outcome import Outcome
 from .spool import Spool
 
 #: Prefixes of the reported values that are metrics of the record.

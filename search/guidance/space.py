@@ -7,11 +7,11 @@ from typing import Any
 
 import optuna
 
-from ..models.seeds import derive
-from .config import Study
+from ...models.seeds import derive
+from ..config import Study
+from ..searchable import Choices, Range
+from ..sources import source
 from .samplers import PER_SOURCE
-from .searchable import Choices, Range
-from .sources import source
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from ..models.errors import InputError, first_line
-from .config import Study
+from ...models.errors import InputError, first_line
+from ..config import Study
 from .dispatch import Dispatcher
 from .drain import Drain
 from .lifeline import lifeline

@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ..models.errors import InputError
-from .config import Study
+from ...models.errors import InputError
+from ..config import Study
 from .holder import Holder, moment
 from .storage import database_told, engine_settings, patiently
 

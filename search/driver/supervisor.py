@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from .console import complain
+from ..console import complain
 from .lifeline import FAILED, PROGRESSED, VARIABLE
 
 #: Seconds before the first restart; each further one without progress takes twice as long.

@@ -13,11 +13,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ..models.seeds import derive
-from .config import Study
-from .guide import Guide
-from .outcome import Outcome
-from .space import MaskDistribution, source_of, suggest_mask, suggest_training
+from ...models.seeds import derive
+from ..config import Study
+from ..guidance.guide import Guide
+from ..guidance.space import MaskDistribution, source_of, suggest_mask, suggest_training
+from ..outcome import Outcome
 from .storage import Patient, patiently
 
 

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .outcome import Outcome
+from ..outcome import Outcome
 
 _WORDS = {
     Outcome.FINISHED: "finished",

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 import torch
 
-from ..models.errors import first_line
-from ..models.files import open_atomically
-from .console import warn
+from ...models.errors import first_line
+from ...models.files import open_atomically
+from ..console import warn
 
 #: Files kept: the newest, and the one before in case the newest cannot be read.
 _KEPT = 2

@@ -12,9 +12,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from ..models.errors import InputError
-from .config import ConfigError, Study
-from .console import warn
+from ...models.errors import InputError
+from ..config import ConfigError, Study
+from ..console import warn
 from .journal import open_journal
 
 Value = TypeVar("Value")

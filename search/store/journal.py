@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-from ..models.errors import InputError
+from ...models.errors import InputError
 
 
 def open_journal(journal: Path, create: bool) -> JournalStorage:

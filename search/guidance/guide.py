@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ..models.seeds import derive
+from ...models.seeds import derive
 from .mirror import Mirror
 from .samplers import BLIND, COMPLETE_ONLY, make_sampler
 

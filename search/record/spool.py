@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .files import plain
+from ..files import plain
 
 #: Longest value of an MLflow tag or parameter that no store cuts.
 _LONGEST = 5000

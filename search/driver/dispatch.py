@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .checkpoint import Checkpoints
-from .config import Study
+from ..config import Study
+from ..files import StudyFolder
+from ..outcome import Outcome
+from ..record.recorder import Recorder
+from ..store.checkpoint import Checkpoints
+from ..store.ledger import Ledger, TrialRecord
 from .drain import Drain
-from .files import StudyFolder
-from .ledger import Ledger, TrialRecord
-from .outcome import Outcome
 from .progress import Progress
-from .record import Recorder
 from .referee import Referee
 
 #: Fewest ended trials of which a fraction is taken.

@@ -4,7 +4,7 @@ import bisect
 import math
 from typing import Literal
 
-from ..models.seeds import derive
+from ...models.seeds import derive
 
 Decision = Literal["passed", "control", "stopped"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from .files import plain
+from ..files import plain
 
 #: Seconds between two writings.
 EVERY = 2.0

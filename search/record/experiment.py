@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ..models.errors import first_line
-from .files import write_json
+from ...models.errors import first_line
+from ..files import write_json
 from .tracking import client_for
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..models.errors import InputError
-from .config import Study
-from .files import StudyFolder
+from ...models.errors import InputError
+from ..config import Study
+from ..files import StudyFolder
 from .holder import Holder
 from .serverlock import ServerLock, server_lock
 

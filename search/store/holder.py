@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from textwrap import shorten
 
-from ..models.errors import InputError
+from ...models.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from ..models.errors import InputError, first_line
-from ..models.files import write_atomically
+from ...models.errors import InputError, first_line
+from ...models.files import write_atomically
+from ..store.holder import Holder
 from .experiment import Destination, Experiment
-from .holder import Holder
 from .spool import position, position_file, read_lines, undelivered
 
 #: Events that are delivered together, and seconds between two looks for more: of a run that was started, measured and

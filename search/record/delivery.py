@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .console import warn
+from ..console import warn
 from .spool import Spool
 from .uploader import Uploader, refused_file
 

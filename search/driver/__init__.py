@@ -1,0 +1,1 @@
+"""What drives a search: proposals out, results in, decisions, signals, restarts."""

@@ -1,0 +1,1 @@
+"""What MLflow is told: events in a spool, delivered in the background."""
