@@ -5,6 +5,7 @@ from pathlib import Path
 import ray
 
 from ..models.data import Data
+from ..models.errors import first_line
 from ..models.masks import MaskSet
 from ..models.networks import build
 from .baselines import (
@@ -21,6 +22,7 @@ from .baselines import (
 )
 from .candidates import Workbench
 from .config import Study
+from .console import warn
 from .device import claim_device
 from .files import StudyFolder
 from .final import Entry, trained
@@ -58,7 +60,10 @@ def checks(
     made = {SHUFFLED: shuffled(masks, study.seed)}
     # Not scored again for a training that is done already.
     if INVERTED not in trained(ledger):
-        made[INVERTED] = inverted_by_worker(workbench, data, state, masks, trial.distribution)
+        try:
+            made[INVERTED] = inverted_by_worker(workbench, data, state, masks, trial.distribution)
+        except Exception as error:  # noqa: BLE001 - whatever fails here, the trained masks must reach the leaderboard
+            warn(f"{winner} is not held against its inverted scores ({first_line(error)}); --resume tries it again")
     for label, their in made.items():
         if their is not None:
             file = _saved(their, label, folder)

@@ -117,6 +117,9 @@ class StudyFolder:
 
 #: What is the file system's fault: the study stops, and goes on when that is mended.
 _BREAKAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+#: The same, as databases say it.
+_SQLITE_BREAKAGE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
+_POSTGRES_FULL = "53100"
 
 
 def broken(error: BaseException | None) -> str | None:
@@ -124,6 +127,10 @@ def broken(error: BaseException | None) -> str | None:
     while error is not None:
         if isinstance(error, OSError) and error.errno in _BREAKAGE:
             return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+        if getattr(error, "sqlite_errorname", "").startswith(_SQLITE_BREAKAGE):
+            return f"the study's database cannot be written to: {error}"
+        if getattr(error, "sqlstate", None) == _POSTGRES_FULL:
+            return "the study's database has no space left"
         error = error.__cause__ or error.__context__
     return None
 

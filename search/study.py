@@ -40,7 +40,7 @@ from .plots import plot_study
 from .record.delivery import Delivery, delivered
 from .record.recorder import Recorder
 from .standings import record_standings
-from .store.ledger import Ledger, TrialRecord
+from .store.ledger import FinalRecord, Ledger, TrialRecord
 from .store.lock import study_lock
 from .store.storage import open_storage
 from .trial import MaskTrial
@@ -54,6 +54,7 @@ class StudyResult:
     study: Study
     folder: StudyFolder
     trials: list[TrialRecord]
+    finals: list[FinalRecord]
     rows: list[Row]
     remaining: int
     """Trials still to be run; above 0 where the study was interrupted."""
@@ -73,12 +74,16 @@ class StudyResult:
 
     @property
     def failure(self) -> str | None:
-        """The commonest reason where not one trial came to a result; None otherwise."""
-        ended = [trial for trial in self.trials if trial.outcome]
-        if not ended or any(trial.outcome not in (Outcome.FAILED, Outcome.REJECTED) for trial in ended):
-            return None
-        reasons = Counter(trial.result.get("reason", "the worker died") for trial in ended)
-        return reasons.most_common(1)[0][0]
+        """A sentence where not one trial, or not one full training, came to a result; None otherwise."""
+        trials = [trial for trial in self.trials if trial.outcome]
+        for what, ends, bad in (
+            ("trial", trials, (Outcome.FAILED, Outcome.REJECTED)),
+            ("full training", self.finals, (Outcome.FAILED,)),
+        ):
+            if ends and all(end.outcome in bad for end in ends):
+                reasons = Counter(end.result.get("reason", "the worker died") for end in ends)
+                return f"not one {what} came to a result; the commonest reason: {reasons.most_common(1)[0][0]}"
+        return None
 
 
 def run_study(
@@ -153,7 +158,7 @@ def _words(origin: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def _recording(
-    study: Study, home: Home, folder: StudyFolder, network: dict[str, Any], ledger: Ledger
+    study: Study, home: Home, folder: StudyFolder, network: dict[str, Any], ledger: Ledger, drain: Drain
 ) -> Iterator[tuple[Recorder, Delivery]]:
     """The record of the study, opened; whatever ends the study, its run is closed and what can be is delivered."""
     tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
@@ -161,7 +166,13 @@ def _recording(
     remote = study.tracking.mlflow
     artifacts = None if remote else (home.artifacts / study.id).resolve().as_uri()
     with delivered(
-        folder.spool, remote or home.tracking_uri, experiment, tags, artifacts, on_runs=ledger.record_runs
+        folder.spool,
+        remote or home.tracking_uri,
+        experiment,
+        tags,
+        artifacts,
+        on_runs=ledger.record_runs,
+        patience=lambda: drain.left,
     ) as delivery:
         recorder = Recorder(study, folder, delivery.spool)
         try:
@@ -185,7 +196,7 @@ def _run(
 ) -> StudyResult:
     ended = Counter(trial.outcome for trial in ledger.trials() if trial.outcome)
     with (
-        _recording(study, home, folder, network, ledger) as (recorder, delivery),
+        _recording(study, home, folder, network, ledger, drain) as (recorder, delivery),
         Progress(console, study.search.trials, OBJECTIVES[study.score].label, ended) as progress,
     ):
         dispatcher = Dispatcher(study, folder, ledger, recorder, progress, drain)
@@ -213,7 +224,7 @@ def _breakage_told(drain: Drain) -> Iterator[None]:
     """A file system that cannot be written to stops the study, which can be resumed when that is mended."""
     try:
         yield
-    except (OSError, InputError) as error:
+    except Exception as error:
         if not (reason := broken(error)):
             raise
         drain.ask(reason)
@@ -277,7 +288,9 @@ def _close(
     metrics, verdict = trust(trials, study.score)
     verdicts = [*against_baselines(rows, test_images), verdict]
     pareto = [f"trial {number}" for number in ledger.pareto()]
-    result = StudyResult(study, folder, trials, rows, ledger.remaining, verdicts, drain.reason, drain.signal, pareto)
+    result = StudyResult(
+        study, folder, trials, ledger.finals(), rows, ledger.remaining, verdicts, drain.reason, drain.signal, pareto
+    )
     finished = not (result.remaining or result.stopped)
     with _breakage_told(drain):
         files = _write_report(study, folder, trials, rows, pareto)

@@ -1,5 +1,6 @@
 """One trial: sample, guard, score, then, past the gate, warm-up training."""
 
+import contextlib
 import copy
 import json
 import traceback
@@ -10,7 +11,7 @@ import torch
 from ray import tune
 
 from ..models.data import Data
-from ..models.errors import InputError
+from ..models.errors import InputError, first_line
 from ..models.masks import MaskSet
 from ..models.networks import build
 from ..models.seeds import derive
@@ -26,6 +27,9 @@ from .pieces import Left, Pieces
 from .record.recorder import candidate_metrics, coordinate_table, reported
 from .sources import Source
 from .store.checkpoint import Checkpoints
+
+#: After such an error of the GPU nothing works in its process any more: the worker is given up, and the trial retried.
+_POISON = getattr(torch, "AcceleratorError", ())
 
 
 class MaskTrial(tune.Trainable):
@@ -84,11 +88,13 @@ class MaskTrial(tune.Trainable):
             values = self._score() if self._masks is None else self._warm_up()
         except Left:
             return self._report({"left": True})
-        except Exception as error:  # noqa: BLE001 - a bad candidate, or a user's function, never stops the search
+        except Exception as error:
             if reason := broken(error):
                 return self._report({"broken": reason})
+            if isinstance(error, _POISON):
+                raise
             self._note(traceback.format_exc())
-            values = self._ended(Outcome.FAILED, f"{type(error).__name__}: {error}")
+            values = self._ended(Outcome.FAILED, first_line(error))
         return self._report({"values": reported(values)})
 
     def _report(self, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,8 +109,9 @@ class MaskTrial(tune.Trainable):
 
     def _note(self, text: str) -> None:
         folder = self._folder.trial(self._trial["number"])
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "error.txt").write_text(text)
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "error.txt").write_text(text, encoding="utf-8", errors="replace")
 
     def _score(self) -> dict[str, Any]:
         distribution = MaskDistribution.from_dict(self._trial["distribution"])

@@ -90,7 +90,7 @@ def _report(result, console, home, again: str) -> None:
 
     stopped = result.stopped if result.signal is None else None
     if result.failure and not result.stopped:
-        complain(f"not one trial came to a result; the commonest reason: {result.failure}")
+        complain(result.failure)
         return
     if result.rows:
         say()

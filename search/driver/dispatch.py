@@ -155,6 +155,8 @@ class Dispatcher:
             opened.waiting.append(values)
             self._take(number, values)
         if end:
+            # An attempt that ended before it trained may come after one that did.
+            iteration = max(iteration, *opened.known, 0)
             opened.end, opened.running = end | {"training/iterations": iteration}, False
             self._referee.ended(number)
         # What is decided at once is written once, as the end of the trial.
@@ -190,22 +192,23 @@ class Dispatcher:
         if opened is None:
             return
         opened.running = False
-        if self._ledger.lost(number, attempt):
+        reached = max(opened.known, default=0)
+        if self._drain.asked:
+            # Who asks a search to leave may have asked its workers, too.
+            return
+        if self._ledger.lost(number, attempt, reached):
             self._progress.say(f"trial {number}: {reason}; it is tried again")
             return
-        opened.end = {
-            "outcome": Outcome.FAILED.value,
-            "reason": reason,
-            "training/iterations": max(opened.known, default=0),
-        }
+        opened.end = {"outcome": Outcome.FAILED.value, "reason": reason, "training/iterations": reached}
         self._referee.ended(number)
         self._settle()
 
-    def interrupted(self, number: int, attempt: int) -> None:
-        """A trial lost its worker through no fault of its own: it is tried again, however often."""
-        if (opened := self._current(number, attempt)) is not None:
-            opened.running = False
-            self._ledger.interrupted(number, attempt)
+    def interrupted(self) -> None:
+        """All that run lost their workers through no fault of their own: they are tried again, however often."""
+        for number, opened in self._open.items():
+            if opened.running:
+                opened.running = False
+                self._ledger.interrupted(number, opened.proposal["attempt"])
 
     def _current(self, number: int, attempt: int) -> _Open | None:
         opened = self._open.get(number)
@@ -264,7 +267,8 @@ def _results(trial: TrialRecord) -> list[dict[str, Any]]:
     if "spectral/objective" in known:
         found.append(known | {"training/iterations": 0})
     measured = dict(trial.measured)
-    if "accuracy/val" in trial.result:
+    if trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY) and "accuracy/val" in trial.result:
+        # Of other ends the iterations are not those of the last measurement.
         last = {
             key: value for key, value in trial.result.items() if key.startswith("training/") or key == "accuracy/val"
         }

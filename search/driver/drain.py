@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM that end a search in good order: what runs saves a checkpoint and leaves."""
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -9,6 +10,9 @@ from pathlib import Path
 from types import FrameType
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+#: Seconds in which a second SIGTERM is the first one, by another way.
+_AT_ONCE = 1.0
 
 
 class Drain:
@@ -23,6 +27,7 @@ class Drain:
         self._grace = grace
         self._since: float | None = None
         self._hurry = False
+        self._heeded = -math.inf
         self.reason: str | None = None
         """Why it was asked for, by whoever asked first; None while nobody has."""
         self.signal: int | None = None
@@ -38,6 +43,13 @@ class Drain:
         """Whether the grace period (seconds) is over, or a second signal came: what still runs is left behind."""
         return self._hurry or (self._since is not None and time.monotonic() - self._since > self._grace)
 
+    @property
+    def left(self) -> float:
+        """Seconds of the grace period that are left; infinite while nobody has asked."""
+        if self._since is None:
+            return math.inf
+        return 0.0 if self._hurry else max(0.0, self._grace - (time.monotonic() - self._since))
+
     def ask(self, reason: str) -> None:
         """Asks for the end; from the second time on it changes nothing."""
         if self._since is not None:
@@ -49,7 +61,14 @@ class Drain:
             self._marker.touch()
 
     def _heed(self, number: int, frame: FrameType | None) -> None:
-        """Handles a signal: the first asks; a second is impatience, also with what looks at nothing."""
+        """Handles a signal: the first asks; a second is impatience, also with what looks at nothing.
+
+        SIGTERM that comes twice at once was sent to the supervisor, who passes it on, and to the driver as well.
+        """
+        now = time.monotonic()
+        if number == self.signal == signal.SIGTERM and now - self._heeded < _AT_ONCE:
+            return
+        self._heeded = now
         if self.signal is None:
             self.signal = number
             self.ask(_NAMES[number])

@@ -16,8 +16,9 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from ...models.errors import InputError, first_line
+from ...models.errors import InputError
 from ..config import Study
+from ..files import broken
 from .dispatch import Dispatcher
 from .drain import Drain
 from .lifeline import lifeline
@@ -52,9 +53,12 @@ class Desk:
             return None
         try:
             return call(*arguments)
-        except (OSError, InputError) as error:
+        except Exception as error:
+            reason = str(error) if isinstance(error, InputError) else broken(error)
+            if reason is None:
+                raise
             self._broken = True
-            self.drain.ask(str(error) if isinstance(error, InputError) else first_line(error))
+            self.drain.ask(reason)
             return None
 
     def propose(self) -> dict[str, Any] | str | None:
@@ -89,13 +93,16 @@ class Desk:
         self._ask(self._dispatcher.lost, trial.config["number"], trial.config["attempt"], reason)
 
     def out_of_memory(self, message: str) -> None:
-        """Ray killed a worker because its machine ran out of memory: whose it was, or, if unknown, all, lost it."""
+        """Ray killed a worker because its machine ran out of memory, and Tune's run ended by it.
+
+        The trial that lost it is the one that the message names; else one of those of which nobody knows the process
+        yet, as they have not reported; else any. The others go on as after an interruption.
+        """
         running = self._dispatcher.running
-        victims = [one for one in running if one["pid"] and re.search(rf"\bpid={one['pid']}\b", message)]
-        for one in victims or running:
+        named = [one for one in running if one["pid"] and re.search(rf"\bpid={one['pid']}\b", message)]
+        for one in named or [one for one in running if one["pid"] is None] or running:
             self._ask(self._dispatcher.lost, one["trial"], one["attempt"], "its worker ran out of memory")
-        for one in running if victims else []:
-            self._ask(self._dispatcher.interrupted, one["trial"], one["attempt"])
+        self._ask(self._dispatcher.interrupted)
 
 
 class Proposals(Searcher):
@@ -170,6 +177,8 @@ def _why(report: Path) -> str:
     """Why a worker died, from the file in which Tune keeps what it was told of that."""
     lines = [line.strip() for line in report.read_text().splitlines() if line.strip()] if report.is_file() else []
     text = " ".join(lines)
+    if "low on memory" in text:
+        return "its worker ran out of memory"
     if "error raised in its creation task" in text:
         return f"its worker did not start: {lines[-1]}"
     if detail := re.search(r"Worker exit detail: (.+?\.)(\s|$)", text):

@@ -39,11 +39,13 @@ def delivered(
     tags: Mapping[str, str],
     artifacts: str | None = None,
     on_runs: Callable[[Mapping[str, str]], None] | None = None,
+    patience: Callable[[], float] = lambda: PATIENCE,
 ) -> Iterator[Delivery]:
     """Yields the delivery of the spool at a path, in the background, to an experiment (see `Uploader`).
 
-    On leaving, what can be delivered is; what cannot stays in the file, and a warning says so. `record.json` beside the
-    spool tells `fullspectrum sync` where it goes. Raises InputError where another process delivers this spool.
+    On leaving, what can be delivered within `patience` seconds, a minute at most, is; what cannot stays in the file,
+    and a warning says so. `record.json` beside the spool tells `fullspectrum sync` where it goes. Raises InputError
+    where another process delivers this spool.
     """
     uploader = Uploader(spool, tracking_uri, experiment, tags, artifacts, on_runs)
     spool.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,7 @@ def delivered(
         with closing(Spool(spool)) as written:
             yield Delivery(written, uploader)
     finally:
-        if not uploader.close(PATIENCE):
+        if not uploader.close(min(patience(), PATIENCE)):
             warn(
                 f"part of the record has not reached MLflow ({uploader.problem or 'it is slow'}); "
                 f"it is kept in {spool} until fullspectrum sync delivers it"

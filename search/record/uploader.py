@@ -105,7 +105,7 @@ class Uploader:
     def close(self, patience: float) -> bool:
         """Delivers what is left, for at most `patience` seconds; returns whether everything is delivered.
 
-        While the server is away it is not waited for longer than one more try.
+        While the server is away it is tried once more.
         """
         self._stop.set()
         self._thread.join(patience)

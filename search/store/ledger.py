@@ -42,7 +42,7 @@ class TrialRecord:
     end: dict[str, Any] | None
     """How it says that it ended, where gate or rungs have still to say whether it got so far."""
     lost: int
-    """Times that its worker died."""
+    """Times that its worker died where it was when that happened last."""
     ended_at: datetime | None
     """When it ended."""
 
@@ -267,11 +267,16 @@ class Ledger:
             self._set(number, "end", dict(end))
         return taken
 
-    def lost(self, number: int, attempt: int) -> bool:
-        """A worker died: returns whether its trial is proposed again; not, after `faults.retries` times."""
+    def lost(self, number: int, attempt: int, reached: int) -> bool:
+        """A worker died, whose trial had reached so many iterations: returns whether that is proposed again.
+
+        It is not after `faults.retries` times at the same iteration.
+        """
         if not self._current(number, attempt):
             return True
-        times = _record(self._storage.get_trial(self._ids[number])).lost + 1
+        before = self._storage.get_trial(self._ids[number]).user_attrs
+        times = before["lost"] + 1 if before.get("reached") == reached else 1
+        self._set(number, "reached", reached)
         self._set(number, "lost", times)
         if times > self._study.faults.retries:
             return False

@@ -49,7 +49,7 @@ def test_a_trial_that_runs_out_of_memory_fails_alone_after_its_retries(tmp_path)
     """P6 (fault 10): Ray kills its worker, which would end Ray Tune's run."""
     study = STUDY.replace('"digits_cnn"', '"hungry:network"').replace("sparsity = 0.98", "sparsity = 0.8")
     study = study.replace("batch_size = 64", "batch_size = { choices = [48, 64] }")
-    settings = ("search.trials=4", "final.top_k=0", "gate.quantile=1.0", "faults.retries=1", "search.max_concurrent=2")
+    settings = ("search.trials=4", "final.top_k=0", "gate.quantile=1.0", "faults.retries=1", "search.max_concurrent=8")
     search = Search(tmp_path / "hungry", *settings, study=study)
     (search.folder / "hungry.py").write_text(_HUNGRY)
     memory = psutil.virtual_memory()

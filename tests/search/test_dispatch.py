@@ -84,8 +84,8 @@ def play(desk: Desk, generator: np.random.Generator | None, workers: int, stop_a
         proposal, results = running[number]
         attempt, events = proposal["attempt"], events + 1
         if generator is not None and generator.random() < 0.02:
-            dispatcher.interrupted(number, attempt)
-            del running[number]
+            dispatcher.interrupted()
+            running.clear()
         elif not dispatcher.result(number, attempt, dict(results.pop(0)), "here", 1):
             del running[number]
 
@@ -204,8 +204,66 @@ def test_the_mask_that_an_earlier_attempt_chose_is_not_searched_again(tmp_path):
     desk = Desk(study(), InMemoryStorage(), folder_at(tmp_path / "study"))
     assert desk.dispatcher.propose()["digest"] is None
     desk.dispatcher.result(0, 1, {"training/iterations": 0, "spectral/objective": 1.0, "digest": "d"})
-    desk.dispatcher.interrupted(0, 1)
+    desk.dispatcher.interrupted()
     assert desk.dispatcher.propose()["digest"] == "d"
+
+
+def test_trials_that_no_worker_has_taken_up_yet_are_interrupted_with_the_others(tmp_path):
+    desk = Desk(study(), InMemoryStorage(), folder_at(tmp_path / "study"))
+    for _ in range(3):
+        desk.dispatcher.propose()
+    desk.dispatcher.started(0)
+    desk.dispatcher.lost(0, 1, "its worker ran out of memory")
+    desk.dispatcher.interrupted()
+    assert desk.dispatcher.idle
+    again = [desk.dispatcher.propose() for _ in range(4)]
+    assert [(one["number"], one["attempt"]) for one in again] == [(0, 2), (1, 2), (2, 2), (3, 1)]
+
+
+def test_a_worker_that_dies_while_the_search_drains_is_not_held_against_its_trial(tmp_path):
+    desk = Desk(study("faults.retries=0"), InMemoryStorage(), folder_at(tmp_path / "study"))
+    desk.dispatcher.propose()
+    desk.drain.ask("SIGTERM")
+    desk.dispatcher.lost(0, 1, "its worker died")
+    assert desk.dispatcher.idle
+    assert desk.ledger.trials()[0].outcome is None
+
+
+@pytest.mark.parametrize("iteration", [10, 15, 20])
+def test_where_a_trial_diverged_nothing_was_measured_also_for_the_next_driver(tmp_path, iteration):
+    """P3: also at a rung, of which the others would be held against an accuracy that never was."""
+    storage, folder, settings = InMemoryStorage(), folder_at(tmp_path / "study"), study("gate.quantile=1.0")
+    desk = Desk(settings, storage, folder)
+    for number in range(2):
+        desk.dispatcher.propose()
+        desk.dispatcher.result(number, 1, {"training/iterations": 0, "spectral/objective": 1.0, "digest": "d"})
+    desk.dispatcher.result(0, 1, {"training/iterations": 10, "accuracy/val": 0.9})
+    diverged = {"training/iterations": iteration, "outcome": "diverged", "reason": "the loss is nan"}
+    desk.dispatcher.result(0, 1, diverged)
+    points = told(folder)
+    heir = Desk(settings, storage, folder)
+    assert told(folder) == points
+    assert heir.dispatcher.propose()["number"] == 1
+    for reached in (10, 20):
+        heir.dispatcher.result(1, 2, {"training/iterations": reached, "accuracy/val": 0.95})
+    # Nobody else was at the rung at 20.
+    assert heir.ledger.trials()[1].outcome is None
+
+
+def test_an_attempt_that_fails_before_it_trains_does_not_undo_what_the_one_before_measured(tmp_path):
+    desk = Desk(study("gate.quantile=1.0"), InMemoryStorage(), folder_at(tmp_path / "study"))
+    for number in range(2):
+        desk.dispatcher.propose()
+        desk.dispatcher.result(number, 1, {"training/iterations": 0, "spectral/objective": 1.0, "digest": "d"})
+    desk.dispatcher.result(1, 1, {"training/iterations": 10, "accuracy/val": 0.5})
+    desk.dispatcher.lost(1, 1, "its worker died")
+    assert desk.dispatcher.propose()["attempt"] == 2
+    desk.dispatcher.result(1, 2, {"training/iterations": 0, "outcome": "failed", "reason": "no"})
+    # Trial 0 decides first whether the other was stopped at the rung.
+    assert desk.ledger.trials()[1].outcome is None
+    desk.dispatcher.result(0, 1, {"training/iterations": 10, "accuracy/val": 0.9})
+    trial = desk.ledger.trials()[1]
+    assert (trial.outcome, trial.result["training/iterations"]) == (Outcome.STOPPED_EARLY, 10)
 
 
 def test_a_trial_whose_workers_keep_dying_fails_alone(tmp_path):

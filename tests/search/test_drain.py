@@ -41,10 +41,22 @@ def test_the_first_signal_asks_and_raises_nothing(marker, number, reason):
 def test_the_second_signal_is_raised_at_once(marker, second):
     with pytest.raises(KeyboardInterrupt) as raised, drained(marker, 60) as drain:
         signal.raise_signal(signal.SIGINT)
+        assert 0 < drain.left <= 60
         signal.raise_signal(second)
     assert raised.value.args == (second,)
     assert drain.overdue
+    assert drain.left == 0
     assert drain.signal == signal.SIGINT
+
+
+def test_sigterm_to_the_driver_and_through_its_supervisor_is_one(marker, monkeypatch):
+    with drained(marker, 60) as drain:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert drain.asked and not drain.overdue
+        monkeypatch.setattr("fullspectrum.search.driver.drain._AT_ONCE", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
 
 
 class Swallows:

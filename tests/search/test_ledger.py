@@ -328,12 +328,24 @@ def test_a_trial_whose_worker_died_comes_first_again_until_its_retries_are_used_
     ledger.propose()
     ledger.propose()
     for attempt in (1, 2):
-        assert ledger.lost(0, attempt)
+        assert ledger.lost(0, attempt, 20)
         again = ledger.propose()
         assert (again["number"], again["attempt"]) == (0, attempt + 1)
-    assert not ledger.lost(0, 3)
+    assert not ledger.lost(0, 3, 20)
     assert ledger.propose()["number"] == 2
     assert ledger.trials()[0].lost == 3
+
+
+def test_a_trial_that_got_further_before_its_worker_died_again_has_all_its_retries():
+    ledger = ledger_of(study("faults.retries=0"))
+    ledger.propose()
+    assert not ledger.lost(0, 1, 0)
+    ledger = ledger_of(study("faults.retries=1"))
+    ledger.propose()
+    for attempt, reached in enumerate((0, 10, 20, 30), start=1):
+        assert ledger.lost(0, attempt, reached)
+        ledger.propose()
+    assert not ledger.lost(0, 5, 30)
 
 
 def test_an_interruption_that_is_not_the_trials_fault_uses_up_no_retries():
