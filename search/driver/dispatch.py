@@ -201,6 +201,8 @@ class Dispatcher:
             return
         opened.end = {"outcome": Outcome.FAILED.value, "reason": reason, "training/iterations": reached}
         self._referee.ended(number)
+        if not self._referee.decided(number, reached):
+            self._write(number, attempt, None, opened.end)
         self._settle()
 
     def interrupted(self) -> None:

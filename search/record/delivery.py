@@ -49,7 +49,8 @@ def delivered(
     """
     uploader = Uploader(spool, tracking_uri, experiment, tags, artifacts, on_runs)
     spool.parent.mkdir(parents=True, exist_ok=True)
-    uploader.start()
+    # Somebody may be running `fullspectrum sync`.
+    uploader.start(wait=PATIENCE)
     try:
         # Opened second: whoever holds the spool may be writing the line that opening it would cut off.
         with closing(Spool(spool)) as written:

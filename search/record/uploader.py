@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -87,9 +88,17 @@ class Uploader:
         file = refused_file(self._spool)
         return len(file.read_bytes().splitlines()) if file.exists() else 0
 
-    def start(self) -> Self:
-        """Begins to deliver. Raises InputError where another process delivers this spool."""
-        self._lock = _lock(self._spool)
+    def start(self, wait: float = 0.0) -> Self:
+        """Begins to deliver. Raises InputError where another process has the spool, still after `wait` seconds."""
+        end = time.monotonic() + wait
+        while True:
+            try:
+                self._lock = _lock(self._spool)
+                break
+            except InputError:
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(0.2)
         self._note_destination()
         self._thread.start()
         return self
