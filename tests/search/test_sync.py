@@ -27,7 +27,9 @@ def store(tmp_path_factory) -> Home:
 
 
 @pytest.fixture
-def home(tmp_path) -> Home:
+def home(tmp_path, monkeypatch) -> Home:
+    # Artifacts of an experiment that names no place for them go to the working directory.
+    monkeypatch.chdir(tmp_path)
     return Home(tmp_path / "runs").create()
 
 
