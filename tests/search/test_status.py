@@ -84,7 +84,7 @@ def running(begun) -> Iterator[Begun]:
         begun.end(2)
         begun.end(1, Outcome.STOPPED_BY_GATE)
         begun.ledger.propose()
-        begun.ledger.lost(3, 1)
+        begun.ledger.lost(3, 1, 0)
         begun.ledger.propose()
         while read_board(begun.folder.board) is None:
             time.sleep(0.01)
