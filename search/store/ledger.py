@@ -188,9 +188,9 @@ class Ledger:
         Those that have to be run again come first, the lowest number first.
         """
         while self._again:
-            number = heapq.heappop(self._again)
-            if not self._storage.get_trial(self._ids[number]).state.is_finished():
-                return self._propose_again(number)
+            trial = self._storage.get_trial(self._ids[heapq.heappop(self._again)])
+            if not trial.state.is_finished():
+                return self._propose_again(_record(trial))
         if len(self._ids) >= self._study.search.trials:
             return None
         number = len(self._ids)
@@ -211,10 +211,9 @@ class Ledger:
         self._create("masks", number, trial, self._ids)
         return proposal
 
-    def _propose_again(self, number: int) -> dict[str, Any]:
-        record = _record(self._storage.get_trial(self._ids[number]))
+    def _propose_again(self, record: TrialRecord) -> dict[str, Any]:
         attempt = record.attempt + 1
-        self._set(number, "attempt", attempt)
+        self._set(record.number, "attempt", attempt)
         return record.proposal | {"attempt": attempt}
 
     def _propose_training(self, number: int) -> dict[str, Any]:
@@ -275,7 +274,8 @@ class Ledger:
         if not self._current(number, attempt):
             return True
         before = self._storage.get_trial(self._ids[number]).user_attrs
-        times = before["lost"] + 1 if before.get("reached") == reached else 1
+        # A driver may have died between the two writings.
+        times = before.get("lost", 0) + 1 if before.get("reached") == reached else 1
         self._set(number, "reached", reached)
         self._set(number, "lost", times)
         if times > self._study.faults.retries:

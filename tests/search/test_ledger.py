@@ -336,6 +336,28 @@ def test_a_trial_whose_worker_died_comes_first_again_until_its_retries_are_used_
     assert ledger.trials()[0].lost == 3
 
 
+def test_a_driver_that_dies_while_it_notes_a_lost_worker_leaves_a_ledger_that_the_next_one_can_use(
+    journal, monkeypatch
+):
+    settings = study()
+    ledger = ledger_of(settings, journal(settings))
+    ledger.propose()
+    write = Ledger._set
+
+    def dying(self, number, key, value) -> None:
+        if key == "lost":
+            raise KeyboardInterrupt
+        write(self, number, key, value)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Ledger, "_set", dying)
+        ledger.lost(0, 1, 20)
+    heir = ledger_of(settings, journal(settings))
+    assert heir.propose()["attempt"] == 2
+    assert heir.lost(0, 2, 20)
+    assert heir.trials()[0].lost == 1
+
+
 def test_a_trial_that_got_further_before_its_worker_died_again_has_all_its_retries():
     ledger = ledger_of(study("faults.retries=0"))
     ledger.propose()
