@@ -1,8 +1,15 @@
 """MLflow, set up so that it neither waits for minutes nor talks to anybody but its server, nor to the screen."""
 
+import fcntl
 import logging
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import make_url
+
+from ...models.files import write_atomically
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +31,7 @@ def set_up() -> None:
 
 
 def client_for(tracking_uri: str) -> "MlflowClient":
-    """A client of the tracking store at `tracking_uri`."""
+    """A client of the tracking store at `tracking_uri`; a SQLite file that is not there yet is made."""
     set_up()
     # Imported here: MLflow takes seconds to load, and workers never need it.
     from mlflow import MlflowClient
@@ -34,4 +41,23 @@ def client_for(tracking_uri: str) -> "MlflowClient":
     # Every try on a server that is away, or on a database that is locked, is told with a traceback otherwise.
     for name in ("urllib3.connectionpool", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if tracking_uri.startswith("sqlite:") and (file := make_url(tracking_uri).database) and not Path(file).exists():
+        _make_store(Path(file))
     return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _make_store(file: Path) -> None:
+    """Makes a SQLite file with MLflow's tables, whole or not at all.
+
+    MLflow makes them by dozens of migrations, which take seconds, and cannot go on with a file in which they were cut
+    off by a full disk or the end of the process; nor may two processes be at it in one file.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with file.with_name(f".{file.name}.lock").open("ab") as lock, tempfile.TemporaryDirectory() as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.exists():
+            return
+        made = Path(folder, file.name)
+        SqlAlchemyStore(f"sqlite:///{made}", str(file.with_name("artifacts"))).engine.dispose()
+        write_atomically(file, made.read_bytes())

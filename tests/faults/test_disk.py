@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fullspectrum.models.errors import InputError
+from fullspectrum.search.files import Home
+from fullspectrum.search.record.tracking import client_for
 
 from .searches import Search
 
@@ -17,10 +20,10 @@ MEGABYTES = 64
 
 
 @contextlib.contextmanager
-def small_disk(path: Path) -> Iterator[Path]:
+def small_disk(path: Path, megabytes: int = MEGABYTES) -> Iterator[Path]:
     """A file system of its own in memory, mounted at `path`."""
     path.mkdir()
-    options = f"size={MEGABYTES}m,uid={os.geteuid()}"
+    options = f"size={megabytes}m,uid={os.geteuid()}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
     try:
         yield path
@@ -54,3 +57,15 @@ def test_a_search_on_a_full_disk_stops_cleanly_and_goes_on_when_there_is_room(tm
         search.start("--resume").end()
         assert search.state() == undisturbed.state()
         assert search.runs() == undisturbed.runs()
+
+
+def test_a_disk_that_is_full_when_the_record_begins_leaves_no_half_of_it(tmp_path):
+    """Fault 9: MLflow cannot go on with a store in which it has made some of its tables."""
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        store = Home(disk)
+        (disk / "taken").write_bytes(b"\0" * 2**19)
+        with pytest.raises(InputError, match="No space left on device"):
+            client_for(store.tracking_uri)
+        assert not (disk / "mlflow.db").exists()
+        (disk / "taken").unlink()
+        assert client_for(store.tracking_uri).search_experiments()

@@ -21,7 +21,7 @@ from fullspectrum.search.files import Home
 from fullspectrum.search.record import uploader
 from fullspectrum.search.record.delivery import delivered
 from fullspectrum.search.record.spool import Spool
-from fullspectrum.search.record.tracking import set_up
+from fullspectrum.search.record.tracking import client_for, set_up
 from mlflow import MlflowClient
 
 from ..search.tracked import Place, state_of
@@ -159,3 +159,38 @@ def test_a_store_that_is_locked_for_a_while_gets_everything_once(tmp_path):
             other.execute("ROLLBACK")
         until(lambda: delivery.depth == 0)
     assert place.state() == as_without_faults(tmp_path, spool)
+
+
+#: Makes the store at the URI it is given, and dies between two statements of one of MLflow's migrations.
+FATAL = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from fullspectrum.search.record.tracking import client_for
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die(connection, cursor, statement, *_):
+    if "CREATE TABLE _alembic_tmp_" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+client_for(sys.argv[1]).search_experiments()
+"""
+
+
+def test_a_process_that_is_killed_while_it_makes_the_store_is_no_bother_to_the_next(tmp_path):
+    """Fault 4: MLflow cannot go on with a store in which it was cut off."""
+    store = Home(tmp_path)
+    fatal = [sys.executable, "-c", FATAL, store.tracking_uri]
+    died = subprocess.run(fatal, check=False, capture_output=True, timeout=120)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert client_for(store.tracking_uri).search_experiments()
+
+
+def test_processes_that_make_the_store_at_once_have_one(tmp_path):
+    """Fault 17, of two studies in one new home: what one of them writes is there for the other."""
+    store = Home(tmp_path)
+    make = "import sys; from fullspectrum.search.record.tracking import client_for;"
+    make += " client_for(sys.argv[1]).create_experiment(sys.argv[2])"
+    names = ["a", "b", "c"]
+    makers = [subprocess.Popen([sys.executable, "-c", make, store.tracking_uri, name]) for name in names]
+    assert [maker.wait(120) for maker in makers] == [0, 0, 0]
+    assert {one.name for one in client_for(store.tracking_uri).search_experiments()} == {"Default", *names}
