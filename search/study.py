@@ -38,6 +38,7 @@ from .listing import listing
 from .outcome import Outcome
 from .plots import plot_study
 from .record.delivery import Delivery, delivered
+from .record.experiment import Destination
 from .record.recorder import Recorder
 from .standings import record_standings
 from .store.ledger import FinalRecord, Ledger, TrialRecord
@@ -163,17 +164,8 @@ def _recording(
     """The record of the study, opened; whatever ends the study, its run is closed and what can be is delivered."""
     tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
-    remote = study.tracking.mlflow
-    artifacts = None if remote else (home.artifacts / study.id).resolve().as_uri()
-    with delivered(
-        folder.spool,
-        remote or home.tracking_uri,
-        experiment,
-        tags,
-        artifacts,
-        on_runs=ledger.record_runs,
-        patience=lambda: drain.left,
-    ) as delivery:
+    destination = Destination.of(home, study.tracking.mlflow, experiment, tags, artifacts=study.id)
+    with delivered(folder.spool, destination, ledger.record_runs, patience=lambda: drain.left) as delivery:
         recorder = Recorder(study, folder, delivery.spool)
         try:
             recorder.start_study(network)

@@ -46,6 +46,7 @@ def check(
     from ..files import Home
     from ..guards import check_connected
     from ..record.delivery import delivered
+    from ..record.experiment import Destination
     from ..studyfile import study_of
     from ..unpruned import warn_unpruned
     from .masks import initial_seed, load_trainable, weights_for
@@ -72,14 +73,12 @@ def check(
     place = Home(home).create()
     # Each check is a record of its own, however often the same mask is checked.
     folder = place.path / "checks" / f"{loaded.digest()[:12]}-{time.time_ns():x}"
-    uri, artifacts = study.tracking.mlflow or place.tracking_uri, None
-    if not study.tracking.mlflow:
-        artifacts = (place.artifacts / "checks").resolve().as_uri()
+    destination = Destination.of(place, study.tracking.mlflow, "fullspectrum checks", {}, artifacts="checks")
     if not as_json:
         typer.echo(f"checking {masks.name}: {model} on {data}, sparsity {study.sparsity:.4f}, {repeats} trainings each")
     with connect(address):
         check_resources(study.resources, address)
-        with delivered(folder / "spool.jsonl", uri, "fullspectrum checks", {}, artifacts) as delivery:
+        with delivered(folder / "spool.jsonl", destination) as delivery:
             record = Record(delivery.spool, folder.name, study)
             with record.opened(f"check {masks.name}", loaded):
                 found = run_check(bench, loaded, state, repeats, folder, record)

@@ -3,11 +3,14 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import RUNS, HomeFolder, Settings
+
+if TYPE_CHECKING:
+    from ..record.experiment import Destination
 
 #: Seconds without any progress after which a server that is away is no longer waited for.
 PATIENCE = 15.0
@@ -70,12 +73,12 @@ def _spools(home: Path) -> Iterator[Path]:
         yield from (record.with_name("spool.jsonl") for record in sorted(home.glob(pattern)))
 
 
-def _deliver(spool: Path, destination) -> bool:
+def _deliver(spool: Path, destination: "Destination") -> bool:
     """Delivers what it can, tells the outcome in one line, and returns whether everything is there."""
     from ..record.uploader import Uploader, refused_file
     from ..stepper import stepper
 
-    uploader = Uploader(spool, **vars(destination)).start()
+    uploader = Uploader(spool, destination).start()
     total = left = uploader.depth
     progressed = time.monotonic()
     with stepper(f"delivering {spool.parent.name}", total) as step:

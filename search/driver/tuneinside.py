@@ -1,5 +1,9 @@
 """What is asked of the inside of Ray Tune, where it has no public name: of another version of Tune, less is asked."""
 
+import contextlib
+from collections.abc import Iterator
+
+from ray.tune import registry
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 
@@ -25,3 +29,26 @@ def forget_ended(controller: TuneController) -> None:
     forsaken = getattr(actors, "_pending_actors_to_enqueued_actor_tasks", {})
     for actor in forsaken.keys() - set(actors.pending_actors if forsaken else ()):
         del forsaken[actor]
+
+
+@contextlib.contextmanager
+def trainable_kept() -> Iterator[None]:
+    """Lets a run of Tune ask Ray's head for what it trains once, and not six times a trial."""
+    asked = getattr(registry, "_global_registry", None)
+    known: dict[tuple[str, str], object] = {}
+
+    def get(category: str, key: str) -> object:
+        if (category, key) not in known:
+            known[category, key] = type(asked).get(asked, category, key)
+        return known[category, key]
+
+    def contains(category: str, key: str) -> bool:
+        return (category, key) in known or type(asked).contains(asked, category, key)
+
+    if asked is not None:
+        asked.get, asked.contains = get, contains
+    try:
+        yield
+    finally:
+        if asked is not None:
+            del asked.get, asked.contains

@@ -22,7 +22,7 @@ from ..files import broken
 from .dispatch import Dispatcher
 from .drain import Drain
 from .lifeline import lifeline
-from .tuneinside import forget_ended, worker_starts
+from .tuneinside import forget_ended, trainable_kept, worker_starts
 
 #: Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours, and so are the signals.
 SETTINGS = {
@@ -242,6 +242,7 @@ def _run(study: Study, trainable: type[tune.Trainable], desk: Desk, workspace: P
         ),
     )
     try:
-        tuner.fit()
+        with trainable_kept():
+            tuner.fit()
     finally:
         shutil.rmtree(workspace, ignore_errors=True)

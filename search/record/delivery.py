@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..console import warn
+from .experiment import Destination
 from .spool import Spool
 from .uploader import Uploader, refused_file
 
@@ -34,20 +35,17 @@ class Delivery:
 @contextmanager
 def delivered(
     spool: Path,
-    tracking_uri: str,
-    experiment: str,
-    tags: Mapping[str, str],
-    artifacts: str | None = None,
+    destination: Destination,
     on_runs: Callable[[Mapping[str, str]], None] | None = None,
     patience: Callable[[], float] = lambda: PATIENCE,
 ) -> Iterator[Delivery]:
-    """Yields the delivery of the spool at a path, in the background, to an experiment (see `Uploader`).
+    """Yields the delivery of the spool at a path, in the background, to its destination (see `Uploader`).
 
     On leaving, what can be delivered within `patience` seconds, a minute at most, is; what cannot stays in the file,
     and a warning says so. `record.json` beside the spool tells `fullspectrum sync` where it goes. Raises InputError
     where another process delivers this spool.
     """
-    uploader = Uploader(spool, tracking_uri, experiment, tags, artifacts, on_runs)
+    uploader = Uploader(spool, destination, on_runs)
     spool.parent.mkdir(parents=True, exist_ok=True)
     # Somebody may be running `fullspectrum sync`.
     uploader.start(wait=PATIENCE)

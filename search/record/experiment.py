@@ -4,12 +4,12 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ...models.errors import first_line
-from ..files import write_json
+from ..files import Home, write_json
 from .tracking import client_for
 
 if TYPE_CHECKING:
@@ -28,10 +28,17 @@ class Destination:
     tracking_uri: str
     experiment: str
     """Its name; it is made where it is not there yet."""
-    tags: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of an experiment that is made."""
     artifacts: str | None = None
     """URI of the artifacts of an experiment that is made; None leaves it to the server."""
+
+    @classmethod
+    def of(cls, home: Home, tracking_uri: str | None, experiment: str, tags: Mapping[str, str], artifacts: str) -> Self:
+        """An experiment at `tracking_uri`; without one in the store of `home`, whose `artifacts` have a folder."""
+        if tracking_uri:
+            return cls(tracking_uri, experiment, tags)
+        return cls(home.tracking_uri, experiment, tags, (home.artifacts / artifacts).resolve().as_uri())
 
     @property
     def place(self) -> tuple[str, str]:

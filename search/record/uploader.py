@@ -45,18 +45,12 @@ class Uploader:
     def __init__(
         self,
         spool: Path,
-        tracking_uri: str,
-        experiment: str,
-        tags: Mapping[str, str],
-        artifacts: str | None = None,
+        destination: Destination,
         on_runs: Callable[[Mapping[str, str]], None] | None = None,
     ):
-        """`experiment` is made where it is not there yet, with `tags` and its artifacts at that URI, if given.
-
-        `on_runs` is told the MLflow id of each run by its key, when it is made or found, from the thread.
-        """
+        """`on_runs` is told the MLflow id of each run by its key, when it is made or found, from the thread."""
         self._spool = spool
-        self._destination = Destination(tracking_uri, experiment, dict(tags), artifacts)
+        self._destination = destination
         self._on_runs = on_runs
         self._experiment: Experiment | None = None
         self._block: list[tuple[str, list[dict[str, Any]]]] = []

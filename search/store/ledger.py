@@ -129,7 +129,8 @@ class Ledger:
         """MLflow run ids by the key of the run (`STUDY/trial N`)."""
         study_id = self._id("masks")
         attributes = {} if study_id is None else self._storage.get_study_user_attrs(study_id)
-        return {key.removeprefix("mlflow/"): run for key, run in attributes.items() if key.startswith("mlflow/")}
+        written = [runs for key, runs in sorted(attributes.items()) if key.startswith("mlflow/")]
+        return {key: run for runs in written for key, run in runs.items()}
 
     def pareto(self) -> list[int]:
         """Numbers of the trials that no other betters in every objective; of one objective, of the best ones."""
@@ -374,9 +375,10 @@ class Ledger:
     def record_runs(self, runs: Mapping[str, str]) -> None:
         """Writes the MLflow run ids of runs by their keys; those that are known are passed over."""
         study_id, known = self._id("masks"), self.runs()
-        for key, run in runs.items():
-            if known.get(key) != run:
-                self._storage.set_study_user_attr(study_id, f"mlflow/{key}", run)
+        if new := {key: run for key, run in runs.items() if known.get(key) != run}:
+            # One writing for all of them; what is written later is read later.
+            written = sum(key.startswith("mlflow/") for key in self._storage.get_study_user_attrs(study_id))
+            self._storage.set_study_user_attr(study_id, f"mlflow/{written:06d}", new)
 
 
 def _training_lesson(outcome: Outcome, result: Mapping[str, Any]) -> tuple[TrialState, float | None]:

@@ -169,6 +169,23 @@ def test_a_later_attempt_goes_on_in_the_same_run_and_says_so(folder):
     ]
 
 
+@pytest.mark.parametrize(
+    ("iterations", "setting", "proposed", "rate"),
+    [
+        (4, "0.5", {}, "0.5"),
+        (0, "0.5", {}, None),
+        (0, "{low=0.1, high=0.9}", {"learning_rate": 0.25}, "0.25"),
+    ],
+)
+def test_a_trial_has_training_settings_where_it_trains_or_proposes_some(folder, iterations, setting, proposed, rate):
+    settings = tiny_study(f"warmup.iterations={iterations}", f"training.learning_rate={setting}")
+    with closing(Spool(folder.spool)) as spool:
+        Recorder(settings, folder, spool).start_trial(proposal(0) | {"training": proposed})
+    [start] = events(folder)
+    assert start["params"].get("training.learning_rate") == rate
+    assert ("training.optimizer" in start["params"]) == (rate is not None)
+
+
 def test_full_training_that_comes_to_nothing_says_why(folder):
     lost = {"outcome": "failed", "reason": "its worker died", "training/iterations": 12}
     with closing(Spool(folder.spool)) as spool:

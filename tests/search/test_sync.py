@@ -1,7 +1,5 @@
 """`fullspectrum sync`: what a dead driver left is delivered, and the outcome told in one line for each record."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from fullspectrum.search.record.experiment import Destination
 from fullspectrum.search.record.uploader import record_file
 
 from .conftest import tiny_study
-from .tracked import Place, write_study
+from .tracked import Place, another_delivers, write_study
 
 # MLflow loads for seconds and makes its tables when a store is first used, longer on a busy machine.
 pytestmark = pytest.mark.timeout(120)
@@ -120,22 +118,12 @@ def test_another_server_gets_everything_that_was_recorded(home, study, tmp_path,
 
 
 def test_while_a_search_delivers_its_record_it_refuses(home, study, capsys):
-    code = (
-        "import sys, time; from pathlib import Path; from fullspectrum.search.record.uploader import Uploader;"
-        "Uploader(Path(sys.argv[1]), 'http://127.0.0.1:9', 'away', {}).start(); print('started', flush=True);"
-        "time.sleep(600)"
-    )
-    search = subprocess.Popen([sys.executable, "-c", code, str(study.path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert search.stdout.readline() == "started\n"
+    with another_delivers(study.path) as search:
         assert sync(home, STUDY.id) == 2
-        assert f"is being delivered by process {search.pid}" in capsys.readouterr().err
+        assert f"is being delivered by process {search}" in capsys.readouterr().err
         # Among others it is passed over.
         assert sync(home) == 0
-        assert f"{STUDY.id}: " in (said := capsys.readouterr().out) and f"process {search.pid}" in said
-    finally:
-        search.kill()
-        search.wait()
+        assert f"{STUDY.id}: " in (said := capsys.readouterr().out) and f"process {search}" in said
 
 
 @pytest.mark.parametrize("name", ["0123", "digits", "nowhere.toml"])

@@ -6,6 +6,7 @@ import pytest
 from fullspectrum.search.driver import tuning
 from fullspectrum.search.driver.tuneinside import worker_starts
 from fullspectrum.search.driver.tuning import Decisions
+from ray.tune import registry
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 
@@ -27,9 +28,13 @@ def held(tmp_path_factory) -> dict[str, list[int]]:
                 sizes.setdefault(name, []).append(len(getattr(controller, name)))
             sizes.setdefault("actors", []).append(len(manager._pending_actors_to_enqueued_actor_tasks))
             sizes.setdefault("callbacks", []).append(len(controller._callbacks._callbacks))
+            sizes.setdefault("asked", []).append(len(asked))
 
         forget_ended = tuning.forget_ended
         patch.setattr(tuning, "forget_ended", forget)
+        asked: list[bytes] = []
+        ask = registry._internal_kv_get
+        patch.setattr(registry, "_internal_kv_get", lambda key: asked.append(key) or ask(key))
         settings = ("warmup.iterations=0", "final.top_k=0", f"search.trials={TRIALS}")
         run_tiny(tmp_path_factory.mktemp("home"), *settings, f"search.max_concurrent={CONCURRENT}")
     return sizes
@@ -37,12 +42,19 @@ def held(tmp_path_factory) -> dict[str, list[int]]:
 
 def test_tune_holds_no_more_trials_than_run_at_once(held):
     assert len(held["_trials"]) == TRIALS
-    for name, sizes in held.items():
-        assert max(sizes) <= CONCURRENT, name
+    for name in held.keys() - {"asked"}:
+        assert max(held[name]) <= CONCURRENT, name
 
 
 def test_tune_remembers_no_results_in_order_to_print_them(held):
     assert set(held["callbacks"]) == {1}
+
+
+def test_tune_asks_once_what_it_trains(held):
+    assert held["asked"][0] > 0
+    assert held["asked"][-1] == held["asked"][0]
+    # As it was, for whoever trains something else in this process.
+    assert not {"get", "contains"} & vars(registry._global_registry).keys()
 
 
 def trials_and_controller(starting: set[str]) -> tuple[list, SimpleNamespace]:

@@ -3,8 +3,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,12 +13,13 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.search.files import Home
 from fullspectrum.search.record import uploader as module
 from fullspectrum.search.record.delivery import delivered
+from fullspectrum.search.record.experiment import Destination
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from sqlalchemy.exc import InterfaceError
 
-from .tracked import PATIENCE, Place, write_study
+from .tracked import PATIENCE, Place, another_delivers, write_study
 
 # MLflow loads for seconds and makes its tables when a store is first used, longer on a busy machine.
 pytestmark = pytest.mark.timeout(120)
@@ -355,20 +354,11 @@ def test_a_listener_that_fails_is_told_again(place):
 def test_one_process_delivers_a_spool_and_a_second_is_told_which(place):
     """P3: two would make each run twice."""
     write_study(place)
-    # Of another process: what it holds ends with it, however it ends.
-    code = (
-        "import sys, time; from pathlib import Path; from fullspectrum.search.record.uploader import Uploader;"
-        "Uploader(Path(sys.argv[1]), 'http://127.0.0.1:9', 'away', {}).start(); print('started', flush=True);"
-        "time.sleep(600)"
-    )
-    first = subprocess.Popen([sys.executable, "-c", code, str(place.path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert first.stdout.readline() == "started\n"
-        with pytest.raises(InputError, match=f"is being delivered by process {first.pid} on {socket.gethostname()}"):
-            place.uploader().start()
-    finally:
-        first.kill()
-        first.wait()
+    with (
+        another_delivers(place.path) as first,
+        pytest.raises(InputError, match=f"is being delivered by process {first} on {socket.gethostname()}"),
+    ):
+        place.uploader().start()
     place.deliver()
     assert len(place.runs()) == 3
     # One that has closed no longer holds it.
@@ -411,13 +401,13 @@ def test_a_line_that_is_still_being_written_is_left_for_later(place):
 
 
 def test_a_delivery_warns_of_what_is_left_and_of_what_was_refused(place, capsys, monkeypatch):
-    with delivered(place.path, place.home.tracking_uri, place.experiment, {}) as delivery:
+    with delivered(place.path, Destination(place.home.tracking_uri, place.experiment)) as delivery:
         delivery.spool.metrics("never started", {"a": 1.0}, 0)
     assert (
         f"MLflow refused 1 events of the record; {place.path.with_suffix('.refused.jsonl')}" in capsys.readouterr().err
     )
     monkeypatch.setattr(module, "Experiment", lambda destination: 1 / 0)
-    with delivered(place.path, place.home.tracking_uri, place.experiment, {}) as delivery:
+    with delivered(place.path, Destination(place.home.tracking_uri, place.experiment)) as delivery:
         delivery.spool.end("abc", "FINISHED")
         until(lambda: delivery.problem)
         assert delivery.depth == 1
@@ -428,7 +418,7 @@ def test_a_delivery_warns_of_what_is_left_and_of_what_was_refused(place, capsys,
 
 def test_where_the_record_goes_stands_beside_it_for_its_owner_alone(place):
     """A tracking URI may hold a password."""
-    with delivered(place.path, place.home.tracking_uri, place.experiment, {"a": "b"}, "file:///somewhere"):
+    with delivered(place.path, Destination(place.home.tracking_uri, place.experiment, {"a": "b"}, "file:///somewhere")):
         pass
     file = place.path.parent / "record.json"
     assert json.loads(file.read_text()) == {

@@ -1,12 +1,16 @@
 """A spool on its way into a store, and what the store says of it."""
 
 import json
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fullspectrum.search.files import Home
+from fullspectrum.search.record.experiment import Destination
 from fullspectrum.search.record.spool import Spool
 from fullspectrum.search.record.uploader import Uploader
 from mlflow import MlflowClient
@@ -31,7 +35,8 @@ class Place:
     def uploader(self, tracking_uri: str | None = None, **more: Any) -> Uploader:
         """An uploader that has not begun."""
         tags, artifacts = {"fullspectrum.study": "abc"}, (self.home.artifacts / "abc").resolve().as_uri()
-        return Uploader(self.path, tracking_uri or self.home.tracking_uri, self.experiment, tags, artifacts, **more)
+        destination = Destination(tracking_uri or self.home.tracking_uri, self.experiment, tags, artifacts)
+        return Uploader(self.path, destination, **more)
 
     def deliver(self) -> Uploader:
         """Runs an uploader until all is delivered."""
@@ -69,6 +74,29 @@ class Place:
     def state(self) -> dict[str, Any]:
         """All that the store says of the experiment."""
         return state_of(self.client, self.experiment)
+
+
+#: A process that delivers a spool to a server that is not there, until it is killed.
+_DELIVERS = """
+import sys, time
+from pathlib import Path
+from fullspectrum.search.record.uploader import Destination, Uploader
+Uploader(Path(sys.argv[1]), Destination("http://127.0.0.1:9", "away")).start()
+print("started", flush=True)
+time.sleep(600)
+"""
+
+
+@contextmanager
+def another_delivers(spool: Path) -> Iterator[int]:
+    """Another process delivers the spool. Yields its id; what it holds ends with it, however it ends."""
+    process = subprocess.Popen([sys.executable, "-c", _DELIVERS, str(spool)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "started\n"
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
 
 
 def runs_of(client: MlflowClient, experiment: str) -> dict[str, Run]:
