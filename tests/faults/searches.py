@@ -120,9 +120,9 @@ class Search:
 
     def kill_drivers(self, generator: random.Random, times: int, undisturbed: "Search") -> list[int]:
         """Kills the driver when its journal has so many lines, drawn from those of the undisturbed search's."""
-        points = sorted(generator.sample(range(3, undisturbed.journalled("")), times))
+        points = sorted(generator.sample(range(3, undisturbed.journalled()), times))
         for point in points:
-            self.wait(lambda: self.journalled("") >= point)  # noqa: B023
+            self.wait(lambda: self.journalled() >= point)  # noqa: B023
             driver = self.wait(self.driver)
             os.kill(driver, signal.SIGKILL)
             self.wait(lambda: self.driver() not in (None, driver))  # noqa: B023
@@ -156,11 +156,10 @@ class Search:
         events = [json.loads(line) for line in self.files.spool.read_text().splitlines()]
         return {event["run"].split("/")[-1] for event in events if event["op"] == "end"}
 
-    def journalled(self, word: str) -> int:
-        """Lines of the journal in which a word stands."""
-        if not self.files.journal.exists():
-            return 0
-        return sum(word in line for line in self.files.journal.read_text().splitlines())
+    def journalled(self, word: str = "") -> int:
+        """Lines of the journal in which a word stands; not the ids of runs, as many a line as MLflow had taken then."""
+        lines = self.files.journal.read_text().splitlines() if self.files.journal.exists() else []
+        return sum(word in line and '"mlflow/' not in line for line in lines)
 
     def state(self) -> dict[str, Any]:
         """The final state of the study: candidates, digests, outcomes and accuracies."""
