@@ -35,20 +35,19 @@ def forget_ended(controller: TuneController) -> None:
 def trainable_kept() -> Iterator[None]:
     """Lets a run of Tune ask Ray's head for what it trains once, and not six times a trial."""
     asked = getattr(registry, "_global_registry", None)
-    known: dict[tuple[str, str], object] = {}
+    get, contains = getattr(asked, "get", None), getattr(asked, "contains", None)
+    if get is None or contains is None:
+        yield
+        return
+    known: dict[tuple, object] = {}
 
-    def get(category: str, key: str) -> object:
-        if (category, key) not in known:
-            known[category, key] = type(asked).get(asked, category, key)
-        return known[category, key]
+    def get_once(*key: str) -> object:
+        if key not in known:
+            known[key] = get(*key)
+        return known[key]
 
-    def contains(category: str, key: str) -> bool:
-        return (category, key) in known or type(asked).contains(asked, category, key)
-
-    if asked is not None:
-        asked.get, asked.contains = get, contains
+    asked.get, asked.contains = get_once, lambda *key: key in known or contains(*key)
     try:
         yield
     finally:
-        if asked is not None:
-            del asked.get, asked.contains
+        del asked.get, asked.contains

@@ -67,10 +67,8 @@ class Recorder:
         self._study = study
         self._folder = folder
         self.spool = spool
-
-    @property
-    def _parent(self) -> str:
-        return self._study.id
+        # A hash of all settings: not made anew for every event.
+        self._parent = study.id
 
     @property
     def _note(self) -> str:
@@ -83,7 +81,7 @@ class Recorder:
     def start_study(self, network: Mapping[str, Any]) -> None:
         """Opens the parent run: settings, initial weights, environment, and the `listing` of the network."""
         study = self._study
-        tags = {"fullspectrum.kind": "study", "fullspectrum.study": study.id, "mlflow.note.content": self._note}
+        tags = {"fullspectrum.kind": "study", "fullspectrum.study": self._parent, "mlflow.note.content": self._note}
         if network["adaptations"]:
             tags["fullspectrum.adaptations"] = "; ".join(network["adaptations"])
         # Without [tracking]: a database URL may hold a password.
@@ -92,7 +90,7 @@ class Recorder:
         write_json(self._folder.report / "network.json", dict(network))
         self.spool.start(
             self._parent,
-            f"search {study.id}",
+            f"search {self._parent}",
             params={
                 "model": study.model,
                 "data": study.data,
@@ -109,7 +107,7 @@ class Recorder:
         self.spool.artifact(self._parent, self._folder.initial_weights)
 
     def _run(self, label: str) -> str:
-        return f"{self._study.id}/{label}"
+        return f"{self._parent}/{label}"
 
     def start_trial(self, proposal: Mapping[str, Any]) -> None:
         """Opens the run of a trial with what was proposed."""
@@ -140,7 +138,7 @@ class Recorder:
 
     def _open(self, label: str, params: dict[str, Any], tags: dict[str, str], attempt: int = 1) -> None:
         run = self._run(label)
-        tags = {"fullspectrum.study": self._study.id} | tags
+        tags = {"fullspectrum.study": self._parent} | tags
         self.spool.start(run, label, parent=self._parent, params=params, tags=tags, attempt=attempt)
 
     def trial_result(self, number: int, result: Mapping[str, Any], gate: str | None) -> None:

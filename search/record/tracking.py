@@ -41,7 +41,8 @@ def client_for(tracking_uri: str) -> "MlflowClient":
     # Every try on a server that is away, or on a database that is locked, is told with a traceback otherwise.
     for name in ("urllib3.connectionpool", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    if tracking_uri.startswith("sqlite:") and (file := make_url(tracking_uri).database) and not Path(file).exists():
+    file = make_url(tracking_uri).database if tracking_uri.startswith("sqlite:") else None
+    if file and not file.startswith((":memory:", "file:")) and not Path(file).exists():
         _make_store(Path(file))
     return MlflowClient(tracking_uri=tracking_uri)
 
@@ -54,6 +55,7 @@ def _make_store(file: Path) -> None:
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_name(f".{file.name}.lock").open("ab") as lock, tempfile.TemporaryDirectory() as folder:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():

@@ -89,6 +89,7 @@ class Ledger:
     def __init__(self, study: Study, storage: optuna.storages.BaseStorage):
         """Reads `study` from `storage`, in which it need not be yet."""
         self._study = study
+        self._key = study.id
         self._storage = Patient(storage)
         self._ids: list[int] = []
         """Optuna's ids of the trials of `masks`, by number."""
@@ -97,7 +98,7 @@ class Ledger:
 
     def _id(self, role: str) -> int | None:
         try:
-            return self._storage.get_study_id_from_name(f"{self._study.id}/{role}")
+            return self._storage.get_study_id_from_name(f"{self._key}/{role}")
         except KeyError:
             return None
 
@@ -137,7 +138,7 @@ class Ledger:
         study_id = self._id("masks")
         if study_id is None or len(self._study.objectives) == 1:
             return []
-        study = optuna.load_study(study_name=f"{self._study.id}/masks", storage=self._storage.impatient)
+        study = optuna.load_study(study_name=f"{self._key}/masks", storage=self._storage.impatient)
         return sorted(trial.number for trial in study.best_trials)
 
     @property
@@ -161,7 +162,7 @@ class Ledger:
         self._check = check
         for role, directions in (("masks", len(self._study.objectives)), ("training", 1), ("final", 1)):
             if self._id(role) is None:
-                name = f"{self._study.id}/{role}"
+                name = f"{self._key}/{role}"
                 self._storage.create_new_study([StudyDirection.MAXIMIZE] * directions, name)
         study = self._study
         self._parameters = list(parameters)

@@ -185,7 +185,7 @@ def test_a_process_that_is_killed_while_it_makes_the_store_is_no_bother_to_the_n
 
 def test_processes_that_make_the_store_at_once_have_one(tmp_path):
     """Fault 17, of two studies in one new home: what one of them writes is there for the other."""
-    store = Home(tmp_path)
+    store = Home(tmp_path / "new")
     make = "import sys; from fullspectrum.search.record.tracking import client_for;"
     make += " client_for(sys.argv[1]).create_experiment(sys.argv[2])"
     names = ["a", "b", "c"]
