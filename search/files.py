@@ -135,6 +135,16 @@ def broken(error: BaseException | None) -> str | None:
     return None
 
 
+def sqlite_file(database: str) -> Path | None:
+    """The file of a SQLite database, by its URL; None where it has none, and for other databases."""
+    # Imported here: not every command that knows folders needs it.
+    from sqlalchemy.engine import make_url
+
+    url = make_url(database)
+    named = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith((":memory:", "file:"))
+    return Path(url.database) if named else None
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` as JSON, whole or not at all, and makes the folder; numbers that are not finite become null."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy.engine import make_url
-
 from ...models.files import write_atomically
+from ..files import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,9 +40,9 @@ def client_for(tracking_uri: str) -> "MlflowClient":
     # Every try on a server that is away, or on a database that is locked, is told with a traceback otherwise.
     for name in ("urllib3.connectionpool", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    file = make_url(tracking_uri).database if tracking_uri.startswith("sqlite:") else None
-    if file and not file.startswith((":memory:", "file:")) and not Path(file).exists():
-        _make_store(Path(file))
+    file = sqlite_file(tracking_uri) if tracking_uri.startswith("sqlite:") else None
+    if file and not file.exists():
+        _make_store(file)
     return MlflowClient(tracking_uri=tracking_uri)
 
 

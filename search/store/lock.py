@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from ...models.errors import InputError
 from ..config import Study
-from ..files import StudyFolder
+from ..files import StudyFolder, sqlite_file
 from .holder import Holder
 from .serverlock import ServerLock, server_lock
 
@@ -35,14 +35,25 @@ class StudyLock:
 def study_lock(folder: StudyFolder, study: Study) -> Iterator[StudyLock]:
     """Holds `study` for this driver alone, as long as the context or the process lives.
 
-    The lock is on the file `folder.lock`; where `tracking.storage` is a PostgreSQL server, which drivers of several
-    machines and home folders share, on that as well. The system, and the server, let go of it when its holder dies.
+    The lock is on the file `folder.lock`; where `tracking.storage` is a SQLite file or a PostgreSQL server, which
+    drivers of several home folders share, on that as well. The system, and the server, let go of it when its holder
+    dies.
     Raises InputError where another driver holds it, naming that one, and where the file system knows no locks;
     ConfigError where the server cannot be used.
     """
-    with _file_lock(folder.lock, study.id) as before, server_lock(study) as server:
-        stale = f"took the study over from a driver that died: {before}" if before else None
-        yield StudyLock(stale, server)
+    with contextlib.ExitStack() as held:
+        before = [held.enter_context(_file_lock(path, study.id)) for path in (folder.lock, *_shared(study))]
+        server = held.enter_context(server_lock(study))
+        died = next(filter(None, before), None)
+        yield StudyLock(f"took the study over from a driver that died: {died}" if died else None, server)
+
+
+def _shared(study: Study) -> Iterator[Path]:
+    """The file of the lock beside a SQLite database, which studies of several homes may be kept in."""
+    database = sqlite_file(study.tracking.storage) if study.tracking.storage else None
+    # Without the folder the database cannot be opened either, and who opens it says so better.
+    if database and database.parent.is_dir():
+        yield database.with_name(f".{database.name}.{study.id}.lock")
 
 
 @contextlib.contextmanager
@@ -59,8 +70,8 @@ def _file_lock(path: Path, study_id: str) -> Iterator[Holder | None]:
             raise _refusal(path, study_id) from None
         except OSError as error:
             raise InputError(
-                f"cannot lock {str(path)!r}: {error.strerror}; the home folder (--home) must be writable, have room, "
-                "and lie on a file system that knows locks"
+                f"cannot lock {str(path)!r}: {error.strerror}; the home folder (--home), and that of a SQLite "
+                "storage, must be writable, have room, and lie on a file system that knows locks"
             ) from None
         try:
             yield Holder.from_json(before)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from ...models.errors import InputError
 from ..config import ConfigError, Study
 from ..console import warn
+from ..files import sqlite_file
 from .journal import open_journal
 
 Value = TypeVar("Value")
@@ -96,8 +97,8 @@ def engine_settings(database: str) -> dict[str, Any]:
 
 def _check_present(database: str, create: bool) -> None:
     """SQLite makes a file that is not there even for a reader."""
-    url = make_url(database)
-    if not create and url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    file = sqlite_file(database)
+    if not create and file and not file.exists():
         raise InputError("there is no file that tracking.storage names; start the study first, or give the right path")
 
 

@@ -128,6 +128,27 @@ def test_the_password_of_a_database_does_not_enter_the_file(folder, study, monke
         assert "tracking.storage=postgresql://…" in refusal(folder, study)
 
 
+def test_drivers_of_two_homes_that_share_a_sqlite_database_exclude_each_other(tmp_path):
+    database = tmp_path / "optuna.db"
+    study = parse(SETTINGS | {"tracking": {"storage": f"sqlite:///{database}"}})
+    other = parse(SETTINGS | {"tracking": {"storage": f"sqlite:///{database}"}, "seed": 1})
+    one, two = (StudyFolder(tmp_path / name / "abc") for name in ("one", "two"))
+    with study_lock(one, study):
+        assert f"study {study.id} is being searched by process {os.getpid()}" in refusal(two, study)
+        # What it had locked before it was refused is in good order; and another study is free.
+        assert two.lock.read_bytes() == b""
+        with study_lock(two, other):
+            pass
+    with study_lock(two, study) as lock:
+        assert lock.stale is None
+
+
+def test_the_folder_of_a_database_is_not_made(tmp_path, folder):
+    study = parse(SETTINGS | {"tracking": {"storage": f"sqlite:///{tmp_path}/mistyped/optuna.db"}})
+    with study_lock(folder, study):
+        assert not (tmp_path / "mistyped").exists()
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_told_in_one_line(folder, study, monkeypatch, number):
     def refuse(*_) -> None:
