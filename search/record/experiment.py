@@ -165,10 +165,12 @@ class Experiment:
         # MlflowClient.log_artifact does the same, but asks the store for the whole run first.
         repository = get_artifact_repository(info.artifact_uri, tracking_uri=self._destination.tracking_uri)
         if isinstance(repository, LocalArtifactRepository):
-            # Thousands of masks need not lie on the disk twice: what is there already is not copied.
+            # Thousands of masks need not lie on the disk twice. Where something of that name is there already, or on
+            # another disk, MLflow copies.
             with contextlib.suppress(OSError):
                 os.makedirs(repository.artifact_dir, exist_ok=True)
                 os.link(path, Path(repository.artifact_dir, Path(path).name))
+                return
         repository.log_artifact(path)
 
     def _find_run(self, run: str) -> "RunInfo | None":
