@@ -30,7 +30,8 @@ def connect(address: str | None = None) -> Iterator[None]:
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if address is None:
-        ray.init(include_dashboard=False, **quiet)
+        # Without "local", Ray joins any cluster that somebody has started on this machine.
+        ray.init(address="local", include_dashboard=False, **quiet)
     else:
         _probe(address)
         try:

@@ -59,7 +59,7 @@ def checks(
     entries = [Entry(REINITIALISED, masks, trial.training, other_weights(study.seed), file=file, of=winner)]
     made = {SHUFFLED: shuffled(masks, study.seed)}
     # Not scored again for a training that is done already.
-    if INVERTED not in trained(ledger):
+    if not trained(ledger, INVERTED, winner):
         try:
             made[INVERTED] = inverted_by_worker(workbench, data, state, masks, trial.distribution)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the trained masks must reach the leaderboard

@@ -133,6 +133,7 @@ class _Training:
     folder: Path
     """Where its checkpoints lie."""
     deaths: int = 0
+    """Workers that died since its last progress."""
     told: int = 0
     """Iterations of the last progress that was yielded."""
 
@@ -141,6 +142,8 @@ class _Training:
         if "outcome" in result:
             return True
         before, self.told = self.told, max(self.told, result["training/iterations"])
+        if self.told > before:
+            self.deaths = 0
         return self.told > before
 
     def died(self, error: ray.exceptions.RayError, retries: int) -> dict[str, Any] | None:
@@ -166,8 +169,8 @@ def train_entries(
 ) -> Iterator[tuple[Entry, dict[str, Any]]]:
     """Trains every entry, as many at a time as the resources allow; yields what `train_fully` does as it comes.
 
-    An entry whose worker dies goes on from its checkpoint in another, `faults.retries` times. Once `drain` is asked,
-    also by a worker that cannot write, the workers leave, and it returns with some entries not ended.
+    An entry whose worker dies goes on from its checkpoint in another, `faults.retries` times without progress. Once
+    `drain` is asked, also by a worker that cannot write, the workers leave, and it returns with some entries not ended.
     """
     # Workers have working directories of their own.
     folder = StudyFolder(folder.path.resolve())
@@ -220,11 +223,11 @@ def train_all(
     The record is told of the others again, in case the driver that trained them came no further than the ledger.
     """
     known = {record.label: record for record in ledger.finals()}
-    done = {label: record for label, record in known.items() if record.outcome is not Outcome.FAILED}
+    done = {entry.label: known[entry.label] for entry in entries if trained(ledger, entry.label, entry.of)}
     for entry in entries:
         if entry.label in BASELINES:
-            failed = entry.label in known.keys() - done.keys()
-            recorder.start_baseline(entry.label, entry.proposed, entry.file, entry.of, failed)
+            again = entry.label in known.keys() - done.keys()
+            recorder.start_baseline(entry.label, entry.proposed, entry.file, entry.of, again)
         if entry.label in done:
             recorder.end_final(entry.label, _result(done[entry.label]))
             Checkpoints(checkpoint_folder(folder, entry)).clear()
@@ -234,29 +237,31 @@ def train_all(
         if "outcome" in result:
             ledger.record_final(_record(entry, result))
             recorder.end_final(entry.label, result)
-            lifeline().progressed()
             # A training that failed is tried again, when the study is resumed, from where it was.
             if result["outcome"] != Outcome.FAILED:
+                lifeline().progressed()
                 Checkpoints(checkpoint_folder(folder, entry)).clear()
         else:
             recorder.final_progress(entry.label, result["accuracy/val_final"], result["training/iterations"])
         progress.final_result(entry.label, result)
 
 
-def trained(ledger: Ledger) -> set[str]:
-    """Labels of the full trainings that came to a result: one that failed is tried again."""
-    return {record.label for record in ledger.finals() if record.outcome is not Outcome.FAILED}
+def trained(ledger: Ledger, label: str, of: str | None) -> bool:
+    """Whether a full training came to a result: one that failed is tried again, one `of` another winner made anew."""
+    known = {record.label: record for record in ledger.finals()}
+    return label in known and known[label].outcome is not Outcome.FAILED and known[label].of == of
 
 
 def _record(entry: Entry, result: dict[str, Any]) -> FinalRecord:
     """The end of a full training as the ledger holds it."""
     told = {key: result[key] for key in ("training/iterations", "reason") if key in result}
     accuracies = result.get("accuracy/val_final"), result.get("accuracy/final")
-    return FinalRecord(entry.label, Outcome(result["outcome"]), *accuracies, {"training": entry.proposed} | told)
+    told |= {"training": entry.proposed} | ({"of": entry.of} if entry.of else {})
+    return FinalRecord(entry.label, Outcome(result["outcome"]), *accuracies, told)
 
 
 def _result(record: FinalRecord) -> dict[str, Any]:
     """What `train_fully` yielded last of a training that the ledger holds."""
     result = {"accuracy/val_final": record.accuracy_val, "accuracy/final": record.accuracy_final, **record.result}
-    known = {key: value for key, value in result.items() if key != "training" and value is not None}
+    known = {key: value for key, value in result.items() if key not in ("training", "of") and value is not None}
     return {"outcome": record.outcome.value} | known

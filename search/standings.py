@@ -8,6 +8,7 @@ from ..spectral.coordinate import full_spectrum
 from .candidates import Workbench
 from .config import Study
 from .console import warn
+from .driver.drain import Drain
 from .files import StudyFolder, write_json
 from .layerplot import plot_coordinate
 from .record.recorder import Recorder
@@ -21,17 +22,25 @@ MOST_WEIGHTS = 5 * 10**7
 
 
 def record_standings(
-    study: Study, trials: list[TrialRecord], workbench: Workbench, folder: StudyFolder, recorder: Recorder
+    study: Study,
+    trials: list[TrialRecord],
+    workbench: Workbench,
+    folder: StudyFolder,
+    recorder: Recorder,
+    drain: Drain,
 ) -> None:
     """Logs how many standard deviations each trial's mask lies above random masks of the same layer sparsities.
 
     That is `Standing.z` of the distance, as the study measures it, and the picture of all layers beside chance, of the
     first `MOST_TRIALS` of `trials`. Where it has been logged it is not again. Nothing is computed for a network of more
-    than `MOST_WEIGHTS` prunable weights. What fails is warned of: the study has its results without it.
+    than `MOST_WEIGHTS` prunable weights. What fails is warned of: the study has its results without it. Once `drain` is
+    asked, the rest is left to a resumed study.
     """
     if sum(math.prod(shape) for shape in workbench.shapes.values()) > MOST_WEIGHTS:
         return
     for trial in trials[:MOST_TRIALS]:
+        if drain.asked:
+            return
         try:
             _record_standing(study, trial, workbench, folder, recorder)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the trained masks must reach the leaderboard

@@ -120,6 +120,7 @@ def run_study(
             folder.settings.chmod(0o600)
             network = listing(model, study.model, data.task)
             with drained(folder.leave, study.faults.grace_seconds) as drain:
+                ledger.hurried_by(lambda: drain.overdue)
                 return _run(study, home, folder, console, workbench, ledger, network, drain)
 
 
@@ -165,7 +166,7 @@ def _recording(
     tags = {"fullspectrum.study": study.id, "mlflow.note.content": f"{study.model} on {study.data}"}
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
     destination = Destination.of(home, study.tracking.mlflow, experiment, tags, artifacts=study.id)
-    with delivered(folder.spool, destination, ledger.record_runs, patience=lambda: drain.left) as delivery:
+    with delivered(folder.spool, destination, ledger.record_runs, left=lambda: drain.left) as delivery:
         recorder = Recorder(study, folder, delivery.spool)
         try:
             recorder.start_study(network)
@@ -203,7 +204,7 @@ def _run(
             shared = ray.put(workbench.data), ray.put(initial_state(workbench.model))
             with _breakage_told(drain):
                 _search(study, workbench, dispatcher, drain, folder, *shared)
-                if not ledger.remaining and not drain.asked:
+                if not drain.asked and not ledger.remaining:
                     phase[0] = "full training"
                     _train(study, workbench, ledger, recorder, progress, drain, folder, *shared)
             if not drain.asked:
@@ -269,7 +270,7 @@ def _train(
         if not drain.asked:
             train_all(study, entries(), data, state, ledger, recorder, progress, folder, drain)
     if not drain.asked:
-        record_standings(study, best, workbench, folder, recorder)
+        record_standings(study, best, workbench, folder, recorder, drain)
 
 
 def _close(
@@ -290,7 +291,8 @@ def _close(
         # What a study comes to is told once, at its end: of the best mask its scores and accuracies.
         best = {name: value for name, value in rows[0].values().items() if isinstance(value, float)} if rows else {}
         recorder.end_study(metrics | best if finished else {}, files, status, verdicts, pareto)
-    return replace(result, stopped=drain.reason)
+    # A signal that came meanwhile interrupted nothing; a file system that cannot be written to did.
+    return result if drain.signal else replace(result, stopped=drain.reason)
 
 
 def _write_report(

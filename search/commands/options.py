@@ -17,5 +17,12 @@ Masks = Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file (safeten
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given again.")
 ]
-Address = Annotated[str | None, typer.Option("--address", help="Ray cluster: HOST:PORT, ray://HOST:PORT or auto.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="RAY_ADDRESS",
+        help="Ray cluster: HOST:PORT, ray://HOST:PORT or auto; without: this machine.",
+    ),
+]
 RUNS = Path("runs")

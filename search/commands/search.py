@@ -4,12 +4,15 @@ import json
 import shlex
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import complain
+from ..console import aside, complain
 from .options import RUNS, Address, HomeFolder, Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def search(
@@ -41,14 +44,13 @@ def search(
         # The very command, with the interpreter's own options.
         raise typer.Exit(supervise([sys.executable, *sys.orig_argv[1:]], again))
 
-    from rich.console import Console
-
     from ..config import ConfigError
     from ..files import Home
+    from ..screen import Screen
     from ..study import run_study
     from ..studyfile import bundled, load_study
 
-    console = Console()
+    console = Screen()
     if not study:
         raise ConfigError(f"which study? Give a .toml file or one of the bundled studies: {', '.join(bundled())}")
     failed = False
@@ -63,8 +65,16 @@ def search(
         try:
             result = run_study(each, Home(home), console, address, resume)
         except KeyboardInterrupt as interrupt:
-            typer.echo(f"Interrupted. Go on with:\n  {again}")
+            _tell_how_to_go_on(console, "Interrupted", again)
             raise typer.Exit(128 + (interrupt.args or (signal.SIGINT,))[0]) from None
+        except Exception as error:
+            reason = _out_of_reach(error)
+            if reason is None:
+                raise
+            complain(f"study {each.id} stopped before its end: {reason}")
+            _tell_how_to_go_on(console, "Stopped", again)
+            failed = True
+            break
         _report(result, console, home, again)
         if result.signal is not None:
             raise typer.Exit(128 + result.signal)
@@ -79,6 +89,25 @@ def _print_settings() -> None:
 
     for line in describe_settings():
         typer.echo(line)
+
+
+def _out_of_reach(error: Exception) -> str | None:
+    """Why nothing can be written any more, which is no mistake of the user, and which no restart mends; else None."""
+    from ...models.errors import InputError
+    from ..files import broken
+    from ..store.storage import StorageLost
+
+    if isinstance(error, StorageLost):
+        return str(error)
+    return None if isinstance(error, InputError) else broken(error)
+
+
+def _tell_how_to_go_on(console: "Console", ended: str, again: str) -> None:
+    line = f"{ended}. Go on with:\n  {again}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if console.quiet:
+        # Nobody reads stdout any more.
+        aside(line)
 
 
 def _report(result, console, home, again: str) -> None:
@@ -104,7 +133,7 @@ def _report(result, console, home, again: str) -> None:
         complain(f"study {result.study.id} stopped before its end: {stopped}")
     if result.stopped:
         to_go = f" with {result.remaining} trials to go" if result.remaining else ""
-        say(f"{'Stopped' if stopped else 'Interrupted'}{to_go}. Go on with:\n  {again}")
+        _tell_how_to_go_on(console, f"{'Stopped' if stopped else 'Interrupted'}{to_go}", again)
         return
     at_home = "" if str(home) == "runs" else f" --home {shlex.quote(str(home))}"
     say("Next:")

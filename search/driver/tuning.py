@@ -95,8 +95,8 @@ class Desk:
     def out_of_memory(self, message: str) -> None:
         """Ray killed a worker because its machine ran out of memory, and Tune's run ended by it.
 
-        The trial that lost it is the one that the message names; else one of those of which nobody knows the process
-        yet, as they have not reported; else any. The others go on as after an interruption.
+        The trial that lost it is the one that the message names; else it may be any of those of which nobody knows the
+        process yet, as they have not reported, or, without such, any. The others go on as after an interruption.
         """
         running = self._dispatcher.running
         named = [one for one in running if one["pid"] and re.search(rf"\bpid={one['pid']}\b", message)]

@@ -1,5 +1,6 @@
 """A record on its way to MLflow, from its first event to its last."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -37,11 +38,11 @@ def delivered(
     spool: Path,
     destination: Destination,
     on_runs: Callable[[Mapping[str, str]], None] | None = None,
-    patience: Callable[[], float] = lambda: PATIENCE,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> Iterator[Delivery]:
     """Yields the delivery of the spool at a path, in the background, to its destination (see `Uploader`).
 
-    On leaving, what can be delivered within `patience` seconds, a minute at most, is; what cannot stays in the file,
+    On leaving, what can be delivered within a minute, and the `left()` seconds, is; what cannot stays in the file,
     and a warning says so. `record.json` beside the spool tells `fullspectrum sync` where it goes. Raises InputError
     where another process delivers this spool.
     """
@@ -54,7 +55,7 @@ def delivered(
         with closing(Spool(spool)) as written:
             yield Delivery(written, uploader)
     finally:
-        if not uploader.close(min(patience(), PATIENCE)):
+        if not uploader.close(PATIENCE, left):
             warn(
                 f"part of the record has not reached MLflow ({uploader.problem or 'it is slow'}); "
                 f"it is kept in {spool} until fullspectrum sync delivers it"

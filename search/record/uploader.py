@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import json
+import math
 import os
 import re
 import threading
@@ -98,20 +99,23 @@ class Uploader:
         return self
 
     def _note_destination(self) -> None:
-        """Keeps on file where the spool goes; to another place than before, all of it goes."""
+        """Keeps on file where the spool goes; to another place than before, all of it goes, what was refused too."""
         file = record_file(self._spool)
         before = Destination.read(file)
         if before and before.place != self._destination.place:
             position_file(self._spool).unlink(missing_ok=True)
+            refused_file(self._spool).unlink(missing_ok=True)
         self._destination.write(file)
 
-    def close(self, patience: float) -> bool:
+    def close(self, patience: float, left: Callable[[], float] = lambda: math.inf) -> bool:
         """Delivers what is left, for at most `patience` seconds; returns whether everything is delivered.
 
-        While the server is away it is tried once more.
+        While the server is away it is tried once more. `left` gives the seconds that whoever waits still has.
         """
         self._stop.set()
-        self._thread.join(patience)
+        end = time.monotonic() + patience
+        while self._thread.is_alive() and (wait := min(end - time.monotonic(), left())) > 0:
+            self._thread.join(min(wait, 0.1))
         return self.delivered
 
     def _work(self) -> None:

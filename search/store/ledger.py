@@ -18,7 +18,7 @@ from ..config import Study
 from ..guidance.guide import Guide
 from ..guidance.space import MaskDistribution, source_of, suggest_mask, suggest_training
 from ..outcome import Outcome
-from .storage import Patient, patiently
+from .storage import Patient
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ class FinalRecord:
     accuracy_final: float | None
     """Accuracy on the test split, which decides nothing; None where the training diverged or failed."""
     result: dict[str, Any]
+
+    @property
+    def of(self) -> str | None:
+        """The trial whose mask it checks; None where it checks none."""
+        return self.result.get("of")
 
 
 class Ledger:
@@ -152,6 +157,10 @@ class Ledger:
         return self._study.search.trials - sum("outcome" in trial.user_attrs for trial in self._all("masks"))
 
     # What is proposed, and what comes of it
+
+    def hurried_by(self, hurried: Callable[[], bool]) -> None:
+        """Stops waiting for a database that is away where `hurried` says so."""
+        self._storage.hurried = hurried
 
     def take_over(self, parameters: Sequence[str], check: Callable[[], None] = lambda: None) -> None:
         """Takes up what another driver left, to propose masks of `parameters`; for the holder of the lock alone.
@@ -242,7 +251,7 @@ class Ledger:
             tried = True
             return self._storage.impatient.create_new_trial(study_id, trial)
 
-        ids.append(patiently(create))
+        ids.append(self._storage.patiently(create))
 
     def scored(self, number: int, attempt: int, result: Mapping[str, Any]) -> bool:
         """Writes the first result of a trial; returns whether it was taken."""
@@ -359,8 +368,12 @@ class Ledger:
     # What is beside the trials
 
     def record_final(self, record: FinalRecord) -> None:
-        """Writes the end of a full training; a second end of one that finished or diverged is refused."""
-        if any(done.label == record.label and done.outcome is not Outcome.FAILED for done in self.finals()):
+        """Writes the end of a full training; a second end of one that finished or diverged is refused.
+
+        The check of another trial is another training: its end takes the place of the former.
+        """
+        before = next((done for done in self.finals() if done.label == record.label), None)
+        if before and before.outcome is not Outcome.FAILED and before.of == record.of:
             return
         attributes = {
             "label": record.label,

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,9 @@ from ..config import Study
 from ..files import StudyFolder, sqlite_file
 from .holder import Holder
 from .serverlock import ServerLock, server_lock
+
+#: Seconds after which a driver believes that another one holds the study.
+_GRACE = 0.3
 
 
 class StudyLock:
@@ -64,7 +68,7 @@ def _file_lock(path: Path, study_id: str) -> Iterator[Holder | None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Python's files are not inherited by the programs that a driver starts and that may outlive it.
             file = stack.enter_context(path.open("ab+", buffering=0))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
             before = _replace(file, Holder.this_process().to_json())
         except BlockingIOError:
             raise _refusal(path, study_id) from None
@@ -78,6 +82,18 @@ def _file_lock(path: Path, study_id: str) -> Iterator[Holder | None]:
         finally:
             # Emptied, not removed: another process may have it open, and would lock a file that nobody else sees.
             _replace(file, "")
+
+
+def _take(file: BinaryIO) -> None:
+    """Locks the file. Raises BlockingIOError where another driver holds it, and not only `status` for an instant."""
+    end = time.monotonic() + _GRACE
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def _replace(file: BinaryIO, content: str) -> str:

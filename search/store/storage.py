@@ -121,12 +121,14 @@ def database_told() -> Iterator[None]:
         ) from None
 
 
-def patiently(operation: Callable[[], Value], patience: float = 300.0) -> Value:
+def patiently(
+    operation: Callable[[], Value], patience: float = 300.0, hurried: Callable[[], bool] = lambda: False
+) -> Value:
     """The value of `operation` on the study's storage; while its database is away, it is tried again and again.
 
-    The pauses grow from 0.2 s to 10 s, for `patience` seconds in all. `operation` must be idempotent: it may have been
-    committed and only the answer lost. Raises StorageLost in the end; an error that is not of a database being away
-    (a full disk, a missing table) comes through at once.
+    The pauses grow from 0.2 s to 10 s, for `patience` seconds in all, or until `hurried` says so. `operation` must be
+    idempotent: it may have been committed and only the answer lost. Raises StorageLost in the end; an error that is not
+    of a database being away (a full disk, a missing table) comes through at once.
     """
     pause, end = 0.2, None
     while True:
@@ -138,27 +140,44 @@ def patiently(operation: Callable[[], Value], patience: float = 300.0) -> Value:
             reason = _reason(error)
         now = time.monotonic()
         if end is None:
-            warn(f"the study's database does not answer ({reason}); trying again for {patience:g} s")
-            end = now + patience
-        if now >= end:
+            if patience > 0:
+                warn(f"the study's database does not answer ({reason}); trying again for {patience:g} s")
+            begun, end = now, now + patience
+        if now >= end or hurried():
             raise StorageLost(
-                f"the study's database has not answered for {patience:g} s ({reason}); nothing that was recorded is "
-                "lost: when it answers again, go on with --resume"
+                f"the study's database has not answered for {now - begun:.0f} s ({reason}); nothing that was recorded "
+                "is lost: when it answers again, go on with --resume"
             )
-        time.sleep(min(pause, end - now))
+        again = now + min(pause, end - now)
+        while (wait := again - time.monotonic()) > 0 and not hurried():
+            time.sleep(min(wait, 0.5))
         pause = min(2 * pause, 10.0)
 
 
 class Patient:
-    """A storage of which every operation is tried `patiently`; only for those that may be done twice."""
+    """A storage of which every operation is tried `patiently`; only for those that may be done twice.
 
-    def __init__(self, storage: optuna.storages.BaseStorage):
+    Once it was waited for in vain, it is not waited for again.
+    """
+
+    def __init__(self, storage: optuna.storages.BaseStorage, patience: float = 300.0):
         self.impatient = storage
         """The storage itself."""
+        self.hurried: Callable[[], bool] = lambda: False
+        """Says when it is no longer waited for."""
+        self._patience = patience
+
+    def patiently(self, operation: Callable[[], Value]) -> Value:
+        """The value of an operation on it."""
+        try:
+            return patiently(operation, self._patience, self.hurried)
+        except StorageLost:
+            self._patience = 0.0
+            raise
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = getattr(self.impatient, name)
-        return lambda *arguments, **named: patiently(lambda: operation(*arguments, **named))
+        return lambda *arguments, **named: self.patiently(lambda: operation(*arguments, **named))
 
 
 def _away(error: Exception) -> bool:

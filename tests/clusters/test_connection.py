@@ -74,3 +74,13 @@ def test_ray_is_stopped_where_the_work_raised():
     with pytest.raises(Broken), connect():
         raise Broken
     assert not ray.is_initialized()
+
+
+@pytest.mark.timeout(120)
+def test_without_an_address_ray_starts_here_and_joins_nobody(dead_port, monkeypatch):
+    # What a Ray job sets; --address reads it.
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{dead_port}")
+    with connect():
+        assert ray.is_initialized()
+        assert len(ray.nodes()) == 1
+    assert not ray.is_initialized()

@@ -162,6 +162,16 @@ def test_a_worker_that_always_dies_is_given_up_after_the_retries(shared, tmp_pat
     assert len(workers.seen()) == 1 + STUDY.faults.retries
 
 
+def test_progress_makes_up_for_workers_that_died(tmp_path):
+    training = final._Training(DENSE, tmp_path)
+    for iteration in range(1, 4):
+        assert training.new({"training/iterations": iteration})
+        assert training.died(ray.exceptions.WorkerCrashedError(), retries=1) is None
+        # What the next worker tells again is none.
+        assert not training.new({"training/iterations": iteration})
+    assert training.died(ray.exceptions.WorkerCrashedError(), retries=1)["outcome"] == "failed"
+
+
 @pytest.mark.timeout(120)
 def test_what_a_worker_raises_itself_is_told_and_not_tried_again(shared, tmp_path, monkeypatch):
     def begin():

@@ -9,6 +9,7 @@ import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.config import Study
+from fullspectrum.search.final import trained
 from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.store.ledger import FinalRecord, Ledger
@@ -425,6 +426,15 @@ def test_a_full_training_has_one_end_unless_it_failed():
     ledger.record_final(done)
     ledger.record_final(FinalRecord("dense", Outcome.FINISHED, 0.1, 0.1, {}))
     assert ledger.finals() == [done]
+
+
+def test_the_check_of_another_trial_takes_the_place_of_the_former():
+    ledger = ledger_of(study())
+    former, other = (FinalRecord("shuffled", Outcome.FINISHED, 0.9, 0.8, {"of": of}) for of in ("trial 1", "trial 2"))
+    for record in (former, other, other):
+        ledger.record_final(record)
+    assert ledger.finals() == [other]
+    assert [trained(ledger, "shuffled", of) for of in ("trial 1", "trial 2")] == [False, True]
 
 
 def test_reading_a_study_that_is_not_there_makes_nothing(tmp_path):

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 from fullspectrum.models.errors import InputError
@@ -82,6 +83,18 @@ def test_a_driver_on_another_machine_is_named_with_it(folder, study):
             f"study {study.id} is being searched by process 123 on gpu-7 since 2026-11-20 12:00:00 UTC; "
             "wait for it, or stop it with kill 123 on gpu-7"
         )
+
+
+def test_who_only_looks_is_in_no_drivers_way(folder, study):
+    """`fullspectrum status`, for an instant, where a driver died."""
+    folder.path.mkdir(parents=True)
+    with folder.lock.open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        leaves = threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN))
+        leaves.start()
+        with study_lock(folder, study):
+            pass
+        leaves.join()
 
 
 @pytest.mark.parametrize("content", [b"", b'{"host": "gpu', b"[]", b"{}", b"\xff\0"])

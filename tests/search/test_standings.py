@@ -10,6 +10,7 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build
 from fullspectrum.search import standings
 from fullspectrum.search.candidates import Workbench
+from fullspectrum.search.driver.drain import Drain
 from fullspectrum.search.files import Home, StudyFolder
 from fullspectrum.search.record.recorder import Recorder
 from fullspectrum.search.record.spool import Spool
@@ -32,6 +33,7 @@ class Logged:
 
     def __init__(self, path: Path, workbench: Workbench, density: float):
         self.folder, self.bench = StudyFolder(path), workbench
+        self.drain = Drain(self.folder.leave, 0.0)
         self.folder.trial(0).mkdir(parents=True)
         generator = np.random.default_rng(0)
         masks = MaskSet({name: generator.random(shape) < density for name, shape in workbench.shapes.items()})
@@ -40,9 +42,8 @@ class Logged:
     def events(self, *numbers: int) -> list[dict]:
         spool = Spool(self.folder.spool)
         recorder = Recorder(self.bench.study, self.folder, spool)
-        record_standings(
-            self.bench.study, [trial(number, 1.0) for number in numbers or (0,)], self.bench, self.folder, recorder
-        )
+        trials = [trial(number, 1.0) for number in numbers or (0,)]
+        record_standings(self.bench.study, trials, self.bench, self.folder, recorder, self.drain)
         spool.close()
         return [json.loads(line) for line in self.folder.spool.read_text().splitlines()]
 
@@ -61,6 +62,12 @@ def test_a_trial_is_logged_once(tmp_path, workbench):
 def test_a_mask_that_no_chance_differs_from_has_a_picture_and_no_z(tmp_path, workbench):
     (event,) = Logged(tmp_path, workbench, 1.0).events()
     assert event["op"] == "artifact"
+
+
+def test_who_asks_the_search_to_end_does_not_wait_for_it(tmp_path, workbench):
+    logged = Logged(tmp_path, workbench, 0.05)
+    logged.drain.ask("SIGTERM")
+    assert logged.events() == []
 
 
 def test_large_networks_are_left_out(tmp_path, workbench, monkeypatch):

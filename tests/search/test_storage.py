@@ -1,5 +1,6 @@
 """The store: what it acknowledged is there, what is torn is cut off, and a database that is away is waited for."""
 
+import itertools
 import json
 import signal
 import sqlite3
@@ -13,7 +14,7 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.search.config import ConfigError, Study
 from fullspectrum.search.store import storage as module
 from fullspectrum.search.store.journal import JournalLock
-from fullspectrum.search.store.storage import StorageLost, engine_settings, open_storage, patiently
+from fullspectrum.search.store.storage import Patient, StorageLost, engine_settings, open_storage, patiently
 from fullspectrum.search.studyfile import parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -239,24 +240,49 @@ def test_an_operation_is_tried_again_until_the_database_answers(locked, clock, c
 
     clock.sleep = sleep_and_unlock
     assert patiently(lambda: write(engine)) == 1
-    assert clock.pauses == pytest.approx([0.2, 0.4, 0.8])
+    # After 0.2, 0.6 and 1.4 s; it looks up now and then, whether it is still to wait.
+    assert clock.pauses == pytest.approx([0.2, 0.4, 0.5, 0.3])
     assert capsys.readouterr().err == (
         "fullspectrum: warning: the study's database does not answer (database is locked); trying again for 300 s\n"
     )
 
 
 def test_patience_ends_with_the_way_to_go_on(locked, clock, capsys):
+    tries = []
     with pytest.raises(StorageLost) as caught:
-        patiently(lambda: write(locked[0]))
+        patiently(lambda: tries.append(clock.now) or write(locked[0]))
     message = str(caught.value)
     assert "has not answered for 300 s (database is locked)" in message
     assert "--resume" in message
     assert "\n" not in message
     assert "hunter2" not in message
     assert sum(clock.pauses) == pytest.approx(300)
-    assert max(clock.pauses) == 10
-    assert clock.pauses == sorted(clock.pauses[:-1]) + clock.pauses[-1:]
+    pauses = [after - before for before, after in itertools.pairwise(tries)]
+    assert max(pauses) == pytest.approx(10)
+    assert pauses[:6] == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4])
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_who_is_in_a_hurry_waits_no_longer(locked, clock):
+    with pytest.raises(StorageLost, match="has not answered for 3 s"):
+        patiently(lambda: write(locked[0]), hurried=lambda: clock.now >= 3)
+    assert clock.now < 3.5
+
+
+def test_what_was_waited_for_in_vain_is_not_waited_for_again(tmp_path, clock, capsys):
+    store = open_storage(study(f"sqlite:///{tmp_path}/optuna.db?timeout=0"), tmp_path / "unused")
+    patient = Patient(store)
+    trial = optuna.create_study(study_name="s", storage=store).ask()
+    with sqlite3.connect(tmp_path / "optuna.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for _ in range(3):
+            with pytest.raises(StorageLost):
+                patient.set_trial_user_attr(trial._trial_id, "a", 1)
+        other.execute("COMMIT")
+    assert clock.now == pytest.approx(300)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    patient.set_trial_user_attr(trial._trial_id, "a", 1)
+    assert attributes(store) == {"a": 1}
 
 
 def test_what_waiting_does_not_help_comes_through_at_once(tmp_path, clock):

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.weights import init_digest, load_state
+from fullspectrum.search import study as module
 from fullspectrum.search.allocation import budget
 from fullspectrum.search.baselines import BASELINES, CHECKS
 from fullspectrum.search.candidates import Workbench
@@ -183,6 +185,18 @@ def test_a_spectral_only_study_finishes_without_any_training(tmp_path):
     assert result.rows[0].scores["l2"] == max(trial.result["spectral/l2"] for trial in result.trials)
     # There is nothing to draw: no accuracy was measured.
     assert [path.name for path in result.folder.report.glob("*.png")] == []
+
+
+def test_sigterm_once_all_is_done_interrupts_nothing(tmp_path, monkeypatch):
+    write = module._write_report
+
+    def write_and_interrupt(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(*arguments)
+
+    monkeypatch.setattr(module, "_write_report", write_and_interrupt)
+    result = run_tiny(tmp_path / "runs", "warmup.iterations=0", "final.top_k=0", "search.trials=1")
+    assert (result.remaining, result.stopped, result.signal) == (0, None, None)
 
 
 def test_diverged_trials_are_results_and_teach_only_finite_numbers(tmp_path):
