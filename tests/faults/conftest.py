@@ -1,4 +1,6 @@
-"""What an undisturbed search comes to."""
+"""What an undisturbed search comes to, and an end to every other."""
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,3 +13,13 @@ def undisturbed(tmp_path_factory) -> Search:
     search = Search(tmp_path_factory.mktemp("undisturbed"))
     search.start().end()
     return search
+
+
+@pytest.fixture(autouse=True)
+def no_search_outlives_its_test() -> Iterator[None]:
+    """One that did, as a test fails, would take the processors of the next."""
+    yield
+    while Search.started:
+        search = Search.started.pop()
+        if search.process.poll() is None:
+            search.kill()

@@ -99,7 +99,9 @@ class Postgres:
         """Kills the server and its sessions in the middle of whatever they do, as a crash of the machine does."""
         processes = [psutil.Process(self.pid), *psutil.Process(self.pid).children()]
         for process in processes:
-            process.kill()
+            # A session may have ended by itself.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
         for process in processes:
             # Its sessions are children of nobody now, who may not ask how they ended.

@@ -8,14 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 from fullspectrum.search.config import Study
 from fullspectrum.search.driver.board import read_board
 from fullspectrum.search.files import Home, StudyFolder
+from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.storage import open_storage
 from fullspectrum.search.studyfile import load_study
@@ -53,10 +54,13 @@ checkpoint_seconds = 0
 grace_seconds = 15
 """
 
-#: Signals work as on a terminal, also where a test runs in the background of a shell, which ignores Ctrl-C.
+#: Signals work as on a terminal, also where a test runs in the background of a shell, which ignores Ctrl-C. The board
+#: is renewed often, as trials last about a second.
 _MAIN = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+from fullspectrum.search.driver import board
+board.EVERY = 0.1
 from fullspectrum.search.cli import main
 sys.exit(main())
 """
@@ -64,6 +68,9 @@ sys.exit(main())
 
 class Search:
     """A study in `folder`, searched by one process after another."""
+
+    started: ClassVar[list["Search"]] = []
+    """All that were started since somebody emptied it."""
 
     def __init__(self, folder: Path, *settings: str, study: str = STUDY, home: str = "runs"):
         folder.mkdir(exist_ok=True)
@@ -96,6 +103,7 @@ class Search:
             text=True,
             env=os.environ | (environment or {}),
         )
+        self.started.append(self)
         return self
 
     def end(self, status: int = 0, seconds: float = 150) -> tuple[str, str]:
@@ -116,7 +124,7 @@ class Search:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.process.communicate()
-        self.wait(lambda: not driver or not psutil.pid_exists(driver) or _dead(driver), 30, ended=True)
+        self.wait(lambda: not driver or dead(driver), 30, ended=True)
 
     def kill_drivers(self, generator: random.Random, times: int, undisturbed: "Search") -> list[int]:
         """Kills the driver when its journal has so many lines, drawn from those of the undisturbed search's."""
@@ -127,6 +135,44 @@ class Search:
             os.kill(driver, signal.SIGKILL)
             self.wait(lambda: self.driver() not in (None, driver))  # noqa: B023
         return points
+
+    @contextlib.contextmanager
+    def frozen(self, undisturbed: "Search") -> Iterator[dict[str, Any]]:
+        """Stops a worker in the middle of a warm-up and yields what the board says of its trial; wakes it at the end.
+
+        The trial is one of those that end only when they are trained, by what became of them in the undisturbed search:
+        until the worker wakes up, it cannot end.
+        """
+        lasting = [one.number for one in undisturbed.ledger().trials() if one.outcome is Outcome.FINISHED]
+
+        def freeze() -> dict[str, Any] | None:
+            for one in self.board().get("running", []):
+                if one["trial"] not in lasting or not one["pid"]:
+                    continue
+                # The board is behind: by now the worker may have another trial, or be gone.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one["pid"], signal.SIGSTOP)
+                    self.wait(lambda: _status(one["pid"]) in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))  # noqa: B023
+                    if self._half_trained(one["trial"]):
+                        return one
+                    os.kill(one["pid"], signal.SIGCONT)
+            return None
+
+        victim = self.wait(freeze)
+        try:
+            yield victim
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim["pid"], signal.SIGCONT)
+
+    def _half_trained(self, number: int) -> bool:
+        """Whether a trial has trained, and has more to train; true of one that runs in a worker that is stopped."""
+        # A checkpoint is written before the iterations that it holds are reported.
+        saved = [
+            int(file.name.split("-")[1]) for file in self.files.checkpoints(f"trial {number}").glob("*.checkpoint")
+        ]
+        # They are deleted once the trial has ended.
+        return 0 < max(saved, default=0) < self.study.warmup.iterations and not self.ledger().trials()[number].outcome
 
     def driver(self) -> int | None:
         """The process id of the driver, once it says so."""
@@ -199,8 +245,13 @@ def _once(history: list) -> list:
     return history
 
 
-def _dead(pid: int) -> bool:
+def dead(pid: int) -> bool:
+    """Whether a process has ended."""
+    return _status(pid) == psutil.STATUS_ZOMBIE
+
+
+def _status(pid: int) -> str:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return psutil.Process(pid).status()
     except psutil.NoSuchProcess:
-        return True
+        return psutil.STATUS_ZOMBIE

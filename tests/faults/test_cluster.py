@@ -3,7 +3,6 @@
 import contextlib
 import os
 import secrets
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,20 +11,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .searches import Search
+from .searches import Search, dead
 
 pytestmark = pytest.mark.timeout(300)
 
-#: A head without a processor and two nodes of one each; a line on stdin takes the first node away, its end all.
+#: A head without a processor and two nodes of one each; the number of a node on stdin takes it away, its end all.
 _CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
 nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
 cluster.wait_for_nodes()
-print(cluster.address, nodes[0].all_processes["raylet"][0].process.pid, flush=True)
-sys.stdin.readline()
-cluster.remove_node(nodes[0], allow_graceful=False)
+print(cluster.address, *(node.all_processes["raylet"][0].process.pid for node in nodes), flush=True)
+cluster.remove_node(nodes[int(sys.stdin.readline())], allow_graceful=False)
 sys.stdin.read()
 cluster.shutdown()
 """
@@ -46,40 +44,31 @@ def secured(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def cluster(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen, str, int]]:
-    """The process of the cluster, its address, and the process id of the first node's raylet."""
+def cluster(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen, str, list[int]]]:
+    """The process of the cluster, its address, and the process ids of its nodes' raylets."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([sys.executable, "-c", _CLUSTER], text=True, env=os.environ | environment, **pipes) as nodes:
-        address, raylet = nodes.stdout.readline().split()
-        yield nodes, address, int(raylet)
+        address, *raylets = nodes.stdout.readline().split()
+        yield nodes, address, [int(raylet) for raylet in raylets]
 
 
-def test_the_trials_of_a_lost_node_go_on_elsewhere_and_its_last_worker_is_not_believed(tmp_path, undisturbed):
-    """P1, P2, P3 (faults 2 and 3): the worker was stopped in its tracks, and wakes up after its trial has ended."""
+def test_the_trials_of_a_lost_node_go_on_elsewhere_and_its_last_worker_wakes_up_to_no_effect(tmp_path, undisturbed):
+    """P1, P2, P3 (faults 2 and 3): the worker was stopped in its tracks, and wakes up after its trial has ended.
+
+    Its node is gone, so that no report of it reaches the driver; that such a one is refused, `test_dispatch` shows.
+    """
     environment = secured(tmp_path)
-    with cluster(environment) as (nodes, address, raylet):
+    with cluster(environment) as (nodes, address, raylets):
         search = Search(tmp_path / "cluster").start("--address", address, environment=environment)
-
-        def victims() -> list[dict]:
-            running = [one for one in search.board().get("running", []) if one["pid"] and one["iteration"] > 0]
-            return [one for one in running if _below(one["pid"], raylet)]
-
-        victim = search.wait(victims)[0]
-        os.kill(victim["pid"], signal.SIGSTOP)
-        nodes.stdin.write("\n")
-        nodes.stdin.flush()
-        search.wait(lambda: search.ledger().trials()[victim["trial"]].outcome is not None)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victim["pid"], signal.SIGCONT)
+        with search.frozen(undisturbed) as victim:
+            above = [process.pid for process in psutil.Process(victim["pid"]).parents()]
+            (node,) = (number for number, raylet in enumerate(raylets) if raylet in above)
+            print(node, file=nodes.stdin, flush=True)
+            search.wait(lambda: search.ledger().trials()[victim["trial"]].outcome is not None)
+        # It runs until it notices that its node is gone.
+        search.wait(lambda: dead(victim["pid"]), ended=True)
         search.end()
     trial = search.ledger().trials()[victim["trial"]]
     assert trial.attempt >= 2
     assert search.state() == undisturbed.state()
     assert search.runs() == undisturbed.runs()
-
-
-def _below(pid: int, ancestor: int) -> bool:
-    try:
-        return ancestor in [process.pid for process in psutil.Process(pid).parents()]
-    except psutil.NoSuchProcess:
-        return False

@@ -29,7 +29,7 @@ def test_sigterm_saves_checkpoints_leaves_in_time_and_says_how_to_go_on(tmp_path
     search = Search(tmp_path / "stopped").start("--resume")
     search.wait(lambda: any(one["iteration"] > 0 for one in search.board().get("running", [])))
     search.process.terminate()
-    out, _ = search.end(status=128 + signal.SIGTERM, seconds=30)
+    out, _ = search.end(status=128 + signal.SIGTERM, seconds=60)
     assert "Go on with:" in out
     assert "--resume" in out
     unfinished = [trial for trial in search.ledger().trials() if trial.outcome is None]

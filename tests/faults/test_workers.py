@@ -15,9 +15,8 @@ pytestmark = pytest.mark.timeout(240)
 def test_a_trial_whose_worker_is_killed_goes_on_in_another_and_ends_as_if_nothing_had_happened(tmp_path, undisturbed):
     """P1, P2 (fault 1): the same trial, its next attempt, from its last checkpoint."""
     search = Search(tmp_path / "killed").start()
-    training = lambda: [one for one in search.board().get("running", []) if one["pid"] and one["iteration"] > 0]
-    victim = search.wait(training)[0]
-    os.kill(victim["pid"], signal.SIGKILL)
+    with search.frozen(undisturbed) as victim:
+        os.kill(victim["pid"], signal.SIGKILL)
     search.end()
     trial = search.ledger().trials()[victim["trial"]]
     assert (trial.attempt, trial.lost) == (2, 1)

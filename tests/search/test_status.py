@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fullspectrum.search.cli import main
@@ -215,25 +216,24 @@ def test_one_json_document_and_nothing_else(running, capsys):
 
 
 def test_watching_ends_with_the_search(begun, capsys, monkeypatch):
-    monkeypatch.setattr(command, "_PLAIN_EVERY", 0.05)
-    begun.end(2)
-    held = threading.Event()
+    driver, pauses = ExitStack(), []
 
-    def drive() -> None:
-        with study_lock(begun.folder, begun.study):
-            held.set()
-            time.sleep(0.5)
-            begun.end(TRIALS - 2)
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            begun.end(1)
+        else:
+            begun.end(TRIALS - 3)
+            driver.close()
 
-    driver = threading.Thread(target=drive)
-    driver.start()
-    held.wait()
-    blocks = begun.shown(capsys, "--watch").split("study:")[1:]
-    driver.join()
-    assert len(blocks) > 2
-    assert "2 of 6 ended" in blocks[0]
-    assert "finished" in blocks[-1]
-    assert "6 of 6 ended" in blocks[-1]
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=pause, time=time.time))
+    with driver:
+        driver.enter_context(study_lock(begun.folder, begun.study))
+        begun.end(2)
+        blocks = begun.shown(capsys, "--watch").split("study:")[1:]
+    assert [re.search(r"state: +(\w+)", block)[1] for block in blocks] == ["running", "running", "finished"]
+    assert [re.search(r"(\d) of 6 ended", block)[1] for block in blocks] == ["2", "3", "6"]
+    assert len(pauses) == 2
 
 
 def test_mistakes_are_told_in_one_line(begun, capsys):

@@ -88,6 +88,8 @@ def test_without_a_study_every_study_and_every_check_is_delivered(home, store, s
 def test_what_is_left_is_told_with_the_reason(home, store, study, capsys, monkeypatch):
     """Nothing listens on port 9, the discard service, on this machine."""
     monkeypatch.setattr(module, "PATIENCE", 3.0)
+    # The last try ends within the patience.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     Destination("http://somebody:secret@127.0.0.1:9", study.experiment, {}).write(record_file(study.path))
     assert sync(home, STUDY.id) == 1
     line = capsys.readouterr().out
