@@ -41,8 +41,7 @@ def study_lock(folder: StudyFolder, study: Study) -> Iterator[StudyLock]:
 
     The lock is on the file `folder.lock`; where `tracking.storage` is a SQLite file or a PostgreSQL server, which
     drivers of several home folders share, on that as well. The system, and the server, let go of it when its holder
-    dies.
-    Raises InputError where another driver holds it, naming that one, and where the file system knows no locks;
+    dies. Raises InputError where another driver holds it, naming that one, and where the file system knows no locks;
     ConfigError where the server cannot be used.
     """
     with contextlib.ExitStack() as held:

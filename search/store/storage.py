@@ -166,14 +166,16 @@ class Patient:
         self.hurried: Callable[[], bool] = lambda: False
         """Says when it is no longer waited for."""
         self._patience = patience
+        self._lost: StorageLost | None = None
 
     def patiently(self, operation: Callable[[], Value]) -> Value:
         """The value of an operation on it."""
         try:
-            return patiently(operation, self._patience, self.hurried)
-        except StorageLost:
-            self._patience = 0.0
-            raise
+            return patiently(operation, 0.0 if self._lost else self._patience, self.hurried)
+        except StorageLost as lost:
+            # The first one says how long it was waited for.
+            self._lost = self._lost or lost
+            raise self._lost from None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = getattr(self.impatient, name)

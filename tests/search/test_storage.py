@@ -276,7 +276,7 @@ def test_what_was_waited_for_in_vain_is_not_waited_for_again(tmp_path, clock, ca
     with sqlite3.connect(tmp_path / "optuna.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         for _ in range(3):
-            with pytest.raises(StorageLost):
+            with pytest.raises(StorageLost, match="for 300 s"):
                 patient.set_trial_user_attr(trial._trial_id, "a", 1)
         other.execute("COMMIT")
     assert clock.now == pytest.approx(300)
