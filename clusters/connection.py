@@ -67,5 +67,5 @@ def _probe(address: str) -> None:
     except OSError as error:
         raise ClusterError(
             f"no Ray cluster answers at {address!r} ({error.strerror or error}); start one with "
-            "`ray start --head`, or leave --address out to run on this machine"
+            "`ray start --head`, or leave --address out, and RAY_ADDRESS unset, to run on this machine"
         ) from None
