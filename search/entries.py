@@ -25,7 +25,7 @@ from .config import Study
 from .console import warn
 from .device import claim_device
 from .files import StudyFolder
-from .final import Entry, trained
+from .final import Entry
 from .guidance.space import MaskDistribution
 from .leaderboard import leaderboard
 from .sources import Source
@@ -59,7 +59,7 @@ def checks(
     entries = [Entry(REINITIALISED, masks, trial.training, other_weights(study.seed), file=file, of=winner)]
     made = {SHUFFLED: shuffled(masks, study.seed)}
     # Not scored again for a training that is done already.
-    if not trained(ledger, INVERTED, winner):
+    if not any(done.settles(INVERTED, winner) for done in ledger.finals()):
         try:
             made[INVERTED] = inverted_by_worker(workbench, data, state, masks, trial.distribution)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the trained masks must reach the leaderboard

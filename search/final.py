@@ -223,7 +223,11 @@ def train_all(
     The record is told of the others again, in case the driver that trained them came no further than the ledger.
     """
     known = {record.label: record for record in ledger.finals()}
-    done = {entry.label: known[entry.label] for entry in entries if trained(ledger, entry.label, entry.of)}
+    done = {
+        entry.label: record
+        for entry in entries
+        if (record := known.get(entry.label)) and record.settles(entry.label, entry.of)
+    }
     for entry in entries:
         if entry.label in BASELINES:
             again = entry.label in known.keys() - done.keys()
@@ -244,12 +248,6 @@ def train_all(
         else:
             recorder.final_progress(entry.label, result["accuracy/val_final"], result["training/iterations"])
         progress.final_result(entry.label, result)
-
-
-def trained(ledger: Ledger, label: str, of: str | None) -> bool:
-    """Whether a full training came to a result: one that failed is tried again, one `of` another winner made anew."""
-    known = {record.label: record for record in ledger.finals()}
-    return label in known and known[label].outcome is not Outcome.FAILED and known[label].of == of
 
 
 def _record(entry: Entry, result: dict[str, Any]) -> FinalRecord:

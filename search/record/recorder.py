@@ -112,6 +112,8 @@ class Recorder:
     def start_trial(self, proposal: Mapping[str, Any]) -> None:
         """Opens the run of a trial with what was proposed."""
         number, distribution = proposal["number"], proposal["distribution"]
+        # One that does not train has no settings for it but those that it proposes for a full training.
+        trains = self._study.warmup.iterations or proposal["training"]
         temperature = distribution["temperature"]
         self._open(
             f"trial {number}",
@@ -122,16 +124,11 @@ class Recorder:
                 "batch_seed": distribution["batch_seed"],
                 "allocation": distribution["allocation"],
                 **{f"theta.{group}": value for group, value in distribution["theta"].items()},
-                # A trial that does not train has no settings for it but those that it proposes for a full training.
-                **(self._training(proposal["training"]) if self._trains or proposal["training"] else {}),
+                **(self._training(proposal["training"]) if trains else {}),
             },
             tags={"fullspectrum.kind": "trial", "fullspectrum.attempt": str(proposal["attempt"])},
             attempt=proposal["attempt"],
         )
-
-    @property
-    def _trains(self) -> bool:
-        return self._study.warmup.iterations > 0
 
     def _training(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
         return {f"training.{key}": value for key, value in vars(self._study.training.recipe(dict(proposed))).items()}

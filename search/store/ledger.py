@@ -81,6 +81,10 @@ class FinalRecord:
         """The trial whose mask it checks; None where it checks none."""
         return self.result.get("of")
 
+    def settles(self, label: str, of: str | None) -> bool:
+        """Whether that training needs no other: one that failed is tried again, and each winner has its own checks."""
+        return (self.label, self.of) == (label, of) and self.outcome is not Outcome.FAILED
+
 
 class Ledger:
     """Reads what is known of a study; once it has taken over, proposes trials and keeps what came of them.
@@ -372,8 +376,7 @@ class Ledger:
 
         The check of another trial is another training: its end takes the place of the former.
         """
-        before = next((done for done in self.finals() if done.label == record.label), None)
-        if before and before.outcome is not Outcome.FAILED and before.of == record.of:
+        if any(done.settles(record.label, record.of) for done in self.finals()):
             return
         attributes = {
             "label": record.label,

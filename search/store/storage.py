@@ -20,6 +20,9 @@ from .journal import open_journal
 
 Value = TypeVar("Value")
 
+#: Seconds that a database is waited for.
+PATIENCE = 300.0
+
 #: A server that is gone without a word is noticed within half a minute (seconds; the last one milliseconds). Of a
 #: database without an encoding (SQL_ASCII), psycopg would give bytes, which SQLAlchemy does not read.
 _LIBPQ = {
@@ -122,7 +125,7 @@ def database_told() -> Iterator[None]:
 
 
 def patiently(
-    operation: Callable[[], Value], patience: float = 300.0, hurried: Callable[[], bool] = lambda: False
+    operation: Callable[[], Value], patience: float = PATIENCE, hurried: Callable[[], bool] = lambda: False
 ) -> Value:
     """The value of `operation` on the study's storage; while its database is away, it is tried again and again.
 
@@ -160,18 +163,17 @@ class Patient:
     Once it was waited for in vain, it is not waited for again.
     """
 
-    def __init__(self, storage: optuna.storages.BaseStorage, patience: float = 300.0):
+    def __init__(self, storage: optuna.storages.BaseStorage):
         self.impatient = storage
         """The storage itself."""
         self.hurried: Callable[[], bool] = lambda: False
         """Says when it is no longer waited for."""
-        self._patience = patience
         self._lost: StorageLost | None = None
 
     def patiently(self, operation: Callable[[], Value]) -> Value:
         """The value of an operation on it."""
         try:
-            return patiently(operation, 0.0 if self._lost else self._patience, self.hurried)
+            return patiently(operation, 0.0 if self._lost else PATIENCE, self.hurried)
         except StorageLost as lost:
             # The first one says how long it was waited for.
             self._lost = self._lost or lost

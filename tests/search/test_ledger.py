@@ -9,7 +9,6 @@ import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.config import Study
-from fullspectrum.search.final import trained
 from fullspectrum.search.guidance.space import MaskDistribution
 from fullspectrum.search.outcome import Outcome
 from fullspectrum.search.store.ledger import FinalRecord, Ledger
@@ -434,7 +433,8 @@ def test_the_check_of_another_trial_takes_the_place_of_the_former():
     for record in (former, other, other):
         ledger.record_final(record)
     assert ledger.finals() == [other]
-    assert [trained(ledger, "shuffled", of) for of in ("trial 1", "trial 2")] == [False, True]
+    [known] = ledger.finals()
+    assert [known.settles("shuffled", of) for of in ("trial 1", "trial 2")] == [False, True]
 
 
 def test_reading_a_study_that_is_not_there_makes_nothing(tmp_path):
