@@ -21,31 +21,32 @@ from ..models.networks import build, initial_state
 from ..models.trainable import check_trainable
 from ..models.weights import save_state
 from ..spectral.objectives import OBJECTIVES
-from .candidates import Workbench
-from .config import Study
-from .device import check_resources
-from .driver.board import Board
+from .config.study import Study
 from .driver.dispatch import Dispatcher
-from .driver.drain import Drain, drained
-from .driver.progress import Progress
 from .driver.tuning import SETTINGS, run_trials
-from .entries import checks, contestants
 from .files import Home, StudyFolder, broken, write_json
-from .final import contenders, train_all
-from .guidance.space import MaskDistribution
-from .leaderboard import Row, against_baselines, leaderboard, split_table, trust
-from .listing import listing
-from .outcome import Outcome
-from .plots import plot_study
+from .final.entries import checks, contestants
+from .final.standings import record_standings
+from .final.training import contenders, train_all
+from .guards.unpruned import warn_unpruned
+from .process.heartbeat import Board
+from .process.shutdown import Drain, drained
+from .protocol.outcome import Outcome
 from .record.delivery import Delivery, delivered
 from .record.experiment import Destination
 from .record.recorder import Recorder
-from .standings import record_standings
+from .report.leaderboard import Row, leaderboard, split_table
+from .report.listing import listing
+from .report.plots import plot_study
+from .report.verdicts import against_baselines, trust
+from .sampling.distribution import MaskDistribution
+from .screen.progress import Progress
 from .store.ledger import FinalRecord, Ledger, TrialRecord
 from .store.lock import study_lock
 from .store.storage import open_storage
-from .trial import MaskTrial
-from .unpruned import warn_unpruned
+from .worker.device import check_resources
+from .worker.trial import MaskTrial
+from .worker.workbench import Workbench
 
 
 @dataclass(frozen=True)

@@ -40,15 +40,15 @@ def check(
     from ...models.masks import check_fits
     from ...models.networks import build
     from ...models.trainable import check_trainable
-    from ..candidates import Workbench
-    from ..check import Record, run_check, settings_of
-    from ..device import check_resources
+    from ..config.studyfile import study_of
     from ..files import Home
-    from ..guards import check_connected
+    from ..final.check import Record, run_check, settings_of
+    from ..guards.connectivity import check_connected
+    from ..guards.unpruned import warn_unpruned
     from ..record.delivery import delivered
     from ..record.experiment import Destination
-    from ..studyfile import study_of
-    from ..unpruned import warn_unpruned
+    from ..worker.device import check_resources
+    from ..worker.workbench import Workbench
     from .masks import initial_seed, load_trainable, weights_for
 
     loaded = load_trainable(masks)
@@ -95,7 +95,7 @@ def _print(console, found) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from ..check import LABELS
+    from ..final.check import LABELS
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("trained")

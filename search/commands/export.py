@@ -48,10 +48,10 @@ def export(
 def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
     """The mask and the weights of the best trial of a study, named by its id or by its settings."""
     from ...models.errors import InputError
-    from ..leaderboard import leaderboard
+    from ..config.studyfile import find_study
+    from ..report.leaderboard import leaderboard
     from ..store.ledger import Ledger
     from ..store.storage import open_storage
-    from ..studyfile import find_study
 
     study, folder = find_study(name, settings, home)
     ledger = Ledger(study, open_storage(study, folder.journal, create=False))

@@ -28,7 +28,7 @@ def layers(
     from ...models.data import load
     from ...models.errors import InputError
     from ...models.networks import build, check_name, default_task
-    from ..listing import listing
+    from ..report.listing import listing
 
     check_name(model)
     usual = default_task(model)

@@ -32,11 +32,11 @@ def sample(
     from ...models.masks import MaskSet
     from ...models.networks import build
     from ...models.trainable import check_trainable
-    from ..candidates import Workbench
+    from ..config.studyfile import study_of
     from ..console import warn
-    from ..guidance.space import MaskDistribution
-    from ..studyfile import study_of
-    from ..unpruned import warn_unpruned
+    from ..guards.unpruned import warn_unpruned
+    from ..sampling.distribution import MaskDistribution
+    from ..worker.workbench import Workbench
 
     if temperature is not None and not temperature >= 0:
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")

@@ -42,8 +42,8 @@ def score(
 
     from ...models.errors import InputError, nearest
     from ...spectral.coordinate import AGGREGATES, REFERENCES, full_spectrum
-    from ..layerplot import check_picture, plot_coordinate
-    from ..stepper import stepper
+    from ..report.layerplot import check_picture, plot_coordinate
+    from ..screen.stepper import stepper
     from .masks import layout_for, load_masks, under_names_of, weights_for
 
     for option, given, known in (("reference", reference, REFERENCES), ("aggregate", aggregate, AGGREGATES)):

@@ -31,7 +31,7 @@ def search(
 
     Example: fullspectrum search digits --set search.trials=50
     """
-    from ..driver.lifeline import FAILED, lifeline
+    from ..process.link import FAILED, lifeline
 
     if list_settings:
         _print_settings()
@@ -39,16 +39,16 @@ def search(
     options = [*(f"--set={setting}" for setting in settings), "--home", str(home), "--resume"]
     again = shlex.join(["fullspectrum", "search", study, *options, *(["--address", address] if address else [])])
     if study and context.obj and not lifeline().held:
-        from ..driver.supervisor import supervise
+        from ..process.supervisor import supervise
 
         # The very command, with the interpreter's own options.
         raise typer.Exit(supervise([sys.executable, *sys.orig_argv[1:]], again))
 
-    from ..config import ConfigError
+    from ..config.study import ConfigError
+    from ..config.studyfile import bundled, load_study
     from ..files import Home
-    from ..screen import Screen
+    from ..screen.console import Screen
     from ..study import run_study
-    from ..studyfile import bundled, load_study
 
     console = Screen()
     if not study:
@@ -85,7 +85,7 @@ def search(
 
 
 def _print_settings() -> None:
-    from ..settings import describe_settings
+    from ..config.help import describe_settings
 
     for line in describe_settings():
         typer.echo(line)
@@ -112,7 +112,7 @@ def _tell_how_to_go_on(console: "Console", ended: str, again: str) -> None:
 
 def _report(result, console, home, again: str) -> None:
     """The table of the best masks, what the objective was worth, and what to do next."""
-    from ..leaderboard import screen_table
+    from ..screen.tables import screen_table
 
     def say(line: str = "") -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -11,7 +11,7 @@ import typer
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
-    from ..driver.status import Status
+    from ..report.status import Status
 
 #: Seconds between two looks: on a terminal, and elsewhere.
 _EVERY, _PLAIN_EVERY = 2.0, 10.0
@@ -41,11 +41,11 @@ def status(
     from rich.live import Live
 
     from ...models.errors import InputError
-    from ..driver.status import State, status_of
+    from ..config.studyfile import find_study
     from ..files import Home
+    from ..report.status import State, status_of
     from ..store.ledger import Ledger
     from ..store.storage import open_storage
-    from ..studyfile import find_study
 
     if watch and as_json:
         raise InputError("--watch does not go with --json, which prints one document; give one of them")
@@ -114,7 +114,7 @@ def _facts(seen: "Status") -> Iterator[tuple[str, str]]:
 
 
 def _state(seen: "Status") -> str:
-    from ..driver.status import State
+    from ..report.status import State
 
     if seen.state is State.INTERRUPTED:
         return "interrupted; the search goes on with --resume"

@@ -33,11 +33,11 @@ def sync(
     Example: fullspectrum sync digits
     """
     from ...models.errors import InputError
+    from ..config.studyfile import find_study
     from ..files import Home
     from ..record.experiment import Destination
     from ..record.spool import undelivered
     from ..record.uploader import record_file
-    from ..studyfile import find_study
 
     place = Home(home)
     if study:
@@ -76,7 +76,7 @@ def _spools(home: Path) -> Iterator[Path]:
 def _deliver(spool: Path, destination: "Destination") -> bool:
     """Delivers what it can, tells the outcome in one line, and returns whether everything is there."""
     from ..record.uploader import Uploader, refused_file
-    from ..stepper import stepper
+    from ..screen.stepper import stepper
 
     uploader = Uploader(spool, destination).start()
     total = left = uploader.depth

@@ -32,11 +32,11 @@ def train(
     from ...models.networks import build
     from ...models.trainable import check_trainable
     from ...models.weights import save_state
-    from ..device import claim_device
-    from ..final import train_fully
-    from ..guards import check_connected
-    from ..studyfile import study_of
-    from ..unpruned import warn_unpruned
+    from ..config.studyfile import study_of
+    from ..final.training import train_fully
+    from ..guards.connectivity import check_connected
+    from ..guards.unpruned import warn_unpruned
+    from ..worker.device import claim_device
     from .masks import initial_seed, load_trainable, weights_for
 
     if output is not None:

@@ -1,1 +1,1 @@
-"""What drives a search: proposals out, results in, decisions, signals, restarts."""
+"""What decides and dispatches: proposals out, reports in, gate and rungs, and the adapters of Ray Tune."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config import Study
+from ..config.study import Study
 from ..files import StudyFolder
-from ..outcome import Outcome
+from ..process.shutdown import Drain
+from ..protocol.outcome import Outcome
 from ..record.recorder import Recorder
+from ..screen.progress import Progress
 from ..store.checkpoint import Checkpoints
 from ..store.ledger import Ledger, TrialRecord
-from .drain import Drain
-from .progress import Progress
 from .referee import Referee
 
 #: Fewest ended trials of which a fraction is taken.

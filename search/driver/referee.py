@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..config import Study
+from ..config.study import Study
 from .gate import Decision, Gate
 
 
@@ -22,23 +22,6 @@ class _Facts:
     """Iterations at which it was stopped; 0 by the gate."""
 
 
-def rungs(study: Study) -> list[int]:
-    """Iterations at which warm-ups are compared: grace_period, and then each reduction_factor times as many."""
-    warmup, found = study.warmup, []
-    rung = float(warmup.grace_period)
-    while warmup.early_stopping and math.ceil(rung) < warmup.iterations:
-        found.append(math.ceil(rung))
-        rung *= warmup.reduction_factor
-    return found
-
-
-def reports(study: Study) -> list[int]:
-    """Iterations at which a warm-up reports: every `report_every`, at each rung, and at its end."""
-    total = study.warmup.iterations
-    every = range(study.warmup.report_every, total, study.warmup.report_every)
-    return sorted({*every, *rungs(study), total})
-
-
 class Referee:
     """Gate and asynchronous successive halving (Li et al., MLSys 2020) that a study's timing does not change.
 
@@ -51,7 +34,7 @@ class Referee:
         self._gate = None
         if study.warmup.iterations:
             self._gate = Gate(study.gate.quantile, study.gate.control, study.seed)
-        self._rungs = rungs(study)
+        self._rungs = study.warmup.rungs
         self._stays = (1 - 1 / study.warmup.reduction_factor) * 100
         self._facts: dict[int, _Facts] = {}
         # Trials below these numbers have been decided on: by the gate, and at each rung.

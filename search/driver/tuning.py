@@ -17,12 +17,12 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from ...models.errors import InputError
-from ..config import Study
+from ..config.study import Study
 from ..files import broken
+from ..process.link import lifeline
+from ..process.shutdown import Drain
 from .dispatch import Dispatcher
-from .drain import Drain
-from .lifeline import lifeline
-from .tuneinside import forget_ended, trainable_kept, worker_starts
+from .tune_internals import forget_ended, trainable_kept, worker_starts
 
 #: Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours, and so are the signals.
 SETTINGS = {

@@ -1,58 +1,19 @@
 """What MLflow is told, under the names that the record promises."""
 
 import json
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...spectral.chance import Standing
-from ...spectral.coordinate import Coordinate
-from ..baselines import BASELINES
-from ..candidates import Candidate
-from ..config import Study
+from ..config.study import Study
 from ..files import StudyFolder, write_json
-from ..outcome import Outcome
+from ..protocol.label import BASELINES
+from ..protocol.names import METRICS, reported
+from ..protocol.outcome import Outcome
 from .spool import Spool
-
-#: Prefixes of the reported values that are metrics of the record.
-METRICS = ("spectral/", "sparsity/", "guard/", "accuracy/", "training/")
-
-
-def candidate_metrics(candidate: Candidate) -> dict[str, float]:
-    """The metrics of a candidate: the score that chose it, every objective, sparsities, what the guard measured."""
-    connectivity = candidate.connectivity
-    coverage = connectivity.shortcut_coverage
-    return {
-        "spectral/objective": candidate.score,
-        **{f"spectral/{name}": value for name, value in candidate.scores.items()},
-        "spectral/defined_layers": candidate.coordinate.defined_layers,
-        "sparsity/global": candidate.masks.sparsity,
-        "sparsity/effective": connectivity.effective_sparsity,
-        "guard/dead_channels": connectivity.dead_channels,
-        "guard/empty_channels": connectivity.empty_channels,
-        **({} if coverage is None else {"guard/shortcut_coverage": coverage}),
-    }
-
-
-def coordinate_table(coordinate: Coordinate) -> dict[str, Any]:
-    """The per-layer table as MLflow shows tables: pandas' split orientation."""
-    table = coordinate.to_dict()
-    columns = list(next(iter(table.values())))
-    return {"columns": ["layer", *columns], "data": [[name, *row.values()] for name, row in table.items()]}
-
-
-def reported(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What a trial itself reported in a Tune result: finite metrics, outcome, reason, the mask's digest."""
-    kept = {key: result[key] for key in ("outcome", "reason", "digest") if key in result}
-    for key, value in result.items():
-        if key.startswith(METRICS) and isinstance(value, int | float | np.number) and math.isfinite(value):
-            kept[key] = value.item() if isinstance(value, np.number) else value
-    return kept
 
 
 class Recorder:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self
 
 from ...models.errors import InputError, first_line
 from ...models.files import write_atomically
-from ..store.holder import Holder
+from ..store.owner import Holder
 from .experiment import Destination, Experiment
 from .spool import position, position_file, read_lines, undelivered
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..sampling import top_k
+from ..sampling.draw import top_k
 from .setting import Setting
 
 #: What comes next below the lowest score of a weight that is kept.

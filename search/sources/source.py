@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ..sampling import sample_layer
+from ..sampling.draw import sample_layer
 from .setting import Setting
 
 

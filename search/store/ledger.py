@@ -14,10 +14,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ...models.seeds import derive
-from ..config import Study
+from ..config.study import Study
 from ..guidance.guide import Guide
-from ..guidance.space import MaskDistribution, source_of, suggest_mask, suggest_training
-from ..outcome import Outcome
+from ..guidance.space import source_of, suggest_mask, suggest_training
+from ..protocol.outcome import Outcome
+from ..sampling.distribution import MaskDistribution
 from .storage import Patient
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...models.errors import InputError
-from ..config import Study
+from ..config.study import Study
 from ..files import StudyFolder, sqlite_file
-from .holder import Holder
+from .owner import Holder
 from .serverlock import ServerLock, server_lock
 
 #: Seconds after which a driver believes that another one holds the study.

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ...models.errors import InputError
-from ..config import Study
-from .holder import Holder, moment
+from ..config.study import Study
+from .owner import Holder, moment
 from .storage import database_told, engine_settings, patiently
 
 #: Seconds within which the server is not asked again.

@@ -13,7 +13,7 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ...models.errors import InputError
-from ..config import ConfigError, Study
+from ..config.study import ConfigError, Study
 from ..console import warn
 from ..files import sqlite_file
 from .journal import open_journal

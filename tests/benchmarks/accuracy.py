@@ -25,11 +25,11 @@ from fullspectrum.models.networks import build
 from fullspectrum.models.recipe import Recipe
 from fullspectrum.models.seeds import derive
 from fullspectrum.models.training import MaskedTraining
-from fullspectrum.search.baselines import shuffled
-from fullspectrum.search.candidates import Workbench
-from fullspectrum.search.guidance.space import MaskDistribution
+from fullspectrum.search.config.studyfile import parse
+from fullspectrum.search.final.baselines import shuffled
+from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.sources import SOURCES
-from fullspectrum.search.studyfile import parse
+from fullspectrum.search.worker.workbench import Workbench
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table

@@ -14,9 +14,9 @@ import torch
 from fullspectrum.models.data import load
 from fullspectrum.models.networks import build
 from fullspectrum.models.seeds import derive
-from fullspectrum.search.candidates import Workbench
-from fullspectrum.search.guidance.space import MaskDistribution
-from fullspectrum.search.studyfile import parse
+from fullspectrum.search.config.studyfile import parse
+from fullspectrum.search.sampling.distribution import MaskDistribution
+from fullspectrum.search.worker.workbench import Workbench
 from fullspectrum.spectral.coordinate import FIELDS, Coordinate, full_spectra
 from rich.console import Console
 from rich.table import Table

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torchvision
 from fullspectrum.models.layers import prunable
-from fullspectrum.search.allocation import allocate
+from fullspectrum.search.sampling.allocation import allocate
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import psutil
-from fullspectrum.search.config import Study
+from fullspectrum.search.config.study import Study
+from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import Home
 from fullspectrum.search.study import run_study
-from fullspectrum.search.studyfile import parse
 from rich.console import Console
 from rich.table import Table
 from torch import nn

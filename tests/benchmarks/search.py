@@ -19,15 +19,15 @@ import optuna
 import torch
 from fullspectrum.models.data import load
 from fullspectrum.models.networks import build
-from fullspectrum.search.candidates import Workbench
-from fullspectrum.search.config import Study
+from fullspectrum.search.config.study import Study
+from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import Home, StudyFolder
-from fullspectrum.search.guidance.space import MaskDistribution
-from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.storage import open_storage
 from fullspectrum.search.study import run_study
-from fullspectrum.search.studyfile import parse
+from fullspectrum.search.worker.workbench import Workbench
 from rich.console import Console
 from rich.table import Table
 

@@ -15,12 +15,12 @@ from fullspectrum.models.data import load
 from fullspectrum.models.networks import build
 from fullspectrum.models.seeds import derive
 from fullspectrum.models.training import MaskedTraining
-from fullspectrum.search.candidates import Workbench
-from fullspectrum.search.config import Study
+from fullspectrum.search.config.study import Study
+from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import Home, write_json
-from fullspectrum.search.guidance.space import MaskDistribution
+from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.study import run_study
-from fullspectrum.search.studyfile import parse
+from fullspectrum.search.worker.workbench import Workbench
 from fullspectrum.spectral.coordinate import full_spectra
 from fullspectrum.spectral.evaluation import KNOWN_LAYERS
 from rich.console import Console

@@ -13,7 +13,7 @@ from fullspectrum.models.data import Data
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build
 from fullspectrum.models.training import MaskedTraining, Recipe
-from fullspectrum.search.config import Warmup
+from fullspectrum.search.config.study import Warmup
 from fullspectrum.spectral.evaluation import usable_cores
 from rich.console import Console
 from rich.table import Table

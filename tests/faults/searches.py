@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import psutil
-from fullspectrum.search.config import Study
-from fullspectrum.search.driver.board import read_board
+from fullspectrum.search.config.study import Study
+from fullspectrum.search.config.studyfile import load_study
 from fullspectrum.search.files import Home, StudyFolder
-from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.process.heartbeat import read_board
+from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.storage import open_storage
-from fullspectrum.search.studyfile import load_study
 from mlflow import MlflowClient
 
 STUDY = """

@@ -5,7 +5,7 @@ import random
 import signal
 
 import pytest
-from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.protocol.outcome import Outcome
 
 from .searches import STUDY, Search
 

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fullspectrum.models.errors import InputError
-from fullspectrum.search.config import Study
+from fullspectrum.search.config.study import Study
+from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.store import serverlock
-from fullspectrum.search.store.holder import Holder
 from fullspectrum.search.store.lock import study_lock
+from fullspectrum.search.store.owner import Holder
 from fullspectrum.search.store.storage import open_storage, patiently
-from fullspectrum.search.studyfile import parse
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial

@@ -5,7 +5,7 @@ import signal
 
 import psutil
 import pytest
-from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.protocol.outcome import Outcome
 
 from .searches import STUDY, Search
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from fullspectrum.models.data import Data, load
 from fullspectrum.models.networks import build
-from fullspectrum.search.config import Study
+from fullspectrum.search.config.study import Study
+from fullspectrum.search.config.studyfile import parse, with_overrides
 from fullspectrum.search.files import Home
-from fullspectrum.search.studyfile import parse, with_overrides
 from matplotlib.figure import Figure
 from rich.console import Console
 from torch import nn

@@ -1,7 +1,7 @@
 """Records of trials and full trainings, made by hand."""
 
-from fullspectrum.search.guidance.space import MaskDistribution
-from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.store.ledger import FinalRecord, TrialRecord
 
 

@@ -19,14 +19,14 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.weights import init_digest, load_state
 from fullspectrum.search import study as module
-from fullspectrum.search.allocation import budget
-from fullspectrum.search.baselines import BASELINES, CHECKS
-from fullspectrum.search.candidates import Workbench
 from fullspectrum.search.files import Home
-from fullspectrum.search.guidance.space import MaskDistribution
-from fullspectrum.search.outcome import Outcome
+from fullspectrum.search.protocol.label import BASELINES, CHECKS
+from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.sampling.allocation import budget
+from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.sources import SOURCES
 from fullspectrum.search.study import run_study
+from fullspectrum.search.worker.workbench import Workbench
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
 from fullspectrum.spectral.objectives import OBJECTIVES
 from mlflow import MlflowClient
@@ -352,7 +352,7 @@ def test_masked_weights_stay_zero_through_full_training(finished):
 
 
 def test_the_bundled_cifar10_study_runs_on_files_of_the_real_format(cifar10_root, tmp_path):
-    from fullspectrum.search.studyfile import load_study
+    from fullspectrum.search.config.studyfile import load_study
 
     overrides = ["search.trials=2", "search.samples_per_trial=2", "warmup.iterations=2", "warmup.report_every=2"]
     overrides += ["resources.gpus=0", "resources.cpus=1", "final.top_k=0"]

@@ -1,0 +1,1 @@
+"""The configuration of a study: its settings, how they are read, and what a user reads of them."""

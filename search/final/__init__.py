@@ -1,0 +1,1 @@
+"""Full training: the best masks, the baselines, and the checks of a mask."""

@@ -1,0 +1,51 @@
+"""What a mask must beat: the dense network, random masks, and what is left of the mask itself without its choices."""
+
+import numpy as np
+
+from ...models.masks import MaskSet
+from ...models.seeds import derive
+from ..protocol.label import ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED
+from ..sampling.distribution import MaskDistribution
+from ..sampling.draw import sample, top_k
+from ..worker.workbench import Workbench
+
+
+def erk_random(bench: Workbench, seed: int) -> MaskSet:
+    """A random mask with ERK allocation at the sparsity of the bench. Raises AllocationError where it cannot be met."""
+    distribution = MaskDistribution("random", float("inf"), 0, {}, "erk")
+    seed = derive(seed, "baseline", ERK_RANDOM)
+    return MaskSet(bench.draw(distribution, bench.counts(distribution), seed), bench.metadata(distribution, seed))
+
+
+def shuffled(masks: MaskSet, seed: int) -> MaskSet:
+    """The masks with as many weights kept in each layer, drawn uniformly."""
+    flat = {name: np.ones(mask.shape) for name, mask in masks.items()}
+    counts = {name: int(mask.sum()) for name, mask in masks.items()}
+    return _described(sample(flat, counts, float("inf"), derive(seed, "baseline", SHUFFLED)), SHUFFLED, masks)
+
+
+def inverted(bench: Workbench, masks: MaskSet, distribution: MaskDistribution) -> MaskSet | None:
+    """The masks with as many weights kept in each layer, of the lowest scores of the source they are drawn from.
+
+    None where that source does not rank weights by a score that could be inverted.
+    """
+    if not bench.source(distribution.source).has_saliency:
+        return None
+    scores = bench.scores(distribution.source, distribution.batch_seed)
+    worst = {
+        name: mask if name in bench.dense else top_k(-np.ravel(scores[name]), int(mask.sum())).reshape(mask.shape)
+        for name, mask in masks.items()
+    }
+    return _described(worst, INVERTED, masks)
+
+
+def other_weights(seed: int) -> int:
+    """The seed of the initial weights that a mask made for those of `seed` is put on to be checked."""
+    return derive(seed, "baseline", REINITIALISED)
+
+
+def _described(made: dict[str, np.ndarray], label: str, masks: MaskSet) -> MaskSet:
+    """The masks `made` of `masks`: they are for the same network, and no source has drawn them."""
+    kept = ("model", "data", "input", "classes", "init_seed", "init_digest", "groups", "inputs_first")
+    metadata = {key: masks.metadata[key] for key in kept if key in masks.metadata}
+    return MaskSet(made, metadata | {"source": label, "of": masks.digest()})

@@ -1,0 +1,1 @@
+"""What is checked, and repaired, before a mask may train: layers, paths, channels, shortcuts."""

@@ -1,0 +1,1 @@
+"""The processes of a search: supervisor and driver, shutdown, heartbeat."""

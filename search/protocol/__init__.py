@@ -1,0 +1,1 @@
+"""What passes between driver, workers, store and record: proposals, reports, outcomes, names."""

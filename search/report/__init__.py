@@ -1,0 +1,1 @@
+"""What a study came to: leaderboard, verdicts, status, plots."""

@@ -1,0 +1,47 @@
+"""Drawing a mask from scores: Gumbel top-k without replacement."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...models.seeds import derive
+
+
+def sample(
+    scores: Mapping[str, np.ndarray], counts: Mapping[str, int], temperature: float, seed: int
+) -> dict[str, np.ndarray]:
+    """One mask set: in each layer `counts[name]` weights, drawn without replacement.
+
+    The probabilities are softmax(log score / temperature), by perturbing log score / temperature with Gumbel noise and
+    keeping the largest (Kool et al., ICML 2019). Temperature 0 keeps the highest scores, infinity draws uniformly.
+    Weights of score 0 come after all others. A pure function of its arguments: each layer has a generator of its own,
+    seeded by name, so the draw of one layer does not depend on the others.
+
+    Scores are >= 0, of the parameters' shapes; masks are boolean arrays of the same shapes, True = kept.
+    """
+    return {name: sample_layer(name, scores[name], count, temperature, seed) for name, count in counts.items()}
+
+
+def sample_layer(name: str, scores: np.ndarray, count: int, temperature: float, seed: int) -> np.ndarray:
+    """The mask of one layer in `sample`."""
+    flat = np.ravel(scores)
+    if temperature == 0:
+        # Not the logarithm, which rounds neighbouring scores to ties.
+        return top_k(flat, count).reshape(scores.shape)
+    keys = np.random.default_rng(derive(seed, "draw", name)).gumbel(size=flat.size)
+    if not math.isinf(temperature):
+        with np.errstate(divide="ignore"):
+            keys += np.log(flat) / temperature
+    return top_k(keys, count).reshape(scores.shape)
+
+
+def top_k(keys: np.ndarray, count: int) -> np.ndarray:
+    """Boolean mask of the `count` largest of 1-d `keys`; ties are broken by index, so that exactly `count` are kept."""
+    mask = np.zeros(keys.size, dtype=bool)
+    if count <= 0:
+        return mask
+    threshold = np.partition(keys, keys.size - count)[keys.size - count]
+    mask[keys > threshold] = True
+    mask[np.flatnonzero(keys == threshold)[: count - int(mask.sum())]] = True
+    return mask

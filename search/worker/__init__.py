@@ -1,0 +1,1 @@
+"""What runs in a worker: a trial, its workbench and candidates, training with checkpoints."""

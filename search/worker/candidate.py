@@ -1,0 +1,61 @@
+"""A candidate: one sampled mask set with its place in the coordinate system."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...models.masks import MaskSet
+from ...spectral.coordinate import FIELDS, Coordinate
+from ...spectral.objectives import OBJECTIVES
+from ..guards.connectivity import Connectivity
+
+#: What draws a mask set: one seed for all layers, or, where it is composed of several draws, one for each layer.
+Seed = int | Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One sampled mask set with its place in the coordinate system."""
+
+    seed: Seed
+    masks: MaskSet
+    digest: str
+    connectivity: Connectivity
+    coordinate: Coordinate | None
+    """None where the guard rejected the mask."""
+    score: float | None
+    """The study's objective, nan where no layer defines it; None where the guard rejected the mask."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Every objective by name, nan where no layer defines it; empty where the guard rejected the mask."""
+    repaired: int = 0
+    """Kept weights that were moved to repair what was drawn."""
+
+    def row(self) -> dict[str, Any]:
+        """What `candidates.json` says of it: seed, digest, scores, coordinate of every layer (null: undefined)."""
+        layers = {}
+        if self.coordinate is not None:
+            table = self.coordinate.to_dict()
+            layers = {name: [values[field] for field in FIELDS] for name, values in table.items()}
+        return {
+            "seed": self.seed,
+            "digest": self.digest,
+            "objective": self.score,
+            **{name: self.scores.get(name) for name in OBJECTIVES},
+            "rejected": self.connectivity.fault,
+            "repaired": self.repaired,
+            "cut": list(self.connectivity.cut),
+            "sparsity/effective": self.connectivity.effective_sparsity,
+            "guard/dead_channels": self.connectivity.dead_channels,
+            "guard/empty_channels": self.connectivity.empty_channels,
+            "guard/shortcut_coverage": self.connectivity.shortcut_coverage,
+            "defined_layers": self.coordinate.defined_layers if self.coordinate else 0,
+            "layers": layers,
+        }
+
+
+def better(one: Candidate | None, other: Candidate) -> Candidate | None:
+    """Whichever goes on: the higher score, the first of equals; a rejected candidate never."""
+    if other.score is None or not math.isfinite(other.score):
+        return one
+    return other if one is None or other.score > one.score else one

@@ -1,0 +1,43 @@
+"""The processor that a trial or a final training works on."""
+
+import torch
+
+from ...models.errors import InputError
+from ..config.study import Resources
+
+
+def check_resources(resources: Resources, address: str | None) -> None:
+    """Raises InputError where the Ray on this machine (`address` None) has less than a trial is to hold.
+
+    It would wait for ever; a cluster may still grow.
+    """
+    # Here, because `fullspectrum train` needs no Ray.
+    import ray
+
+    if address is not None:
+        return
+    available = ray.cluster_resources()
+    for setting, asked, here in (
+        ("resources.cpus", resources.cpus, available.get("CPU", 0)),
+        ("resources.gpus", resources.gpus, available.get("GPU", 0)),
+    ):
+        if asked > here:
+            raise InputError(
+                f"{setting} = {asked:g}, but this machine has {here:g}; run on a cluster with --address, "
+                f"or lower it with --set {setting}={here:g}"
+            )
+
+
+def claim_device(resources: Resources) -> str:
+    """Bounds this process to its CPU cores; returns "cuda" where a share of a GPU was asked for, else "cpu".
+
+    Raises InputError where a GPU was asked for and torch sees none: training on the CPU in its place would take days.
+    """
+    torch.set_num_threads(resources.cpus)
+    if resources.gpus == 0:
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"resources.gpus = {resources.gpus:g}, but torch sees no GPU here; lower it with --set resources.gpus=0"
+        )
+    return "cuda"
