@@ -2,14 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+FOLDERS := clusters models search spectral
 
-.PHONY: demo test test-faults ui bench lint clean
+.PHONY: demo test test-faults ui bench docs check lint types clean
 
 demo: $(INSTALLED)
 	$(BIN)/fullspectrum search digits
 
+# One worker for the tests that start searches and wait for them, one for all that compute.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 # What hurts a search: killed workers and drivers, lost nodes, full disks, servers that are away. A part of `make test`.
 test-faults: $(INSTALLED)
@@ -27,16 +29,33 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.sources
 	$(BIN)/python -m tests.benchmarks.ascent
 	$(BIN)/python -m tests.benchmarks.search
+	$(BIN)/python -m tests.benchmarks.startup
 	$(BIN)/python -m tests.benchmarks.overhead
+	$(BIN)/python -m tests.benchmarks.maskrules
 	$(BIN)/python -m tests.benchmarks.gpu
 	$(BIN)/python -m tests.benchmarks.kills
 
+# The settings, as the command prints them, take the place of the block that ends their page.
+docs: $(INSTALLED)
+	sed '/^```text$$/q' docs/settings.md > docs/settings.md.new
+	$(BIN)/fullspectrum search --list-settings >> docs/settings.md.new
+	echo '```' >> docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
+
+check: lint types
+
 lint: $(INSTALLED)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+# The folders under the names that they are imported by, which mypy does not learn from an editable installation.
+types: $(INSTALLED)
+	mkdir -p build/types/fullspectrum
+	ln -sfn $(addprefix $(CURDIR)/,$(FOLDERS)) build/types/fullspectrum
+	$(BIN)/mypy $(addprefix --package=fullspectrum.,$(FOLDERS))
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv

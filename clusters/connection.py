@@ -6,10 +6,11 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
-#: Seconds to wait for the first answer of a cluster's head node.
-PATIENCE = 5.0
+#: Seconds within which a cluster's head node must answer.
+CONNECT_TIMEOUT = 5.0
 
 
 class ClusterError(ValueError):
@@ -18,24 +19,24 @@ class ClusterError(ValueError):
 
 @contextlib.contextmanager
 def connect(address: str | None = None) -> Iterator[None]:
-    """Connects to the Ray cluster at `address` ("host:port", "ray://host:port" or "auto"), else starts Ray here.
+    """Connect to the Ray cluster at `address` ("host:port", "ray://host:port" or "auto"); without one start Ray here.
 
-    Ray is disconnected, and stopped where it was started here, on leaving. Raises ClusterError when nothing answers at
-    the address.
+    On leaving, disconnect, and stop a Ray that was started here. Raise ClusterError when no cluster answers at the
+    address.
     """
-    # Ray reports its use to its makers unless told not to, and warns of a coming change in how it hides GPUs.
+    # By default Ray reports its use to its makers, and warns of a coming change in how it hides GPUs.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
     if address is None:
         # Without "local", Ray joins any cluster that somebody has started on this machine.
-        ray.init(address="local", include_dashboard=False, **quiet)
+        start(address="local", include_dashboard=False)
     else:
         _probe(address)
         try:
-            ray.init(address=address, **quiet)
+            start(address=address)
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ClusterError(
@@ -46,13 +47,13 @@ def connect(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         # Ray ends the process when a reference to one of its objects is dropped in another thread while it connects
-        # anew; Tune leaves such references in cycles, which are collected while there is still a connection.
+        # anew. Tune leaves such references in cycles, so they are collected while there is still a connection.
         gc.collect()
         ray.shutdown()
 
 
 def _probe(address: str) -> None:
-    """Ray itself tries for minutes before it gives an address up; a connection attempt tells at once."""
+    """Raise ClusterError where no server listens at `address`: Ray itself would retry for minutes."""
     if address == "auto":
         return
     try:
@@ -63,7 +64,7 @@ def _probe(address: str) -> None:
     if not host or not port:
         raise ClusterError(f"--address {address!r}: expected HOST:PORT, ray://HOST:PORT or auto")
     try:
-        socket.create_connection((host, port), timeout=PATIENCE).close()
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT).close()
     except OSError as error:
         raise ClusterError(
             f"no Ray cluster answers at {address!r} ({error.strerror or error}); start one with "

@@ -7,14 +7,14 @@ import torch
 
 from .errors import InputError, nearest
 
+#: Digits and letters are cropped only: the mirror image of one is another, or none.
 AUGMENTATIONS = ("crop", "crop-and-flip")
-"""Digits and letters are cropped only: the mirror image of one is another, or none."""
 
+#: Black pixels added on each side before the random crop (He et al. 2016, section 4.2).
 CROP_PADDING = 4
-"""Black pixels added on each side before the random crop (He et al. 2016, section 4.2)."""
 
+#: Left, top, right and bottom of a part of an image, in pixels.
 Box = tuple[float, float, float, float]
-"""Left, top, right and bottom of a part of an image, in pixels."""
 
 
 def augmentation(value: bool | str | None) -> str | None:

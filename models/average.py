@@ -27,6 +27,12 @@ class WeightAverage:
         decay = min(self._decay, (1 + number) / (10 + number))
         torch._foreach_lerp_(list(self._averages.values()), list(self._tensors.values()), 1 - decay)
 
+    @torch.no_grad()
+    def zero_removed_weights(self, masks: Mapping[str, torch.Tensor]) -> None:
+        """Set the averages of all weights that `masks`, by parameter name and 0 or 1, remove to zero."""
+        for name, mask in masks.items():
+            self._averages[name].mul_(mask)
+
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """Give the model the averages inside the block, and its own weights back after it."""

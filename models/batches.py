@@ -1,6 +1,6 @@
 """Batches of normalised images: for training, for evaluation, and balanced by class for scoring."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def batches_per_epoch(split: Split, batch_size: int) -> int:
 
 def batches(
     split: Split, batch_size: int, generator: torch.Generator, augment: bool | str | None, skip: int = 0
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield (images, labels) for ever: float32 (B, C, H, W) normalised, int64 (B,), on the split's device.
 
     Each epoch is a new permutation, its last partial batch dropped (unless it is the only one). All draws of an epoch
@@ -51,7 +51,7 @@ def class_balanced_batch(data: Data, per_class: int, seed: int) -> Batch:
     No augmentation. Raises `InputError` when a class has fewer training images than that.
     """
     if per_class < 1:
-        raise InputError(f"per_class must be at least 1, but got {per_class}.")
+        raise InputError(f"per_class must be at least 1, but got {per_class}")
     train = data.splits["train"]
     labels = train.labels.cpu().numpy()
     generator = np.random.default_rng(seed)
@@ -61,13 +61,13 @@ def class_balanced_batch(data: Data, per_class: int, seed: int) -> Batch:
         if len(rows) < per_class:
             raise InputError(
                 f"{data.name}: a batch of {per_class} images per class was asked for, but class {label} has "
-                f"{len(rows)} in the training split; ask for fewer."
+                f"{len(rows)} in the training split; ask for fewer"
             )
         chosen.append(generator.choice(rows, per_class, replace=False))
     balanced = train.at(torch.from_numpy(np.concatenate(chosen)))
     # In pieces, so that image files are decoded by several workers.
-    images, labels = zip(*evaluation_batches(balanced, 64), strict=True)
-    return torch.cat(images), torch.cat(labels)
+    parts = list(evaluation_batches(balanced, 64))
+    return torch.cat([images for images, _ in parts]), torch.cat([each for _, each in parts])
 
 
 def _slices(count: int, size: int) -> list[slice]:
@@ -77,6 +77,7 @@ def _slices(count: int, size: int) -> list[slice]:
 def _resident(
     split: Split, rows: torch.Tensor, augment: str | None, generator: torch.Generator, drawn: list[slice]
 ) -> Iterator[Batch]:
+    assert isinstance(split.images, torch.Tensor)
     count, device = len(split), split.labels.device
     shifts, flips = torch.zeros(2, count), torch.zeros(count, dtype=torch.bool)
     if augment:
@@ -93,6 +94,7 @@ def _resident(
 def _streamed(
     split: Split, rows: torch.Tensor, augment: str | None, generator: torch.Generator, drawn: list[slice]
 ) -> Iterator[Batch]:
+    assert isinstance(split.images, ImageFiles)
     seed = int(torch.randint(2**62, (), generator=generator))
     labels = split.labels[rows.to(split.labels.device)]
     pinned = labels.device.type == "cuda"
@@ -112,6 +114,7 @@ def _in_order(split: Split, chosen: list[slice]) -> Iterator[torch.Tensor]:
 
 
 def _normalised(images: torch.Tensor, split: Split) -> torch.Tensor:
-    scale = 1 / (255 * split.std)
+    assert split.mean is not None and split.std is not None
+    scale = 1.0 / (255 * split.std)
     shift = -split.mean / split.std
     return images.float().mul_(scale[:, None, None]).add_(shift[:, None, None])

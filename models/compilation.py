@@ -16,7 +16,7 @@ def compiled(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     # Here, because it takes a second to import.
     from torch._dynamo.exc import TorchDynamoException
 
-    forward = torch.compile(model)
+    forward: Callable[[torch.Tensor], torch.Tensor] = torch.compile(model)
 
     def call(images: torch.Tensor) -> torch.Tensor:
         try:
@@ -24,7 +24,7 @@ def compiled(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         except TorchDynamoException as error:
             reason = first_line(getattr(error, "inner_exception", error))
             raise InputError(
-                f"{type(model).__name__} cannot be compiled here ({reason}); train it with compile = false."
+                f"{type(model).__name__} cannot be compiled here ({reason}); train it with compile = false"
             ) from error
 
     return call

@@ -14,17 +14,17 @@ from .task import Task
 
 SPLITS = ("train", "val", "test")
 
+#: Pixels a side: a crop shifted by up to 4 pixels keeps the subject of a 32 pixel image, not of a smaller one.
 LEAST_AUGMENTED_SIZE = 32
-"""Pixels a side: a crop shifted by up to 4 pixels keeps the subject of a 32 pixel image, not of a smaller one."""
 
+#: Fraction of each class that leaves the training split for validation where a dataset has none.
 HOLDOUT = 0.1
-"""Fraction of each class that leaves the training split for validation where a dataset has none."""
 
+#: Image files, spread evenly over the training split, whose pixels give its mean and standard deviation.
 STATISTICS_FILES = 1024
-"""Image files, spread evenly over the training split, whose pixels give its mean and standard deviation."""
 
+#: Pixels summed up together; in double precision those of three channels take 400 MB.
 STATISTICS_PIXELS = 2**24
-"""Pixels summed up together; in double precision those of three channels take 400 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,9 @@ class Split:
 
     def to(self, device: str | torch.device) -> "Split":
         """Return the split with its tensors on `device`."""
-        values = (self.images, self.labels, self.mean, self.std)
-        return Split(*(value.to(device) if isinstance(value, torch.Tensor) else value for value in values))
+        images = self.images.to(device) if isinstance(self.images, torch.Tensor) else self.images
+        mean, std = (value if value is None else value.to(device) for value in (self.mean, self.std))
+        return Split(images, self.labels.to(device), mean, std)
 
     def at(self, rows: torch.Tensor) -> "Split":
         """Return the split of the images in `rows`, int64, in that order."""
@@ -74,7 +75,7 @@ class Data:
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", augmentation(self.augment))
         if set(self.splits) != set(SPLITS):
-            raise InputError(f"{self.name}: splits must be {', '.join(SPLITS)}, but are {', '.join(self.splits)}.")
+            raise InputError(f"{self.name}: splits must be {', '.join(SPLITS)}, but are {', '.join(self.splits)}")
         for split, part in self.splits.items():
             _check_split(f"{self.name}: {split} split", part, self.task)
         for name in ("mean", "std"):
@@ -82,7 +83,7 @@ class Data:
         if self.augment and self.task.size < LEAST_AUGMENTED_SIZE:
             raise InputError(
                 f"{self.name}: only images of at least {LEAST_AUGMENTED_SIZE} pixels can be augmented, "
-                f"but these have {self.task.size}."
+                f"but these have {self.task.size}"
             )
         bound = {split: replace(part, mean=self.mean, std=self.std) for split, part in self.splits.items()}
         object.__setattr__(self, "splits", bound)
@@ -109,7 +110,7 @@ class Data:
         """
         if not {"train", "test"} <= set(splits) <= set(SPLITS):
             given = ", ".join(map(str, splits)) or "none"
-            raise InputError(f"{name}: splits must be train, test and perhaps val, but are {given}.")
+            raise InputError(f"{name}: splits must be train, test and perhaps val, but are {given}")
         parts = {split: _to_split(f"{name}: {split} split", value) for split, value in splits.items()}
         return cls.from_splits(name, parts, classes or _counted_classes(name, parts["train"].labels), augment)
 
@@ -165,22 +166,22 @@ def channel_statistics(images: torch.Tensor | ImageFiles) -> tuple[torch.Tensor,
 def _to_split(what: str, value: object) -> Split:
     """Turn a user's (images, labels) into tensors, checked as far as that goes without knowing the task."""
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise InputError(f"{what} must be (images, labels), but is a {type(value).__name__}.")
+        raise InputError(f"{what} must be (images, labels), but is a {type(value).__name__}")
     images, labels = _to_tensor(f"{what}: images", value[0]), _to_tensor(f"{what}: labels", value[1])
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool or labels.ndim != 1:
-        raise InputError(f"{what}: labels must be integers (N,), but are {labels.dtype} {tuple(labels.shape)}.")
+        raise InputError(f"{what}: labels must be integers (N,), but are {labels.dtype} {tuple(labels.shape)}")
     # Unsigned labels of more than 8 bits cannot be compared.
     labels = labels.to(torch.int64)
     if labels.numel() == 0:
-        raise InputError(f"{what} is empty.")
+        raise InputError(f"{what} is empty")
     if labels.min() < 0:
-        raise InputError(f"{what}: labels must be numbered from 0 to classes - 1, but one is {int(labels.min())}.")
+        raise InputError(f"{what}: labels must be numbered from 0 to classes - 1, but one is {int(labels.min())}")
     images = images.unsqueeze(1) if images.ndim == 3 else images
     fitting = images.ndim == 4 and images.shape[2] == images.shape[3] and len(images) == len(labels)
     if images.dtype != torch.uint8 or not fitting:
         raise InputError(
             f"{what}: images must be uint8, from 0 to 255, ({len(labels)}, C, H, W) with H = W, "
-            f"but are {images.dtype} {tuple(images.shape)}."
+            f"but are {images.dtype} {tuple(images.shape)}"
         )
     return Split(images.cpu().contiguous(), labels.cpu())
 
@@ -192,7 +193,7 @@ def _to_tensor(what: str, value: object) -> torch.Tensor:
         # Torch takes neither mirrored arrays nor, without a warning, those that cannot be written.
         return torch.from_numpy(np.require(value, requirements=["C", "W"]))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{what} must be an array of numbers, but are none ({first_line(error)}).") from error
+        raise InputError(f"{what} must be an array of numbers, but are none ({first_line(error)})") from error
 
 
 def _counted_classes(name: str, labels: torch.Tensor) -> int:
@@ -200,18 +201,18 @@ def _counted_classes(name: str, labels: torch.Tensor) -> int:
     if not 2 <= classes <= len(labels):
         raise InputError(
             f"{name}: classes must be an integer of at least 2, and no more than the {len(labels)} training images, "
-            f"but the largest label is {classes - 1}; number the classes from 0."
+            f"but the largest label is {classes - 1}; number the classes from 0"
         )
     return classes
 
 
 def _check_statistic(what: str, value: object, channels: int) -> None:
     if not isinstance(value, torch.Tensor):
-        raise InputError(f"{what} must be a tensor of one value for each channel, but is a {type(value).__name__}.")
+        raise InputError(f"{what} must be a tensor of one value for each channel, but is a {type(value).__name__}")
     if value.dtype != torch.float32 or tuple(value.shape) != (channels,):
-        raise InputError(f"{what} must be float32 ({channels},), but is {value.dtype} {tuple(value.shape)}.")
+        raise InputError(f"{what} must be float32 ({channels},), but is {value.dtype} {tuple(value.shape)}")
     if not value.isfinite().all() or (what.endswith("std") and value.min() <= 0):
-        raise InputError(f"{what} must be finite, and a std positive, but is {value.tolist()}.")
+        raise InputError(f"{what} must be finite, and a std positive, but is {value.tolist()}")
 
 
 def _check_split(what: str, split: Split, task: Task) -> None:
@@ -219,11 +220,11 @@ def _check_split(what: str, split: Split, task: Task) -> None:
     expected = (len(labels), task.channels, task.size, task.size)
     # Decoded files are uint8 RGB of the size they are decoded to.
     if isinstance(images, torch.Tensor) and (images.dtype != torch.uint8 or tuple(images.shape) != expected):
-        raise InputError(f"{what}: images must be uint8 {expected}, but are {images.dtype} {tuple(images.shape)}.")
+        raise InputError(f"{what}: images must be uint8 {expected}, but are {images.dtype} {tuple(images.shape)}")
     if len(labels) == 0:
-        raise InputError(f"{what} is empty.")
+        raise InputError(f"{what} is empty")
     if labels.dtype != torch.int64 or labels.min() < 0 or labels.max() >= task.classes:
         raise InputError(
             f"{what}: labels must be int64 from 0 to {task.classes - 1}, "
-            f"but are {labels.dtype} from {int(labels.min())} to {int(labels.max())}."
+            f"but are {labels.dtype} from {int(labels.min())} to {int(labels.max())}"
         )

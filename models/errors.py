@@ -1,11 +1,22 @@
 """What a user can get wrong."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 
 
 class InputError(ValueError):
-    """A user's mistake, told in one clear line: what was given, what was expected and the way out."""
+    """A user's mistake in one clear line: what was given, what was expected and the way out."""
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put `path` in front of the message of an `InputError` that leaves the block."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -16,16 +16,16 @@ def check_target(path: Path) -> None:
     Raises `InputError` when the parent folder is missing, when `path` is a directory or a symbolic link, and for a
     name that the file system does not take.
     """
-    with _told(path):
+    with _refusals_of(path):
         if not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}; create it first.")
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}; create it first")
         if path.is_symlink():
-            raise InputError(f"cannot write {path}: it is a symbolic link; remove it or give the path of a plain file.")
+            raise InputError(f"cannot write {path}: it is a symbolic link; remove it or give the path of a plain file")
         if path.is_dir():
-            raise InputError(f"cannot write {path}: it is a folder; give the path of a file.")
+            raise InputError(f"cannot write {path}: it is a folder; give the path of a file")
 
 
-def write_atomically(path: str | os.PathLike, content: bytes) -> Path:
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> Path:
     """Write `content` to `path`, whole or not at all. Raises as `open_atomically` does."""
     path = Path(path)
     with open_atomically(path) as file:
@@ -42,7 +42,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     check_target(path)
     # Not tempfile: it creates with mode 0600, and a mask is there to be shared as the umask says.
     temporary = path.parent / f".fullspectrum-{secrets.token_hex(8)}.tmp"
-    with _told(path):
+    with _refusals_of(path):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -58,12 +58,12 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Tell in one line what the system has against writing to `path`."""
+def _refusals_of(path: Path) -> Iterator[None]:
+    """Raise `InputError`, one line, where the system refuses to write to `path`."""
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error} in folder {path.parent}.") from error
+        raise InputError(f"cannot write {path}: {error.strerror or error} in folder {path.parent}") from error
 
 
 def _flush_folder(folder: Path) -> None:

@@ -13,8 +13,8 @@ import torch
 from .errors import InputError
 from .imagefiles import ImageFiles
 
+#: Counted up when `ImageFiles.read` makes other pixels of the same file.
 DECODING = 2
-"""Counted up when `ImageFiles.read` makes other pixels of the same file."""
 
 
 def cached(files: ImageFiles, split: str) -> torch.Tensor:
@@ -41,13 +41,13 @@ def _folder() -> Path:
 
 
 def _fingerprint(files: ImageFiles) -> str:
-    """A digest of what decodes the files, and of the names, sizes and times of all of them."""
+    """Return a digest of what decodes the files, and of the names, sizes and times of all of them."""
     digest = hashlib.sha256(f"{DECODING} {PIL.__version__}".encode())
     for row, name in enumerate(files.names.tolist()):
         try:
             found = os.stat(files.path(row))
         except OSError as error:
-            raise InputError(f"{files.path(row)}: cannot be read ({error.strerror}); replace or remove it.") from error
+            raise InputError(f"{files.path(row)}: cannot be read ({error.strerror}); replace or remove it") from error
         # A copy can keep size and time of modification, but neither its number nor its own time.
         values = found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
         digest.update(b"%b\0%d\0%d\0%d\0%d\0" % (name, *values))

@@ -12,9 +12,9 @@ from PIL import Image
 from .augmentation import Box, centre_box, random_box
 from .errors import InputError, first_line
 
+#: Streamed images that are resized are evaluated on their middle: shorter side to 256, then 224 x 224 (Krizhevsky et
+#: al. 2012).
 EVALUATION_MARGIN = 256 / 224
-"""Streamed images that are resized are evaluated on their middle: shorter side to 256, then 224 x 224 (Krizhevsky et
-al. 2012)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,8 @@ class ImageFiles:
     exact: bool = False
 
     @classmethod
-    def of(cls, root: str | os.PathLike, names: Iterable[str], size: int, exact: bool = False) -> "ImageFiles":
-        """Make it of names as strings."""
+    def of(cls, root: str | os.PathLike[str], names: Iterable[str], size: int, exact: bool = False) -> "ImageFiles":
+        """Return the files called `names`, strings, below `root`."""
         return cls(os.path.abspath(root), np.array([os.fsencode(name) for name in names], dtype=bytes), size, exact)
 
     def __len__(self) -> int:
@@ -62,13 +62,13 @@ class ImageFiles:
             if self.exact and image.size != (self.size, self.size):
                 raise InputError(
                     f"{path}: is {_pixels(image)}, the first image {self.size} x {self.size}; "
-                    f"resize it, or have all resized by imagefolder:PATH@SIZE."
+                    f"resize it, or have all resized by imagefolder:PATH@SIZE"
                 )
             chosen = box(*image.size)
             try:
                 image = _rgb(image).resize((self.size, self.size), Image.Resampling.BILINEAR, chosen)
             except Exception as error:
-                raise InputError(f"{path}: broken image ({first_line(error)}); replace or remove it.") from error
+                raise InputError(f"{path}: broken image ({first_line(error)}); replace or remove it") from error
         pixels = np.asarray(image)
         return (pixels[:, ::-1] if flip else pixels).transpose(2, 0, 1)
 
@@ -92,8 +92,8 @@ class ImageFiles:
     ) -> Iterator[torch.Tensor]:
         """Yield the decoded files of each slice in turn, uint8, from as many worker processes as torch has threads.
 
-        `augment` takes a random part of each image and, where it says so, flips half of them, as a function of `seed`
-        and of the image's position among the files alone. Raises as `read` does.
+        `augment` takes a random part of each image and, where it asks for that, flips half of them, as a function of
+        `seed` and of the image's position among the files alone. Raises as `read` does.
         """
         loader = torch.utils.data.DataLoader(
             _Reader(self, augment, seed),
@@ -111,8 +111,8 @@ class ImageFiles:
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """What a worker process does."""
+class _Reader(torch.utils.data.Dataset[torch.Tensor | InputError]):
+    """The work of a worker process: it decodes the images of a batch."""
 
     files: ImageFiles
     augment: str | None
@@ -141,7 +141,7 @@ def side(path: str) -> int:
         if image.width != image.height:
             raise InputError(
                 f"{path}: is {_pixels(image)}; images must be square: have them cropped and resized by "
-                f"imagefolder:PATH@SIZE, for example @{min(image.size)}."
+                f"imagefolder:PATH@SIZE, for example @{min(image.size)}"
             )
         return image.width
 
@@ -150,7 +150,7 @@ def _opened(path: str) -> Image.Image:
     try:
         return Image.open(path)
     except Exception as error:
-        raise InputError(f"{path}: not a readable image ({first_line(error)}); replace or remove it.") from error
+        raise InputError(f"{path}: not a readable image ({first_line(error)}); replace or remove it") from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:

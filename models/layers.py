@@ -8,12 +8,12 @@ from torch.nn.utils.parametrize import ParametrizationList
 from .errors import InputError
 from .layout import Layout
 
-# Weights (out, in / groups, …), and weights (in, out / groups, …): an embedding's input is the number of its row.
+#: Weights (out, in / groups, …), and weights (in, out / groups, …): an embedding's input is the number of its row.
 _OUTPUTS_FIRST = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _INPUTS_FIRST = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Embedding, nn.EmbeddingBag)
 
-# Of attention, whose output projection is a linear layer. The packed one is (3 * out, in): queries, keys and values of
-# one input are one graph.
+#: Of attention, whose output projection is a linear layer. The packed one is (3 * out, in): queries, keys and values of
+#: one input are one graph.
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
@@ -28,17 +28,18 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     if not weights:
         raise InputError(
             f"{type(model).__name__} has no layer whose weights could be pruned: no convolution, linear layer, "
-            "embedding or attention."
+            "embedding or attention"
         )
     return weights
 
 
 def layout(model: nn.Module) -> Layout:
     """Return how the prunable weights of `model` lie on their axes."""
-    groups, inputs_first = {}, []
+    groups: dict[str, int] = {}
+    inputs_first = []
     for name, module, _ in _weights(model):
-        if getattr(module, "groups", 1) > 1:
-            groups[name] = module.groups
+        if (count := getattr(module, "groups", 1)) > 1:
+            groups[name] = count
         if isinstance(module, _INPUTS_FIRST):
             inputs_first.append(name)
     return Layout(groups, tuple(inputs_first))
@@ -61,7 +62,7 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
         if nn.parameter.is_lazy(parameter):
             raise InputError(
                 f"{names[id(parameter)]} has no shape yet (a lazy layer of {type(model).__name__}); "
-                "call the network once on a batch of images before it is used."
+                "call the network once on a batch of images before it is used"
             )
     for module in model.modules():
         for leaf, weight in module.named_parameters(recurse=False):

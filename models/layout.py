@@ -28,7 +28,7 @@ class Layout:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], masks: Mapping[str, np.ndarray]) -> "Layout":
-        """Read back what `to_metadata` wrote into the metadata of a file of `masks`, believing nothing it says.
+        """Read back what `to_metadata` wrote into the metadata of a file of `masks`, trusting nothing in it.
 
         Raises `InputError` for malformed strings, names without a mask, and groups that do not fit a mask's shape.
         """
@@ -36,21 +36,21 @@ class Layout:
             return cls(_groups(metadata.get("groups", "{}"), masks), _names(metadata.get("inputs_first", "[]"), masks))
         except InputError as error:
             raise InputError(
-                f"the mask file does not say how its weights lie: {error} Name the network (--model)."
+                f"the mask file does not say how its weights lie: {error}; name the network (--model)"
             ) from error
 
 
 def _groups(text: str, masks: Mapping[str, np.ndarray]) -> dict[str, int]:
     groups = parse_strict_json(text)
     if not isinstance(groups, dict):
-        raise InputError(f"groups must be a number for each parameter, but are {text[:80]!r}.")
+        raise InputError(f"groups must be a number for each parameter, but are {text[:80]!r}")
     for name, count in groups.items():
         _check_named("groups", name, masks)
         # bool is an int to isinstance, and JSON's true is no number.
         if type(count) is not int or count < 1 or masks[name].shape[0] % count:
             raise InputError(
                 f"the groups of {name} must be a whole number that divides its first axis of {masks[name].shape[0]}, "
-                f"but are {str(count)[:80]!r}."
+                f"but are {str(count)[:80]!r}"
             )
     return groups
 
@@ -58,7 +58,7 @@ def _groups(text: str, masks: Mapping[str, np.ndarray]) -> dict[str, int]:
 def _names(text: str, masks: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     names = parse_strict_json(text)
     if not isinstance(names, list):
-        raise InputError(f"inputs_first must be a list of parameters, but is {text[:80]!r}.")
+        raise InputError(f"inputs_first must be a list of parameters, but is {text[:80]!r}")
     for name in names:
         _check_named("inputs_first", name, masks)
     return tuple(dict.fromkeys(names))
@@ -66,6 +66,6 @@ def _names(text: str, masks: Mapping[str, np.ndarray]) -> tuple[str, ...]:
 
 def _check_named(key: str, name: object, masks: Mapping[str, np.ndarray]) -> None:
     if not isinstance(name, str) or name not in masks:
-        raise InputError(f"{key} names {str(name)[:80]!r}, which has no mask.")
+        raise InputError(f"{key} names {str(name)[:80]!r}, which has no mask")
     if masks[name].ndim < 2:
-        raise InputError(f"{key} names {name}, whose mask has a single axis.")
+        raise InputError(f"{key} names {name}, whose mask has a single axis")

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from . import tensorfile
-from .errors import InputError
+from .errors import InputError, naming
 from .tensorfile import Header
 
 FORMAT = "fullspectrum-masks"
 FORMAT_VERSION = "1"
 
+#: Metadata keys that the file format owns; their values follow from the masks.
 RESERVED = ("format", "version", "shapes", "sparsity", "digest")
-"""Metadata keys that the file format owns; what they say follows from the masks."""
 
 
 def digest(masks: Mapping[str, np.ndarray]) -> str:
@@ -44,43 +44,41 @@ def encode(masks: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> byte
     return tensorfile.dump({name: torch.from_numpy(_pack(mask)) for name, mask in masks.items()}, {**metadata, **own})
 
 
-def decode(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def decode(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read a mask file; return boolean arrays by parameter name, and the metadata that the caller had saved.
 
     Raises `InputError`, naming the file, for anything that `encode` cannot have written.
     """
     header, packed = tensorfile.read(path, _check_header)
-    try:
+    with naming(path):
         shapes = _shapes(header)
         masks = {name: _unpack(name, packed[name].numpy(), shape) for name, shape in shapes.items()}
         if digest(masks) != header.metadata.get("digest"):
-            raise InputError("corrupted (the masks do not match the digest in the file).")
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+            raise InputError("corrupted (the masks do not match the digest in the file)")
     return masks, {key: value for key, value in header.metadata.items() if key not in RESERVED}
 
 
 def _check_header(header: Header) -> None:
     if header.metadata.get("format") != FORMAT:
-        raise InputError("not a mask file (a safetensors file, but not one that fullspectrum saved masks to).")
+        raise InputError("not a mask file (a safetensors file, but not one that fullspectrum saved masks to)")
     if (version := header.metadata.get("version")) != FORMAT_VERSION:
-        raise InputError(f"mask file of version {version!r}, this release reads {FORMAT_VERSION!r}; upgrade it.")
+        raise InputError(f"mask file of version {version!r}, this release reads {FORMAT_VERSION!r}; upgrade it")
     shapes = _shapes(header)
     if not shapes:
-        raise InputError("holds no masks.")
+        raise InputError("holds no masks")
     if shapes.keys() != header.tensors.keys():
-        raise InputError("corrupted (the shapes do not name the tensors of the file).")
+        raise InputError("corrupted (the shapes do not name the tensors of the file)")
     if sum(map(prod, shapes.values())) > tensorfile.ELEMENT_LIMIT:
-        raise InputError(f"holds more than {tensorfile.ELEMENT_LIMIT} weights.")
+        raise InputError(f"holds more than {tensorfile.ELEMENT_LIMIT} weights")
     for name, shape in shapes.items():
         if header.tensors[name] != ("U8", (-(-prod(shape) // 8),)):
-            raise InputError(f"corrupted (the bits of {name!r} do not match its shape).")
+            raise InputError(f"corrupted (the bits of {name!r} do not match its shape)")
 
 
 def _shapes(header: Header) -> dict[str, tuple[int, ...]]:
     shapes = tensorfile.parse_strict_json(header.metadata.get("shapes", "null"))
     if not isinstance(shapes, dict) or not all(_is_shape(shape) for shape in shapes.values()):
-        raise InputError("corrupted (it does not say the shapes of its masks).")
+        raise InputError("corrupted (it does not say the shapes of its masks)")
     return {name: tuple(shape) for name, shape in shapes.items()}
 
 
@@ -95,5 +93,5 @@ def _pack(mask: np.ndarray) -> np.ndarray:
 def _unpack(name: str, packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     bits = np.unpackbits(packed, bitorder="little")
     if bits[prod(shape) :].any():
-        raise InputError(f"corrupted (bits set behind the end of {name!r}).")
+        raise InputError(f"corrupted (bits set behind the end of {name!r})")
     return bits[: prod(shape)].view(bool).reshape(shape)

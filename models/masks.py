@@ -6,14 +6,14 @@ Needs torch, numpy and safetensors only, so that any trainer can import it.
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch.nn.utils import prune
 
 from . import maskfile
-from .errors import InputError, nearest
+from .errors import InputError, naming, nearest
 from .files import write_atomically
 from .maskfile import FORMAT_VERSION
 
@@ -39,7 +39,7 @@ class MaskSet(Mapping[str, np.ndarray]):
 
     def __init__(self, masks: Mapping[str, object], metadata: Mapping[str, str] | None = None) -> None:
         if not masks:
-            raise InputError("a mask set needs the mask of at least one parameter, but got none.")
+            raise InputError("a mask set needs the mask of at least one parameter, but got none")
         self._masks = {_checked_name(name): _checked_mask(name, mask) for name, mask in masks.items()}
         self.metadata: dict[str, str] = _checked_metadata(metadata or {})
 
@@ -53,17 +53,15 @@ class MaskSet(Mapping[str, np.ndarray]):
         return len(self._masks)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold equal masks under equal names; order and metadata do not count."""
+        """Return whether both hold equal masks under equal names; order and metadata do not count."""
         if not isinstance(other, MaskSet):
             return NotImplemented
         return self.keys() == other.keys() and all(np.array_equal(self[name], other[name]) for name in self)
 
-    __hash__ = None
-
     def __repr__(self) -> str:
         return f"MaskSet({len(self)} parameters, {self.kept} of {self.size} weights kept, sparsity {self.sparsity:.4f})"
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return MaskSet, (self._masks, self.metadata)
 
     @property
@@ -90,7 +88,7 @@ class MaskSet(Mapping[str, np.ndarray]):
         """Return 64 hex digits that depend on names, shapes and bits, and on neither order nor metadata."""
         return maskfile.digest(self._masks)
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the mask file atomically, the same bytes in every process, and return its path.
 
         Raises `InputError` when `path` is a folder or a symbolic link, or lies in a folder that does not exist.
@@ -98,16 +96,14 @@ class MaskSet(Mapping[str, np.ndarray]):
         return write_atomically(path, maskfile.encode(self._masks, self.metadata))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "MaskSet":
-        """Read a mask file, believing nothing it says: sizes, names, values and digest are checked.
+    def load(cls, path: str | os.PathLike[str]) -> "MaskSet":
+        """Read a mask file, trusting nothing in it: sizes, names, values and digest are checked.
 
         Raises `InputError`, naming the file, when it is missing, truncated, corrupted or something else.
         """
         masks, metadata = maskfile.decode(path)
-        try:
+        with naming(path):
             return cls(masks, metadata)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
 
 
 def check_fits(masks: MaskSet, parameters: Mapping[str, HasShape], *, complete: bool = False) -> MaskSet:
@@ -128,7 +124,7 @@ def check_fits(masks: MaskSet, parameters: Mapping[str, HasShape], *, complete: 
     if complete:
         problems += [f"missing {name}" for name in by_plain_name if name not in given]
     if problems:
-        raise InputError(f"the masks do not fit the model: {'; '.join(problems)}.")
+        raise InputError(f"the masks do not fit the model: {'; '.join(problems)}")
     return MaskSet({by_plain_name[name]: masks[given[name]] for name in given}, masks.metadata)
 
 
@@ -142,7 +138,7 @@ def apply(model: Model, masks: MaskSet) -> Model:
     parameters = dict(model.named_parameters())
     if pruned := [name for name in parameters if name.endswith("_orig") and f"{name[:-5]}_mask" in model.state_dict()]:
         raise InputError(
-            f"the model is pruned already ({', '.join(pruned)}); call torch.nn.utils.prune.remove on it first."
+            f"the model is pruned already ({', '.join(pruned)}); call torch.nn.utils.prune.remove on it first"
         )
     kept = {id(parameters[name]): torch.tensor(mask) for name, mask in check_fits(masks, parameters).items()}
     for module in model.modules():
@@ -160,7 +156,7 @@ def _pruning_hooks(layer: torch.nn.Module) -> list[prune.BasePruningMethod]:
     return [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, prune.BasePruningMethod)]
 
 
-def _refresh_layers(module: torch.nn.Module, inputs: tuple) -> None:
+def _refresh_layers(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
     """Recompute the masked weights of a module's layers.
 
     torch.nn.utils.prune does so when the layer itself is called; attention reads its output projection without.
@@ -179,16 +175,16 @@ def _by_plain_name(names: Mapping[str, object], owner: str) -> dict[str, str]:
             parts = parts[1:]
         plain = ".".join(parts)
         if plain in result:
-            raise InputError(f"{owner} names {plain} twice: {result[plain]} and {name}.")
+            raise InputError(f"{owner} names {plain} twice: {result[plain]} and {name}")
         result[plain] = name
     return result
 
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name:
-        raise InputError(f"a mask is keyed by its parameter's name, but got {name!r}.")
+        raise InputError(f"a mask is keyed by its parameter's name, but got {name!r}")
     if not name.isprintable() or any(part in name for part in ("/", "\\", "..")) or name == "__metadata__":
-        raise InputError(f"{name!r} is not a parameter's name; expected one like 'layer1.0.conv1.weight'.")
+        raise InputError(f"{name!r} is not a parameter's name; expected one like 'layer1.0.conv1.weight'")
     return name
 
 
@@ -199,11 +195,11 @@ def _checked_mask(name: str, mask: object) -> np.ndarray:
         mask = mask.numpy() if mask.dtype == torch.bool else mask.to(torch.float64).numpy()
     values = np.asarray(mask)
     if values.dtype.kind not in "biuf":
-        raise InputError(f"the mask of {name} must be an array of 0 and 1, but has dtype {values.dtype}.")
+        raise InputError(f"the mask of {name} must be an array of 0 and 1, but has dtype {values.dtype}")
     if values.ndim < 1 or values.size < 1:
-        raise InputError(f"the mask of {name} must have the parameter's shape, but has shape {values.shape}.")
+        raise InputError(f"the mask of {name} must have the parameter's shape, but has shape {values.shape}")
     if values.dtype != bool and (strange := values[(values != 0) & (values != 1)]).size:
-        raise InputError(f"the mask of {name} must hold only 0 and 1, but holds {strange.flat[0]}.")
+        raise InputError(f"the mask of {name} must hold only 0 and 1, but holds {strange.flat[0]}")
     result = np.array(values, dtype=bool, order="C")
     result.flags.writeable = False
     return result
@@ -212,7 +208,7 @@ def _checked_mask(name: str, mask: object) -> np.ndarray:
 def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     for key, value in metadata.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise InputError(f"mask metadata must be strings, but got {key!r}: {value!r}.")
+            raise InputError(f"mask metadata must be strings, but got {key!r}: {value!r}")
         if key in maskfile.RESERVED:
-            raise InputError(f"the metadata key {key!r} belongs to the file format; use another one.")
+            raise InputError(f"the metadata key {key!r} belongs to the file format; use another one")
     return dict(metadata)

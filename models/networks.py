@@ -6,42 +6,15 @@ from functools import partial
 import torch
 from torch import nn
 
-from .architectures import conv6, digits_cnn, lenet, resnet, torchvision, vgg, wide_resnet
-from .errors import InputError, nearest
+from .architectures.registry import DEFAULT_TASKS, NETWORKS, default_task
+from .architectures.torchvision import ADAPTATIONS
+from .errors import InputError
 from .seeds import derive
 from .task import Task
 from .userfunction import call
 from .weights import check_state
 
-__all__ = [
-    "DEFAULT_TASKS",
-    "NETWORKS",
-    "Task",
-    "adaptations",
-    "build",
-    "check_name",
-    "default_task",
-    "initial_state",
-]
-
-NETWORKS: dict[str, Callable[[Task], nn.Module]] = {
-    "digits_cnn": digits_cnn.DigitsCNN,
-    "lenet-300-100": lenet.LeNet,
-    "conv-6": conv6.Conv6,
-    "resnet20": partial(resnet.ResNet, depth=20),
-    "resnet32": partial(resnet.ResNet, depth=32),
-    "resnet56": partial(resnet.ResNet, depth=56),
-    "vgg16-bn": partial(vgg.VGG, depth=16),
-    "vgg19-bn": partial(vgg.VGG, depth=19),
-}
-
-_CIFAR10 = Task(channels=3, size=32, classes=10)
-_IMAGENET = Task(channels=3, size=224, classes=1000)
-
-DEFAULT_TASKS: dict[str, Task] = dict.fromkeys(NETWORKS, _CIFAR10) | {
-    "digits_cnn": Task(channels=1, size=8, classes=10),
-    "lenet-300-100": Task(channels=1, size=28, classes=10),
-}
+__all__ = ["DEFAULT_TASKS", "NETWORKS", "Task", "adaptations", "build", "default_task", "initial_state"]
 
 
 def build(name: str, task: Task, seed: int) -> nn.Module:
@@ -62,43 +35,17 @@ def initial_state(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in check_state(model.state_dict()).items()}
 
 
-def default_task(name: str) -> Task | None:
-    """Return the task that the network `name` is usually built for; None for a user's, and for an unknown name."""
-    if name.startswith(torchvision.PREFIX):
-        return _IMAGENET
-    return _CIFAR10 if name.startswith(wide_resnet.PREFIX) else DEFAULT_TASKS.get(name)
-
-
-def check_name(name: str) -> None:
-    """Raise `InputError` for a name that is no network, with the way out; a user's function is not looked for."""
-    _constructor(name)
-
-
 def adaptations(model: nn.Module) -> tuple[str, ...]:
     """Return what `build` changed against the published network to fit the task, in short sentences, often none."""
-    return getattr(model, torchvision.ADAPTATIONS, ())
+    return getattr(model, ADAPTATIONS, ())
 
 
 def _constructor(name: str) -> Callable[[Task], nn.Module]:
-    if name in NETWORKS:
-        return NETWORKS[name]
-    if name.startswith(wide_resnet.PREFIX):
-        return partial(wide_resnet.WideResNet, widening=wide_resnet.widening(name))
-    if name.startswith(torchvision.PREFIX):
-        return partial(torchvision.build, name.removeprefix(torchvision.PREFIX))
-    kind, _, rest = name.partition(":")
-    if kind and rest:
-        return partial(_from_user, name)
-    known = [*NETWORKS, f"{wide_resnet.PREFIX}K"]
-    full = torchvision.PREFIX + name
-    hint = nearest(full, [full]) if name in torchvision.names() else nearest(name, known)
-    raise InputError(
-        f'unknown model "{name}"{hint} (known: {", ".join(known)}, {torchvision.PREFIX}NAME, module:function)'
-    )
+    return partial(_from_user, name) if NETWORKS.is_users(name) else NETWORKS.find(name)
 
 
 def _from_user(reference: str, task: Task) -> nn.Module:
     model = call(reference, channels=task.channels, size=task.size, classes=task.classes)
     if not isinstance(model, nn.Module):
-        raise InputError(f'"{reference}" must return a torch.nn.Module, but returned a {type(model).__name__}.')
+        raise InputError(f'"{reference}" must return a torch.nn.Module, but returned a {type(model).__name__}')
     return model

@@ -20,12 +20,12 @@ def place_images(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     return images.to(device).contiguous(memory_format=layout)
 
 
-def autocast(device: torch.device) -> contextlib.AbstractContextManager:
+def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Return the context in which a network on `device` is called."""
     return torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
-def own_randomness(device: torch.device) -> contextlib.AbstractContextManager:
+def own_randomness(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Return a context after which the global generators, of the CPU and of `device`, are as they were before."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 

@@ -1,23 +1,27 @@
 """Things of one kind by name: our own, those with a prefix, and a user's `module:function`."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from .errors import InputError, nearest
+from .errors import InputError, first_line, nearest
 from .userfunction import resolve
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
 class Prefix:
     """Names that begin alike and go on with something of the user's choice, as `file:PATH` does."""
 
+    #: `module:attribute` of what is called with the rest of the name as its first argument.
     place: str
-    """`module:attribute` of what is called with the rest of the name as its first argument."""
+    #: What stands for the rest in lists of names: PATH, NAME, K.
     rest: str
-    """What stands for the rest in lists of names: PATH, NAME, K."""
+    #: Raises `InputError` for a rest that nothing has, the empty one included. Without it every rest but that will do.
+    check: Callable[[str], None] | None = None
 
 
 class Registry(Mapping[str, Any]):
@@ -25,7 +29,8 @@ class Registry(Mapping[str, Any]):
 
     `entries` maps each name to the `module:attribute` where the thing lies, the module relative to `package`;
     `prefixes` maps the beginnings of names (`file:`) to a `Prefix`. With `users`, a name of the form `module:function`
-    that has no known prefix is a user's own. As a mapping it holds `entries` alone.
+    that has no known prefix is a user's own. `hints` maps further names that a user may mean to what is suggested for
+    them. As a mapping it holds `entries` alone.
     """
 
     def __init__(
@@ -35,12 +40,14 @@ class Registry(Mapping[str, Any]):
         entries: Mapping[str, str],
         prefixes: Mapping[str, Prefix] | None = None,
         users: str | None = "module:function",
+        hints: Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
         self._package = package
         self._entries = dict(entries)
         self._prefixes = dict(prefixes or {})
         self._users = users
+        self._hints = dict(hints or {})
 
     def __getitem__(self, name: str) -> Any:
         return self._load(self._entries[name])
@@ -65,15 +72,18 @@ class Registry(Mapping[str, Any]):
         module, _, attribute = name.partition(":")
         return bool(self._users and module and attribute) and self._prefix(name) is None and name not in self._entries
 
-    def check(self, name: str, hints: Mapping[str, str] | None = None) -> None:
+    def check(self, name: str, others: tuple[str, ...] = ()) -> None:
         """Raise `InputError` for a name that nothing has, with the nearest one; imports nothing.
 
-        `hints` maps further names that a user may have meant to what is suggested for them.
+        `others` are further words that stand where the name does.
         """
-        if name in self._entries or self._prefix(name) or self.is_users(name):
-            return
-        near = f', did you mean "{hints[name]}"?' if hints and name in hints else nearest(name, self.known)
-        raise InputError(f'unknown {self.kind} "{name}"{near} (known: {", ".join(self.known)})')
+        if (prefix := self._prefix(name)) is not None:
+            if check := self._prefixes[prefix].check:
+                check(name.removeprefix(prefix))
+        elif name not in (*self._entries, *others) and not self.is_users(name):
+            known = (*self.known, *others)
+            hint = f', did you mean "{self._hints[name]}"?' if name in self._hints else nearest(name, known)
+            raise InputError(f'unknown {self.kind} "{name}"{hint} (known: {", ".join(known)})')
 
     def find(self, name: str) -> Any:
         """Return the thing called `name`; of a prefix, what it is called with bound to the rest of the name.
@@ -87,8 +97,28 @@ class Registry(Mapping[str, Any]):
             return partial(self._load(self._prefixes[prefix].place), name.removeprefix(prefix))
         return resolve(name)
 
+    def make(self, name: str, kind: type[Made], *arguments: object) -> Made:
+        """Return what the thing called `name` makes of `arguments`, a `kind`.
+
+        Raises `InputError` as `find` does, and where a user's own fails or makes something else.
+        """
+        maker = self.find(name)
+        try:
+            made = maker(*arguments)
+        except Exception as error:
+            if not self.is_users(name):
+                raise
+            raise InputError(f'"{name}" failed: {first_line(error)}') from error
+        if not isinstance(made, kind):
+            raise InputError(f'"{name}" must make a {kind.__name__}, but makes a {type(made).__name__}')
+        return made
+
     def _prefix(self, name: str) -> str | None:
-        return next((prefix for prefix in self._prefixes if name.startswith(prefix) and name != prefix), None)
+        """Return the prefix that `name` has; a name without a rest has one only where that checks it."""
+        return next(
+            (p for p, form in self._prefixes.items() if name.startswith(p) and (name != p or form.check)),
+            None,
+        )
 
     def _load(self, place: str) -> Any:
         module, _, attribute = place.partition(":")

@@ -4,7 +4,7 @@ import hashlib
 
 
 def derive(seed: int, *labels: str | int) -> int:
-    """The seed of the draw called `labels` where everything is seeded with `seed`: an integer in [0, 2**63).
+    """Return the seed of the draw called `labels` where everything is seeded with `seed`: an integer in [0, 2**63).
 
     Two generators with one seed draw the same numbers: a mask drawn from the stream that also drew the weights keeps
     the largest weights only, and the network is dead before it is trained. And as a hash, not a running generator, a

@@ -4,8 +4,8 @@ import numpy as np
 
 from .errors import InputError
 
+#: Fixed, whatever the study's seed: accuracies of several studies compare only if the splits do not move.
 SPLIT_SEED = 20231210
-"""Fixed, whatever the study's seed: accuracies of several studies compare only if the splits do not move."""
 
 
 def holdout(what: str, labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +19,7 @@ def holdout(what: str, labels: np.ndarray, fraction: float) -> tuple[np.ndarray,
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
-            raise InputError(f"{what}: class {label} has one image only; at least 2 are needed to hold out a part.")
+            raise InputError(f"{what}: class {label} has one image only; at least 2 are needed to hold out a part")
         count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         held.append(generator.permutation(rows)[:count])
     held_out = np.sort(np.concatenate(held))

@@ -17,9 +17,9 @@ class Task:
         for field, least in (("channels", 1), ("size", 1), ("classes", 2)):
             value = getattr(self, field)
             if type(value) is not int or value < least:
-                raise InputError(f"{field} must be an integer of at least {least}, but got {value!r}.")
+                raise InputError(f"{field} must be an integer of at least {least}, but got {value!r}")
 
     def require_size(self, least: int, network: str) -> None:
         """Raise `InputError` when the images are smaller than `network` can take."""
         if self.size < least:
-            raise InputError(f"{network} needs images of at least {least} x {least} pixels, but got {self.size}.")
+            raise InputError(f"{network} needs images of at least {least} x {least} pixels, but got {self.size}")

@@ -1,4 +1,4 @@
-"""Safetensors files: the same bytes for the same content, and nothing believed on reading."""
+"""Safetensors files: the same bytes for the same content, and nothing trusted on reading."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import safetensors.torch
 import torch
@@ -14,11 +15,11 @@ from safetensors import SafetensorError
 
 from .errors import InputError, first_line
 
+#: Bytes of header read at most: parsing the 100 MB that the library allows takes 14 s and 400 MB.
 HEADER_LIMIT = 1_000_000
-"""Bytes of header read at most: parsing the 100 MB that the library allows takes 14 s and 400 MB."""
 
+#: Elements held at most by the tensors of one file.
 ELEMENT_LIMIT = 2**32
-"""Elements held at most by the tensors of one file."""
 
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16}
 _BITS |= {"U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64}
@@ -27,7 +28,7 @@ _MOST_DIMENSIONS = 32
 
 @dataclass(frozen=True)
 class Header:
-    """What a file declares: string metadata, and (dtype, shape) by tensor name in the order of the header."""
+    """The declarations of a file: string metadata, and (dtype, shape) by tensor name in the order of the header."""
 
     metadata: dict[str, str]
     tensors: dict[str, tuple[str, tuple[int, ...]]]
@@ -46,12 +47,12 @@ def dump(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> by
     header = json.dumps(json.loads(raw[8:start]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     header += b" " * (-len(header) % 8)
     if len(header) > HEADER_LIMIT:
-        raise InputError(f"names and metadata take {len(header)} bytes, more than the {HEADER_LIMIT} of a file header.")
+        raise InputError(f"names and metadata take {len(header)} bytes, more than the {HEADER_LIMIT} of a file header")
     return b"".join((len(header).to_bytes(8, "little"), header, memoryview(raw)[start:]))
 
 
 def read(
-    path: str | os.PathLike, check: Callable[[Header], None] = lambda header: None
+    path: str | os.PathLike[str], check: Callable[[Header], None] = lambda header: None
 ) -> tuple[Header, dict[str, torch.Tensor]]:
     """Read a safetensors file, calling `check(header)` before any memory is taken for its tensors.
 
@@ -68,30 +69,38 @@ def read(
             check(header)
             content = b"".join((length.to_bytes(8, "little"), raw, file.read(size - 8 - length)))
         tensors = safetensors.torch.load(content)
+        check_booleans(tensors)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({first_line(error)}).") from error
+        raise InputError(f"{path}: not a readable safetensors file ({first_line(error)})") from error
     return header, {name: tensors[name] for name in header.tensors}
 
 
-def _open_regular(path: Path):
+def check_booleans(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise `InputError` for a boolean tensor with a byte that is neither 0 nor 1: operators disagree on what it is."""
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.bool and (tensor.view(torch.uint8) > 1).any():
+            raise InputError(f"corrupted ({name!r} holds bytes that are no booleans)")
+
+
+def _open_regular(path: Path) -> BinaryIO:
     """Open a regular file; a pipe or a device would block or never end."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise InputError("is a folder or a device; give the path of a safetensors file.")
+        raise InputError("is a folder or a device; give the path of a safetensors file")
     return path.open("rb")
 
 
 def _header_length(prefix: bytes, size: int) -> int:
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or length < 2:
-        raise InputError("not a safetensors file (it has no header).")
+        raise InputError("not a safetensors file (it has no header)")
     if length > HEADER_LIMIT:
-        raise InputError(f"not a mask or weight file (header of {length} bytes, at most {HEADER_LIMIT} are read).")
+        raise InputError(f"not a mask or weight file (header of {length} bytes, at most {HEADER_LIMIT} are read)")
     if 8 + length > size:
-        raise InputError(f"truncated or not a safetensors file (header of {length} bytes in a file of {size}).")
+        raise InputError(f"truncated or not a safetensors file (header of {length} bytes in a file of {size})")
     return length
 
 
@@ -99,47 +108,47 @@ def _parse(raw: bytes, data_size: int) -> Header:
     try:
         document = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise InputError("corrupted header (nested too deeply).") from error
+        raise InputError("corrupted header (nested too deeply)") from error
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(f"not a safetensors file (its header is not JSON: {first_line(error)}).") from error
+        raise InputError(f"not a safetensors file (its header is not JSON: {first_line(error)})") from error
     if not isinstance(document, dict):
-        raise InputError("corrupted header (not a JSON object).")
+        raise InputError("corrupted header (not a JSON object)")
     metadata = document.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise InputError("corrupted header (its metadata are not strings).")
+        raise InputError("corrupted header (its metadata are not strings)")
     spans = {name: _span(name, entry) for name, entry in document.items()}
     _check_spans([span for span, _, _ in spans.values()], data_size)
     tensors = {name: (dtype, shape) for name, (_, dtype, shape) in spans.items()}
     if sum(prod(shape) for _, shape in tensors.values()) > ELEMENT_LIMIT:
-        raise InputError(f"holds more than {ELEMENT_LIMIT} elements.")
+        raise InputError(f"holds more than {ELEMENT_LIMIT} elements")
     return Header(metadata, tensors)
 
 
 def _span(name: str, entry: object) -> tuple[tuple[int, int], str, tuple[int, ...]]:
     """Check one tensor's declaration; return its byte span, dtype and shape."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise InputError(f"corrupted header (tensor {name!r} lacks dtype, shape or data_offsets).")
+        raise InputError(f"corrupted header (tensor {name!r} lacks dtype, shape or data_offsets)")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _BITS:
-        raise InputError(f"tensor {name!r} has the unknown dtype {dtype!r}.")
+        raise InputError(f"tensor {name!r} has the unknown dtype {dtype!r}")
     if not _is_sizes(shape) or not _is_sizes(offsets) or len(offsets) != 2 or len(shape) > _MOST_DIMENSIONS:
-        raise InputError(f"corrupted header (shape or offsets of tensor {name!r}).")
+        raise InputError(f"corrupted header (shape or offsets of tensor {name!r})")
     if offsets[1] - offsets[0] != prod(shape) * _BITS[dtype] // 8:
-        raise InputError(f"corrupted header (shape of tensor {name!r} does not match its bytes).")
+        raise InputError(f"corrupted header (shape of tensor {name!r} does not match its bytes)")
     return (offsets[0], offsets[1]), dtype, tuple(shape)
 
 
 def _check_spans(spans: list[tuple[int, int]], data_size: int) -> None:
-    """The tensors must tile the data exactly: no overlap, no hole, nothing behind."""
+    """Check that the tensors tile the data exactly: no overlap, no hole, nothing behind."""
     position = 0
     for begin, end in sorted(spans):
         if begin != position:
-            raise InputError("corrupted header (tensors overlap or leave holes).")
+            raise InputError("corrupted header (tensors overlap or leave holes)")
         position = end
     if position != data_size:
-        raise InputError(f"truncated or corrupted ({data_size} bytes of data, {position} declared).")
+        raise InputError(f"truncated or corrupted ({data_size} bytes of data, {position} declared)")
 
 
 def _is_sizes(value: object) -> bool:
@@ -151,12 +160,12 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
         names = [name for name, _ in pairs]
-        raise InputError(f"corrupted header (key {next(n for n in names if names.count(n) > 1)!r} stands twice).")
+        raise InputError(f"corrupted header (key {next(n for n in names if names.count(n) > 1)!r} stands twice)")
     return result
 
 
 def _refuse_constant(constant: str) -> None:
-    raise InputError(f"corrupted header ({constant} is not JSON).")
+    raise InputError(f"corrupted header ({constant} is not JSON)")
 
 
 def parse_strict_json(text: str) -> object:
@@ -166,4 +175,4 @@ def parse_strict_json(text: str) -> object:
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
-        raise InputError(f"corrupted metadata ({first_line(error)}).") from error
+        raise InputError(f"corrupted metadata ({first_line(error)})") from error

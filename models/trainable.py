@@ -14,8 +14,8 @@ from .errors import InputError, first_line
 from .placement import autocast, own_randomness, place_images, place_network
 from .seeds import derive
 
+#: Training images that are tried: a batch with one of each class would be too large where there are thousands.
 BATCH = 64
-"""Training images that are tried: a batch with one of each class would be too large where there are thousands."""
 
 
 def check_trainable(model: nn.Module, data: Data, name: str, device: str | torch.device = "cpu") -> None:
@@ -35,12 +35,12 @@ def check_trainable(model: nn.Module, data: Data, name: str, device: str | torch
             logits = trial(images)
         except Exception as error:
             shape = " x ".join(str(length) for length in images.shape)
-            raise InputError(f"{name} failed on a batch of {shape} training images: {first_line(error)}.") from error
+            raise InputError(f"{name} failed on a batch of {shape} training images: {first_line(error)}") from error
     _check_logits(logits, (len(images), data.task.classes), name)
     loss = functional.cross_entropy(logits.float(), labels.to(device)).item()
     if not math.isfinite(loss):
         raise InputError(
-            f"the loss of {name} at its initial weights is {loss}; check its initialisation and its normalisation."
+            f"the loss of {name} at its initial weights is {loss}; check its initialisation and its normalisation"
         )
 
 
@@ -50,7 +50,7 @@ def _copied(model: nn.Module, name: str) -> nn.Module:
     except Exception as error:
         raise InputError(
             f"{name} cannot be copied ({first_line(error)}); every tensor it keeps must be a parameter, a buffer or "
-            "detached, and a weight norm that of torch.nn.utils.parametrizations."
+            "detached, and a weight norm that of torch.nn.utils.parametrizations"
         ) from error
 
 
@@ -61,4 +61,4 @@ def _check_logits(logits: object, expected: tuple[int, int], name: str) -> None:
         given = f"{tuple(logits.shape)} of {logits.dtype}"
     else:
         return
-    raise InputError(f"{name} must return logits, one for each class, {expected}, but returned {given}.")
+    raise InputError(f"{name} must return logits, one for each class, {expected}, but returned {given}")

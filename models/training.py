@@ -5,7 +5,6 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -15,15 +14,18 @@ from .batches import batches, batches_per_epoch, evaluation_batches
 from .compilation import compiled
 from .dataset import Data, Split
 from .errors import InputError
-from .masks import MaskSet, check_fits
+from .maskrules.rule import MaskRule
+from .masks import MaskSet
 from .placement import autocast, own_randomness, place_images, place_network, seed_generators
 from .recipe import Recipe
 from .seeds import derive
+from .trainingstate import Identity, TrainingState, copied, copied_optimizer
+from .weightmasks import WeightMasks
 
 __all__ = ["Diverged", "MaskedTraining", "Recipe"]
 
+#: Images at a time: it takes many to keep a GPU busy, and the caches of a CPU hold the activations of few.
 EVALUATION_BATCH, EVALUATION_BATCH_ON_GPU = 128, 512
-"""Images at a time: it takes many to keep a GPU busy, and the caches of a CPU hold the activations of few."""
 
 
 class Diverged(Exception):
@@ -41,10 +43,11 @@ class Diverged(Exception):
 class MaskedTraining:
     """The training of `model`, in place, on `data.splits["train"]`, with the weights that `masks` removes held at zero.
 
-    `masks` None trains dense. The learning rate follows `recipe` over `total_iterations`. Batches, augmentation and
-    dropout are functions of `seed` alone; the global generators are left as they were. On a GPU the network works in
-    channels_last and bfloat16 autocast. The model holds the weights that are trained, `accuracy` measures their moving
-    average where the recipe asks for one. Raises `InputError` when the masks do not fit the model.
+    `masks` None trains dense; `rule`, by default the one that the recipe names, changes them on the way. The learning
+    rate follows `recipe` over `total_iterations`. Batches, augmentation, dropout and what the rule draws are functions
+    of `seed` alone; the global generators are left as they were. On a GPU the network works in channels_last and
+    bfloat16 autocast. The model holds the weights that are trained, `accuracy` measures their moving average where the
+    recipe asks for one. Raises `InputError` when the masks do not fit the model, and where the rule breaks its counts.
     """
 
     def __init__(
@@ -56,9 +59,10 @@ class MaskedTraining:
         total_iterations: int,
         seed: int,
         device: str | torch.device = "cpu",
+        rule: MaskRule | None = None,
     ) -> None:
         if total_iterations < 0:
-            raise InputError(f"total_iterations must be at least 0, but got {total_iterations}.")
+            raise InputError(f"total_iterations must be at least 0, but got {total_iterations}")
         self.device = torch.device(device)
         self.model = place_network(model, self.device)
         self.data = data.to(self.device)
@@ -66,14 +70,16 @@ class MaskedTraining:
         self.total_iterations = total_iterations
         self.iteration = 0
         self._seed = seed
-        self._weights, self._masks = _masked_parameters(self.model, masks)
-        self._identity = {
+        self._rule = rule or recipe.build_mask_rule()
+        self._masks = WeightMasks(self.model, masks, self._rule, total_iterations)
+        self._identity: Identity = {
             "mask_digest": masks.digest() if masks is not None else None,
+            "rule": repr(self._rule),
             "seed": seed,
             "recipe": asdict(recipe),
             "total_iterations": total_iterations,
         }
-        self._zero_removed_weights()
+        self._masks.zero_removed_weights()
         self._forward = compiled(self.model) if recipe.compile else self.model
         self._average = WeightAverage(self.model, recipe.ema) if recipe.ema else None
         self._optimizer = recipe.build_optimizer(self.model.parameters())
@@ -81,6 +87,11 @@ class MaskedTraining:
         self._epoch_start = self._generator.get_state()
         self._epoch = batches_per_epoch(self.data.splits["train"], recipe.batch_size)
         self._batches = self._new_batches()
+
+    @property
+    def masks(self) -> MaskSet | None:
+        """The masks of now, under the names of the model's parameters; None of a dense training."""
+        return self._masks.mask_set
 
     def run(self, iterations: int) -> float:
         """Train for `iterations` more and return their mean training loss.
@@ -90,7 +101,7 @@ class MaskedTraining:
         """
         if not 1 <= iterations <= self.total_iterations - self.iteration:
             left = self.total_iterations - self.iteration
-            raise InputError(f"iterations must lie between 1 and the {left} that are left, but got {iterations}.")
+            raise InputError(f"iterations must lie between 1 and the {left} that are left, but got {iterations}")
         self.model.train()
         total = torch.zeros((), device=self.device)
         with own_randomness(self.device):
@@ -125,35 +136,37 @@ class MaskedTraining:
     def measured_state(self) -> dict[str, torch.Tensor]:
         """Return a copy of the model's state dict, on the CPU, with the weights that `accuracy` measures."""
         with self._measured_weights():
-            return _copied(self.model.state_dict())
+            return copied(self.model.state_dict())
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> TrainingState:
         """Return a copy, on the CPU, of all that the training depends on, for `load_state_dict`.
 
         A CPU resumes bit for bit. `torch.load(weights_only=True)` reads what `torch.save` makes of it.
         """
         at_start = self.iteration % self._epoch == 0
         return {
-            "model": _copied(self.model.state_dict()),
-            "optimizer": _copied_optimizer(self._optimizer.state_dict()),
+            "model": copied(self.model.state_dict()),
+            "optimizer": copied_optimizer(self._optimizer.state_dict()),
             "average": self._average.state_dict() if self._average else None,
+            "masks": self._masks.state_dict(),
             "iteration": self.iteration,
             "generator": self._generator.get_state() if at_start else self._epoch_start.clone(),
             **self._identity,
         }
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: TrainingState) -> None:
         """Continue from what `state_dict` returned.
 
-        Raises `InputError` for the state of another mask, seed, recipe or length.
+        Raises `InputError` for the state of another mask at the start, rule, seed, recipe or length.
         """
         for key, own in self._identity.items():
             if (given := state.get(key)) != own:
-                raise InputError(f"this is the state of another training: its {key} is {given}, expected {own}.")
+                raise InputError(f"this is the state of another training: its {key} is {given}, expected {own}")
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        if self._average:
+        if self._average and state["average"]:
             self._average.load_state_dict(state["average"])
+        self._masks.load_state_dict(state["masks"])
         self.iteration = state["iteration"]
         self._epoch_start = state["generator"].clone()
         self._generator.set_state(self._epoch_start)
@@ -171,35 +184,46 @@ class MaskedTraining:
             raise Diverged(self.iteration, value)
         self._optimizer.zero_grad()
         loss.backward()
+        due = self._rule.due(self.iteration + 1, self.total_iterations)
+        gradients = self._masks.gradients() if due else {}
         if self.recipe.gradient_clip:
             self._clip_gradient()
         rate = self.recipe.learning_rate_at(self.iteration, self.total_iterations)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
-        self._zero_removed_weights()
+        self._masks.zero_removed_weights()
+        if gradients:
+            self._change_masks(gradients)
         if self._average:
             self._average.update(self.iteration)
         self.iteration += 1
         return loss.detach()
 
     @torch.no_grad()
-    def _zero_removed_weights(self) -> None:
-        if self._weights:
-            torch._foreach_mul_(self._weights, self._masks)
+    def _change_masks(self, gradients: Mapping[str, torch.Tensor]) -> None:
+        """Update the masks: regrown weights start at zero, and the optimizer knows nothing of their past."""
+        iteration = self.iteration + 1
+        generator = torch.Generator().manual_seed(derive(self._seed, "mask", iteration))
+        regrown = self._masks.update(gradients, iteration, generator)
+        self._masks.zero_removed_weights()
+        for weight, where in regrown.items():
+            for value in self._optimizer.state.get(weight, {}).values():
+                if isinstance(value, torch.Tensor) and value.shape == weight.shape:
+                    value.masked_fill_(where, 0)
+        if self._average:
+            self._average.zero_removed_weights(self._masks.tensors)
 
     def _clip_gradient(self) -> None:
         """Scale the gradient down to the norm asked for; that of removed weights, which are not trained, is no part."""
-        pairs = [(w.grad, mask) for w, mask in zip(self._weights, self._masks, strict=True) if w.grad is not None]
-        if pairs:
-            torch._foreach_mul_(*zip(*pairs, strict=True))
+        self._masks.zero_removed_gradients()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
         with autocast(self.device):
             return self._forward(place_images(images, self.device))
 
-    def _measured_weights(self) -> contextlib.AbstractContextManager:
+    def _measured_weights(self) -> contextlib.AbstractContextManager[None]:
         return self._average.in_place() if self._average else contextlib.nullcontext()
 
     def _new_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -210,32 +234,3 @@ class MaskedTraining:
     def _seed_step(self) -> None:
         """Make dropout, which draws from the global generators, a function of seed and iteration: resumable."""
         seed_generators(derive(self._seed, "dropout", self.iteration), self.device)
-
-
-def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state with its tensors copied to the CPU."""
-    return {
-        name: value.detach().cpu().clone() if isinstance(value, torch.Tensor) else value
-        for name, value in state.items()
-    }
-
-
-def _copied_optimizer(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The optimizer's state, copied to the CPU: a GPU that trains may have no room for a second one."""
-    moments = {number: _copied(of_weight) for number, of_weight in state["state"].items()}
-    return {"state": moments, "param_groups": copy.deepcopy(state["param_groups"])}
-
-
-def _masked_parameters(
-    model: torch.nn.Module, masks: MaskSet | None
-) -> tuple[list[torch.nn.Parameter], list[torch.Tensor]]:
-    """Return the masked weights, and the masks in the weights' dtype, device and layout."""
-    if masks is None:
-        return [], []
-    parameters = dict(model.named_parameters())
-    fitted = check_fits(masks, parameters)
-    weights = [parameters[name] for name in fitted]
-    return weights, [
-        torch.empty_like(w, requires_grad=False).copy_(torch.tensor(m))
-        for w, m in zip(weights, fitted.values(), strict=True)
-    ]

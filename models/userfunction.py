@@ -1,4 +1,4 @@
-"""A user's own function, named as `module:function`."""
+"""What a user names as `module:attribute`: a function or a class of his own."""
 
 import importlib
 import os
@@ -10,11 +10,11 @@ from .errors import InputError, first_line, nearest
 
 
 def resolve(reference: str) -> Callable[..., Any]:
-    """Import the function that `module:function` names; the working directory is importable, and stays so.
+    """Import what `module:attribute` names; the working directory is importable, and stays so.
 
-    Raises `InputError`, naming the reference, when the module fails to import or holds no such function.
+    Raises `InputError`, naming the reference, when the module fails to import or holds nothing callable of that name.
     """
-    module_name, _, function_name = reference.partition(":")
+    module_name, _, attribute = reference.partition(":")
     # In front, as `python -m` does; for good, because the function may import its neighbours when it is called.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -22,16 +22,14 @@ def resolve(reference: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise InputError(f'cannot import "{module_name}" of "{reference}" ({first_line(error)}).') from error
+        raise InputError(f'cannot import "{module_name}" of "{reference}" ({first_line(error)})') from error
     try:
-        function = getattr(module, function_name)
+        function: object = getattr(module, attribute)
     except AttributeError as error:
         public = [name for name in vars(module) if not name.startswith("_")]
-        raise InputError(
-            f'"{reference}": {module_name} has no "{function_name}"{nearest(function_name, public)}'.rstrip("?") + "."
-        ) from error
+        raise InputError(f'"{reference}": {module_name} has no "{attribute}"{nearest(attribute, public)}') from error
     if not callable(function):
-        raise InputError(f'"{reference}" is no function but a {type(function).__name__}.')
+        raise InputError(f'"{reference}" is no function but a {type(function).__name__}')
     return function
 
 
@@ -42,4 +40,4 @@ def call(reference: str, **arguments: object) -> Any:
         return function(**arguments)
     except Exception as error:
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        raise InputError(f'"{reference}" failed, called with ({given}): {first_line(error)}.') from error
+        raise InputError(f'"{reference}" failed, called with ({given}): {first_line(error)}') from error

@@ -24,7 +24,7 @@ def init_digest(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def save_state(
-    path: str | os.PathLike, state: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+    path: str | os.PathLike[str], state: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
 ) -> Path:
     """Write a whole state dict, parameters and buffers, atomically as safetensors with its digest; return the path.
 
@@ -35,18 +35,14 @@ def save_state(
     return write_atomically(path, tensorfile.dump(check_state(state), {**(metadata or {}), **own}))
 
 
-def load_state(path: str | os.PathLike) -> dict[str, torch.Tensor]:
+def load_state(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     """Read the state dict of any safetensors file, on the CPU, its digest verified where the file has one.
 
     Raises `InputError`, naming the file, when it is missing, truncated, corrupted or something else.
     """
     header, state = tensorfile.read(path)
-    for name, tensor in state.items():
-        # A byte that is neither 0 nor 1 makes a bool tensor behave differently from operator to operator.
-        if tensor.dtype == torch.bool and (tensor.view(torch.uint8) > 1).any():
-            raise InputError(f"{path}: corrupted ({name!r} holds bytes that are no booleans).")
     if header.metadata.get("init_digest", digest := init_digest(state)) != digest:
-        raise InputError(f"{path}: corrupted (the weights do not match the digest in the file).")
+        raise InputError(f"{path}: corrupted (the weights do not match the digest in the file)")
     return state
 
 
@@ -54,7 +50,5 @@ def check_state(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]
     """Return `state`. Raises `InputError` for an entry that is no tensor, as a module's extra state may be."""
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):
-            raise InputError(
-                f"the state dict's {name!r} is no tensor but a {type(value).__name__}; it cannot be saved."
-            )
+            raise InputError(f"the state dict's {name!r} is no tensor but a {type(value).__name__}; it cannot be saved")
     return state

@@ -1,13 +1,15 @@
 """The `fullspectrum` command."""
 
+import signal
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from ..clusters.connection import ClusterError
+from ..models.errors import InputError
 from .commands.check import check
 from .commands.export import export
 from .commands.layers import layers
@@ -18,7 +20,7 @@ from .commands.status import status
 from .commands.sync import sync
 from .commands.train import train
 from .commands.ui import ui
-from .console import complain
+from .console import complain, silence_stdout
 
 app = typer.Typer(
     name="fullspectrum",
@@ -34,7 +36,9 @@ for command in (search, status, sample, layers, score, train, check, export, syn
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"fullspectrum {version('fullspectrum')}")
+        from .record.version import package_version
+
+        typer.echo(f"fullspectrum {package_version()}")
         raise typer.Exit
 
 
@@ -51,30 +55,37 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit status: 2 for a user's mistake, told in one line on stderr.
+    """Run the command line and return its exit status: 2 for a user's mistake, with one line on stderr.
 
     Where it is the command line of this very process (no `arguments`), a search runs in another one, which is started
-    again when it crashes; not with --debug, which shows how it did.
+    again when it crashes; not with --debug, which shows the traceback.
     """
     own = arguments is None
-    arguments = list(sys.argv[1:] if own else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    command = get_command(app)
     try:
-        return app(arguments, standalone_mode=False, obj=arguments if own and not debug else None) or 0
-    except (KeyboardInterrupt, typer.Abort):
+        # Typer's own entry point ends with 130 on Ctrl-C, without a word.
+        with command.make_context("fullspectrum", arguments, obj=arguments if own and not debug else None) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as end:
+        return end.exit_code
+    except KeyboardInterrupt as interrupt:
         complain("interrupted")
-        return 130
+        return 128 + int((interrupt.args or (signal.SIGINT,))[0])
+    except BrokenPipeError:
+        silence_stdout()
+        return 1
     except Exception as error:
         if debug:
             raise
-        return _tell(error)
+        return _report(error)
 
 
-def _tell(error: Exception) -> int:
-    # Imported late: torch need not be loaded to print a help text.
-    from ..models.errors import InputError
-
+def _report(error: Exception) -> int:
+    """Print one line on an error; return the exit status."""
     if isinstance(error, TyperException):
         complain(error.format_message())
         return 2

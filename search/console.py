@@ -1,20 +1,28 @@
-"""Lines for the user on stderr."""
+"""Lines for the user on stderr, and stdout where its reader is gone."""
 
 import contextlib
+import os
 import sys
 
 
 def warn(line: str) -> None:
-    """Prints a warning in one line."""
+    """Print a warning in one line."""
     aside(f"fullspectrum: warning: {line}")
 
 
 def complain(line: str) -> None:
-    """Prints a user's mistake in one line."""
+    """Print a user's mistake in one line."""
     aside(f"fullspectrum: {' '.join(line.split())}")
 
 
 def aside(line: str) -> None:
-    """Prints a line; where whoever read it is gone, to nobody."""
+    """Print a line; where its reader is gone, nowhere."""
     with contextlib.suppress(BrokenPipeError):
         print(line, file=sys.stderr)
+
+
+def silence_stdout() -> None:
+    """Send whatever is still written to stdout, by whomever, nowhere: its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,15 +1,20 @@
-"""Where a study's files lie, and how they are written."""
+"""The files of a study: where they lie, and how they are written."""
 
 import errno
 import json
 import math
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..models.errors import InputError
 from ..models.files import write_atomically
+from .names import Artifact
+
+#: An object as JSON holds it: values by name, which whoever reads them knows one by one.
+JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Home:
         return self.path / "artifacts"
 
     def create(self) -> "Home":
-        """Makes the folder. Raises InputError where it cannot be written."""
+        """Make the folder. Raises InputError where it cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -42,12 +47,12 @@ class Home:
         return self
 
     def study(self, study_id: str) -> "StudyFolder":
-        """The folder of one study."""
+        """Return the folder of one study."""
         return StudyFolder(self.path / study_id)
 
     def find(self, prefix: str) -> "StudyFolder":
-        """The folder of the study whose id begins with `prefix`. Raises InputError unless there is exactly one."""
-        known = sorted(folder.parent.name for folder in self.path.glob("*/study.json"))
+        """Return the folder of the study whose id begins with `prefix`. Raises InputError unless it is the only one."""
+        known = sorted(folder.parent.name for folder in self.path.glob(f"*/{Artifact.STUDY}"))
         found = [name for name in known if prefix and name.startswith(prefix)]
         if len(found) != 1:
             listed = f"the studies there are {', '.join(known)}" if known else "there is no study there yet"
@@ -65,69 +70,77 @@ class StudyFolder:
     @property
     def settings(self) -> Path:
         """The study's settings that are not at their defaults."""
-        return self.path / "study.json"
+        return self.path / Artifact.STUDY
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write the study's settings, for their owner alone: a database URL may hold a password."""
+        write_json(self.settings, dict(settings))
+        self.settings.chmod(0o600)
 
     @property
     def journal(self) -> Path:
-        """Optuna's journal: the truth about every trial."""
+        """Optuna's journal, which holds what is true of every trial."""
         return self.path / "journal.log"
 
     @property
     def spool(self) -> Path:
-        """What is on its way to MLflow."""
+        """The events on their way to MLflow."""
         return self.path / "spool.jsonl"
 
     @property
     def initial_weights(self) -> Path:
         """The state that every mask is scored on and every training starts from."""
-        return self.path / "init.safetensors"
+        return self.path / Artifact.INITIAL_WEIGHTS
 
     @property
     def lock(self) -> Path:
-        """Held by the driver; names it."""
+        """The lock that the driver holds; it names the driver."""
         return self.path / "driver.lock"
 
     @property
     def leave(self) -> Path:
-        """Is there while the workers are asked to save a checkpoint and leave."""
+        """The marker that is there while the workers are to save a checkpoint and leave."""
         return self.path / "leave"
 
     @property
-    def board(self) -> Path:
-        """What the driver says of itself every few seconds, for `fullspectrum status`."""
+    def heartbeat(self) -> Path:
+        """The driver's state, written every few seconds, for `fullspectrum status`."""
         return self.path / "board.json"
 
     def checkpoints(self, label: str) -> Path:
-        """Checkpoints of the warm-up of `trial N`, or of the full training `final-LABEL`; gone once it has ended."""
+        """Return the folder of checkpoints of `trial N`, or of the full training `final-LABEL`; gone after its end."""
         return self.path / "checkpoints" / label.replace(" ", "-")
 
     def trial(self, number: int) -> Path:
-        """Files of one trial: mask.safetensors, candidates.json, coordinate.json; of a contender, its standing too."""
+        """Return the folder of one trial: mask, candidates, coordinate; of a mask trained in full, its z-score too."""
         return self.path / "trials" / f"{number:05d}"
 
     def baseline(self, label: str) -> Path:
-        """The masks of one baseline."""
-        return self.path / "baselines" / label / "mask.safetensors"
+        """Return the file of the masks of one baseline."""
+        return self.path / "baselines" / label / Artifact.MASK
 
     @property
     def report(self) -> Path:
-        """Tables and plots of the whole study."""
+        """The folder of tables and plots of the whole study."""
         return self.path / "report"
 
 
-#: What is the file system's fault: the study stops, and goes on when that is mended.
-_BREAKAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
-#: The same, as databases say it.
-_SQLITE_BREAKAGE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
+#: Errors of a file system that cannot be written to: the study stops, and goes on when that is mended.
+_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+
+#: The same, of SQLite.
+_SQLITE_FAILURES = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
+
+#: The same, of PostgreSQL.
 _POSTGRES_FULL = "53100"
 
 
-def broken(error: BaseException | None) -> str | None:
-    """What the file system has against being written to, where that is behind `error`; else None."""
+def storage_failure(error: BaseException | None) -> str | None:
+    """Return why the storage cannot be written to, where that is the cause of `error`; else None."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _BREAKAGE:
+        if isinstance(error, OSError) and error.errno in _FAILURES:
             return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
-        if getattr(error, "sqlite_errorname", "").startswith(_SQLITE_BREAKAGE):
+        if getattr(error, "sqlite_errorname", "").startswith(_SQLITE_FAILURES):
             return f"the study's database cannot be written to: {error}"
         if getattr(error, "sqlstate", None) == _POSTGRES_FULL:
             return "the study's database has no space left"
@@ -136,23 +149,24 @@ def broken(error: BaseException | None) -> str | None:
 
 
 def sqlite_file(database: str) -> Path | None:
-    """The file of a SQLite database, by its URL; None where it has none, and for other databases."""
+    """Return the file of a SQLite database, by its URL; None where it has none, and for other databases."""
     # Imported here: not every command that knows folders needs it.
     from sqlalchemy.engine import make_url
 
     url = make_url(database)
-    named = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith((":memory:", "file:"))
-    return Path(url.database) if named else None
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return None
+    return Path(url.database)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as JSON, whole or not at all, and makes the folder; numbers that are not finite become null."""
+    """Write `value` as JSON, whole or not at all, and makes the folder; numbers that are not finite become null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(plain(value), allow_nan=False).encode())
 
 
 def plain(value: Any) -> Any:
-    """`value` with numbers that are not finite replaced by None: JSON knows neither NaN nor infinity."""
+    """Return `value` with numbers that are not finite replaced by None: JSON has neither NaN nor infinity."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,16 +1,17 @@
-"""Masks and weights as arrays, checked: tensors where they are on a GPU, else numpy's."""
+"""Masks and weights as checked arrays: tensors where they are on a GPU, else numpy's."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-# Where the coordinate is computed in place. What is on another device goes to the host: Apple's have no float64.
+#: Devices on which the coordinate is computed in place. Arrays on others, as Apple's, which have no float64, go to the
+#: host.
 GPUS = ("cuda",)
 
 
 def gpu_of(values: Iterable[Any]) -> Any | None:
-    """The GPU, a torch.device, that the first tensor on one is on; None where none is."""
+    """Return the GPU, a torch.device, that the first tensor on one is on; None where none is."""
     devices = (getattr(value, "device", None) for value in values)
     return next((device for device in devices if getattr(device, "type", None) in GPUS), None)
 
@@ -18,7 +19,7 @@ def gpu_of(values: Iterable[Any]) -> Any | None:
 def checked_arrays(
     masks: Mapping[str, Any], weights: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Boolean masks and the weights that belong to them, by parameter name, in the order of `masks`.
+    """Return boolean masks and the weights that belong to them, by parameter name, in the order of `masks`.
 
     Both map names to numpy arrays or torch tensors, of any real type and on any device; `weights` may hold more names
     than `masks`, or be None. Where a weight is on a GPU, or without weights a mask, all weights come back as tensors
@@ -27,7 +28,7 @@ def checked_arrays(
     another shape (all such at once) or not finite.
     """
     if not masks:
-        raise ValueError("masks must hold at least one parameter, but got none.")
+        raise ValueError("masks must hold at least one parameter, but got none")
     if weights is not None:
         _check_shapes(masks, weights)
         gpu = gpu_of(weights[name] for name in masks)
@@ -50,7 +51,7 @@ def _check_shapes(masks: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
     if faults:
         raise ValueError(
             f"every mask needs weights of its own name and shape, but {'; '.join(faults)}: "
-            "score the masks on the network that they were made for."
+            "score the masks on the network that they were made for"
         )
 
 
@@ -59,11 +60,11 @@ def _mask(name: str, values: Any, gpu: Any | None) -> Any:
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(
             f"mask of {name} must have at least 2 axes (out, in, …) and an entry, but got shape {tuple(array.shape)}: "
-            "leave out parameters that are not weights of a layer."
+            "leave out parameters that are not weights of a layer"
         )
     if str(array.dtype) not in ("bool", "torch.bool"):
         if not ((array == 0) | (array == 1)).all():
-            raise ValueError(f"mask of {name} must hold only 0 and 1 (1 = kept), but it holds other values.")
+            raise ValueError(f"mask of {name} must hold only 0 and 1 (1 = kept), but it holds other values")
         array = array == 1
     return array
 
@@ -72,7 +73,7 @@ def _weights(name: str, values: Any, gpu: Any | None) -> Any:
     array = _array(f"weights of {name}", values, gpu)
     if not (np.isfinite(array) if isinstance(array, np.ndarray) else array.isfinite()).all():
         raise ValueError(
-            f"weights of {name} must be finite, but they hold nan or inf: use weights before they diverged."
+            f"weights of {name} must be finite, but they hold nan or inf: use weights before they diverged"
         )
     return array
 
@@ -86,13 +87,13 @@ def _tensor(what: str, values: Any, gpu: Any) -> Any:
 
     tensor = tensor_on(gpu, values if hasattr(values, "detach") else numpy_array(what, values))
     if tensor.is_complex():
-        raise ValueError(f"{what} must hold real numbers, but got {tensor.dtype}.")
+        raise ValueError(f"{what} must hold real numbers, but got {tensor.dtype}")
     # Not every operation knows the smaller types; float32 holds each of their values.
     return tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
 
 
 def numpy_array(what: str, values: Any) -> np.ndarray:
-    """Real numbers as a numpy array on the host; `what` names them in the ValueError for other types."""
+    """Return real numbers as a numpy array on the host; `what` names them in the ValueError for other types."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         try:
@@ -101,5 +102,5 @@ def numpy_array(what: str, values: Any) -> np.ndarray:
             values = values.float().numpy()
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{what} must hold real numbers, but got {array.dtype}.")
+        raise ValueError(f"{what} must hold real numbers, but got {array.dtype}")
     return array

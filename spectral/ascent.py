@@ -1,23 +1,29 @@
-"""Spectral ascent: swaps of edges that raise what a layer adds to an objective, and keep every degree."""
+"""Spectral ascent: swaps of edges that raise a layer's term of an objective, and keep every degree."""
 
 import numpy as np
 
+from .cache import SpectralCache
 from .coordinate import full_spectra
 from .objectives import Objective
 from .slopes import Slopes
 
-# Steps at most. Measured on ResNet-20: twice as many add about a tenth to what is gained.
+#: Steps at most. Measured on ResNet-20: twice as many add about a tenth to the gain.
 STEPS = 24
-# Steps in a row in which no single swap was a gain, after which the mask is taken for a local optimum.
+
+#: Steps in a row in which no single swap was a gain, after which the mask is taken for a local optimum.
 PATIENCE = 3
-# Pairs of edges that are looked at in a step. Measured: four times as many gain no more on ResNet-20, and a quarter as
-# many lose a tenth.
+
+#: Pairs of edges that are looked at in a step. Measured: four times as many gain no more on ResNet-20, and a quarter as
+#: many lose a tenth.
 PROPOSALS = 2**12
-# The first batch swaps two in this many edges.
+
+#: The first batch swaps two in this many edges.
 FIRST_BATCH = 32
-# Masks that are scored exactly in a step.
+
+#: Masks that are scored exactly in a step.
 TRIALS = 4
-# A smaller rise may be rounding, and another one on another machine.
+
+#: A smaller rise may be rounding, and another one on another machine.
 RISE = 1e-6
 
 
@@ -29,24 +35,31 @@ def ascend(
     seed: int,
     groups: int = 1,
     inputs_first: bool = False,
+    cache: SpectralCache | None = None,
 ) -> np.ndarray:
-    """A mask of the same degrees on both sides, in every group, whose term of `objective` is at least as high.
+    """Return a mask of the same degrees on both sides, in every group, whose term of `objective` is at least as high.
 
     Edges (i, j) and (k, l) become (i, l) and (k, j) where these are free. A step looks at random pairs, seeded, and
-    takes those that promise most to first order (`Slopes`) as a batch; it scores the batch and parts of it exactly, and
-    goes on with the best of these if its term rose. A function of the arguments alone. The mask itself comes back where
-    no component of the term is defined, or no swap raises it.
-    Degrees bound what can be gained: they fix the Ramanujan bound, and nearly σ₁. The distance from the origin also
-    grows with a Δr far *below* 0, and that is what it then climbs to.
+    takes those of the largest gain to first order (`Slopes`) as a batch; it scores the batch and parts of it exactly,
+    and goes on with the best of these if its term rose. A function of the arguments alone, it returns the mask itself
+    where no component of the term is defined, or no swap raises it.
+    Degrees bound the gain: they fix the Ramanujan bound, and nearly σ₁. The distance from the origin also grows with a
+    Δr far *below* 0, and the ascent climbs there too.
 
     `mask`, `weights`, `groups` and `inputs_first` are as in `bipartite_graph`; `name` is the layer's, by which the
-    objective's random reference is drawn.
+    objective's random reference is drawn. `cache` is as in `full_spectra`.
     """
+    cache = cache or SpectralCache()
 
     def scored(masks: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
         # On one thread: a layer is small, and its masks are few.
         coordinates = full_spectra(
-            [{name: one} for one in masks], {name: weights}, {name: groups}, (name,) if inputs_first else (), threads=1
+            [{name: one} for one in masks],
+            {name: weights},
+            {name: groups},
+            (name,) if inputs_first else (),
+            threads=1,
+            cache=cache,
         )
         return [(objective.terms(one)[name], objective.gradients(one)[name]) for one in coordinates]
 
@@ -75,7 +88,7 @@ def ascend(
 
 
 def _parts(batch: int) -> list[slice]:
-    """The batch, its better half, and so on, then single swaps: as many as are scored in a step."""
+    """Return the batch, its better half, and so on, then single swaps: as many as are scored in a step."""
     halves = [slice(0, batch >> halvings) for halvings in range(batch.bit_length())][:TRIALS]
     return halves + [slice(number, number + 1) for number in range(1, 1 + TRIALS - len(halves))]
 
@@ -90,9 +103,9 @@ def _swapped(mask: np.ndarray, removed: np.ndarray, added: np.ndarray) -> np.nda
 def _swaps(
     mask: np.ndarray, slopes: Slopes, groups: int, most: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Swaps that gain to first order, the best first: flat positions that lose and that get an edge, (swaps, 2) each.
+    """Return swaps that gain to first order, the best first: flat positions that lose an edge and that get one.
 
-    None has a position in common with another; about `most` at most.
+    Each is of shape (swaps, 2). No swap has a position in common with another; there are about `most` at most.
     """
     cells, width = mask.reshape(-1), mask[0].size
     kept = np.flatnonzero(cells)
@@ -115,7 +128,7 @@ def _swaps(
 
 
 def _first_claims(positions: np.ndarray) -> np.ndarray:
-    """Which rows hold positions that no earlier row holds."""
+    """Return which rows hold positions that no earlier row holds."""
     first = np.zeros(positions.size, dtype=bool)
     first[np.unique(positions, return_index=True)[1]] = True
-    return first.reshape(positions.shape).all(axis=1)
+    return np.asarray(first.reshape(positions.shape).all(axis=1))

@@ -1,18 +1,25 @@
 """The bipartite graph of a pruned layer."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from scipy import sparse
 
 from .matrix import EdgeMatrix
 
-# A left degree enters the nested subgraphs when at least this many left nodes share it.
+#: A left degree enters the nested subgraphs when at least this many left nodes share it.
 MIN_SHARED = 3
 
+#: The type of a graph's matrices, which lie where its edges do.
+MatrixT_co = TypeVar("MatrixT_co", covariant=True)
 
-class BipartiteGraph:
-    """What the graph of a mask tells of itself, its isolated nodes dropped: inputs on the left, outputs on the right.
+
+@dataclass(frozen=True, eq=False)
+class BipartiteGraph(ABC, Generic[MatrixT_co]):
+    """The graph of a mask, without its isolated nodes: inputs on the left, outputs on the right.
 
     `left` and `right` are the numbers of nodes that have an edge, `edges` that of the kept weights; `full_left` and
     `full_right` are the numbers of nodes before any were dropped.
@@ -34,9 +41,24 @@ class BipartiteGraph:
         """Edges for each right node; nan for an empty graph."""
         return self.edges / self.right if self.right else float("nan")
 
+    @abstractmethod
+    def pattern(self) -> MatrixT_co:
+        """Return M, the 0/1 biadjacency matrix, (left, right)."""
+
+    @abstractmethod
+    def weighted(self) -> MatrixT_co:
+        """Return |W∘M|, the biadjacency matrix of absolute weights, (left, right), of a graph that has weights."""
+
+    @abstractmethod
+    def nested(self) -> Sequence["BipartiteGraph[MatrixT_co]"]:
+        """Return the nested left-regular subgraphs, by increasing degree (Hoang et al., ICLR 2023 and NeurIPS 2023).
+
+        For each degree that at least three left nodes share: those nodes with all their right neighbours.
+        """
+
 
 @dataclass(frozen=True, eq=False)
-class Biadjacency(BipartiteGraph):
+class Biadjacency(BipartiteGraph[EdgeMatrix]):
     """A graph by its edges, in compressed rows, one row for each left node.
 
     Those of left node `i` lead to the right nodes `ends[starts[i]:starts[i + 1]]`, in increasing order. `magnitudes`
@@ -47,20 +69,20 @@ class Biadjacency(BipartiteGraph):
     starts: np.ndarray
     ends: np.ndarray
     magnitudes: np.ndarray | None
-    right: int
-    full_left: int
-    full_right: int
     groups: int = 1
 
-    @property
-    def left(self) -> int:
-        """The number of left nodes that have an edge."""
-        return len(self.starts) - 1
-
-    @property
-    def edges(self) -> int:
-        """The number of edges, which is the number of kept weights."""
-        return len(self.ends)
+    @classmethod
+    def of_rows(
+        cls,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        magnitudes: np.ndarray | None,
+        right: int,
+        sides: tuple[int, int],
+        groups: int,
+    ) -> "Biadjacency":
+        """Return the graph of these rows with `right` right nodes; `sides` are those before any were dropped."""
+        return cls(len(starts) - 1, right, len(ends), *sides, starts, ends, magnitudes, groups)
 
     @property
     def left_degrees(self) -> np.ndarray:
@@ -68,23 +90,20 @@ class Biadjacency(BipartiteGraph):
         return np.diff(self.starts)
 
     def pattern(self) -> EdgeMatrix:
-        """M: the 0/1 biadjacency matrix, (left, right)."""
+        """Return M by its edges."""
         return EdgeMatrix(self.starts, self.ends, None, self.right, self.groups)
 
     def weighted(self) -> EdgeMatrix:
-        """|W∘M|: the biadjacency matrix of absolute weights, (left, right). Needs `magnitudes`."""
+        """Return |W∘M| by its edges. Needs `magnitudes`."""
         return EdgeMatrix(self.starts, self.ends, self.magnitudes, self.right, self.groups)
 
-    def nested(self) -> list[BipartiteGraph]:
-        """The nested left-regular subgraphs, by increasing degree (Hoang et al., ICLR 2023 and NeurIPS 2023).
-
-        For each degree that at least three left nodes share: those nodes with all their right neighbours.
-        """
+    def nested(self) -> Sequence["Biadjacency"]:
+        """Return the nested left-regular subgraphs; the graph itself where it is left-regular."""
         degrees = self.left_degrees
         counts = np.bincount(degrees)
         shared = np.flatnonzero(counts >= MIN_SHARED)
         if shared.size == 1 and counts[shared[0]] == self.left:
-            return [self]  # the graph is left-regular: its one subgraph is the graph itself
+            return [self]
         # All subgraphs at once: the left nodes sorted by degree, so that each subgraph is a slice of rows.
         nodes = np.flatnonzero(counts[degrees] >= MIN_SHARED)
         nodes = nodes[np.argsort(degrees[nodes], kind="stable")]
@@ -100,13 +119,12 @@ class Biadjacency(BipartiteGraph):
         for first, last, right in zip(rows, rows[1:], np.count_nonzero(seen, axis=1), strict=False):
             edges = slice(starts[first], starts[last])
             graphs.append(
-                Biadjacency(
+                Biadjacency.of_rows(
                     starts[first : last + 1] - starts[first],
                     ends[edges],
                     None if magnitudes is None else magnitudes[edges],
                     int(right),
-                    self.full_left,
-                    self.full_right,
+                    (self.full_left, self.full_right),
                     self.groups,
                 )
             )
@@ -114,40 +132,37 @@ class Biadjacency(BipartiteGraph):
 
 
 @dataclass(frozen=True, eq=False)
-class CompleteGraph(BipartiteGraph):
+class CompleteGraph(BipartiteGraph[np.ndarray]):
     """A graph with every edge between its nodes, as of an unpruned layer or one without some of its channels.
 
-    It needs no list of edges. `weights` has the shape (right, left) or (left, right), any real type, or is None.
+    It needs no list of edges. `weights` has the shape (right, left) or (left, right), any real type, or is None; on a
+    GPU it is a tensor.
     """
 
-    left: int
-    right: int
-    weights: np.ndarray | None
-    full_left: int
-    full_right: int
+    weights: Any
 
-    @property
-    def edges(self) -> int:
-        """The number of edges, which is the number of kept weights."""
-        return self.left * self.right
+    @classmethod
+    def of_nodes(cls, left: int, right: int, sides: tuple[int, int], weights: Any) -> "CompleteGraph":
+        """Return the graph of these many nodes; `sides` are those before any were dropped."""
+        return cls(left, right, left * right, *sides, weights)
 
     def pattern(self) -> np.ndarray:
-        """M: all ones, (left, right), without memory of its own."""
+        """Return M: all ones, (left, right), without memory of its own."""
         return np.broadcast_to(1.0, (self.left, self.right))
 
-    def weighted(self) -> np.ndarray:
-        """W, whose absolute values are the biadjacency matrix or its transpose."""
+    def weighted(self) -> Any:
+        """Return W, whose absolute values are the biadjacency matrix or its transpose."""
         return self.weights
 
-    def nested(self) -> list[BipartiteGraph]:
-        """The graph itself, as it is left-regular, where it has enough nodes to share a degree."""
+    def nested(self) -> Sequence["CompleteGraph"]:
+        """Return the graph itself, as it is left-regular, where it has enough nodes to share a degree."""
         return [self] if self.left >= MIN_SHARED else []
 
 
 def bipartite_graph(
     mask: np.ndarray, weights: np.ndarray | None = None, groups: int = 1, inputs_first: bool = False
 ) -> Biadjacency | CompleteGraph:
-    """The graph of one layer.
+    """Return the graph of one layer.
 
     `mask` is boolean, of shape (out, in, …) with at least two axes, True = kept; the axes after the first are unrolled
     into one, so that a convolution's left nodes are its in·kh·kw input positions. `weights` has the same shape and any
@@ -159,22 +174,15 @@ def bipartite_graph(
     Raises ValueError where that does not hold.
     """
     mask = np.asarray(mask)
-    if mask.dtype != bool or mask.ndim < 2:
-        raise ValueError(
-            f"mask must be a boolean array with at least 2 axes, but got {mask.dtype} of shape {mask.shape}."
-        )
-    if weights is not None and np.shape(weights) != mask.shape:
-        raise ValueError(f"weights have shape {np.shape(weights)}, but their mask has {mask.shape}.")
-    if groups < 1 or len(mask) % groups:
-        raise ValueError(f"groups must divide the first axis of the mask, {len(mask)}, but are {groups}.")
+    _check(mask, weights, groups)
     rows, columns = len(mask), mask[0].size if len(mask) else 0
     sides = (rows, groups * columns) if inputs_first else (groups * columns, rows)
     if groups == 1 and mask.size and mask.all():
-        return CompleteGraph(*sides, None if weights is None else np.reshape(weights, (rows, columns)), *sides)
+        return CompleteGraph.of_nodes(*sides, sides, None if weights is None else np.reshape(weights, (rows, columns)))
     # The kept weights row by row, as they lie in memory.
     kept = np.flatnonzero(mask).astype(np.int32 if groups * mask.size < 2**31 else np.int64)
     degrees = np.diff(np.searchsorted(kept, np.arange(rows + 1) * columns))
-    # What a row's positions lie further along than its columns do.
+    # How much further along a row's positions lie than its columns do.
     shifts = (np.arange(rows) // max(1, rows // groups) - np.arange(rows)) * columns
     column = kept + np.repeat(shifts.astype(kept.dtype), degrees)
     values = None if weights is None else np.ravel(weights)[kept]
@@ -183,14 +191,25 @@ def bipartite_graph(
     nodes = (len(starts) - 1, connected)
     if kept.size and kept.size == nodes[0] * nodes[1]:
         left, right = nodes if inputs_first else nodes[::-1]
-        return CompleteGraph(left, right, None if values is None else values.reshape(nodes), *sides)
+        return CompleteGraph.of_nodes(left, right, sides, None if values is None else values.reshape(nodes))
     magnitudes = None if values is None else np.abs(values, dtype=np.float64)
     if inputs_first:
-        return Biadjacency(starts, column, magnitudes, connected, *sides, groups)
+        return Biadjacency.of_rows(starts, column, magnitudes, connected, sides, groups)
     entries = np.ones(kept.size, dtype=np.int8) if magnitudes is None else magnitudes
     by_left = sparse.csc_array((entries, column, starts), shape=nodes[::-1]).tocsr()
     magnitudes = None if magnitudes is None else by_left.data
-    return Biadjacency(by_left.indptr, by_left.indices, magnitudes, nodes[0], *sides, groups)
+    return Biadjacency.of_rows(by_left.indptr, by_left.indices, magnitudes, nodes[0], sides, groups)
+
+
+def _check(mask: np.ndarray, weights: np.ndarray | None, groups: int) -> None:
+    if mask.dtype != bool or mask.ndim < 2:
+        raise ValueError(
+            f"mask must be a boolean array with at least 2 axes, but got {mask.dtype} of shape {mask.shape}"
+        )
+    if weights is not None and np.shape(weights) != mask.shape:
+        raise ValueError(f"weights have shape {np.shape(weights)}, but their mask has {mask.shape}")
+    if groups < 1 or len(mask) % groups:
+        raise ValueError(f"groups must divide the first axis of the mask, {len(mask)}, but are {groups}")
 
 
 def _starts(degrees: np.ndarray) -> np.ndarray:
@@ -198,7 +217,7 @@ def _starts(degrees: np.ndarray) -> np.ndarray:
 
 
 def _relabelled(nodes: np.ndarray, total: int) -> tuple[np.ndarray, int]:
-    """Node numbers below `total` counted without those that do not occur, and how many occur."""
+    """Return node numbers below `total` counted without those that do not occur, and how many occur."""
     seen = np.zeros(total, dtype=bool)
     seen[nodes] = True
     labels = np.cumsum(seen, dtype=np.int32) - 1

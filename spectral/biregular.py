@@ -2,16 +2,16 @@
 
 import numpy as np
 
-# Rounds of trades, in each of which about half of the edges of a sparse graph change their node. Measured: after four
-# rounds 20,000 draws of small graphs (3 + 4 and 4 + 4 nodes) can be told from uniform ones, after eight they cannot.
+#: Rounds of trades, in each of which about half of the edges of a sparse graph change their node. Measured: after four
+#: rounds 20,000 draws of small graphs (3 + 4 and 4 + 4 nodes) can be told from uniform ones, after eight they cannot.
 ROUNDS = 10
 
 
 def biregular(left: int, right: int, edges: int, generator: np.random.Generator) -> np.ndarray:
-    """A uniformly random graph of that many edges whose degrees differ by one at most on either side.
+    """Return a uniformly random graph of that many edges whose degrees differ by one at most on either side.
 
     The mask is boolean, (left, right). Left degrees are ⌊edges/left⌋ or one more, right ones ⌊edges/right⌋ or one more,
-    and who has one more is random. Such a graph is almost Ramanujan: with high probability σ₂ is at most
+    and the nodes that have one more are random. Such a graph is almost Ramanujan: with high probability σ₂ is at most
     √(d_L − 1) + √(d_R − 1) + ε (Brito, Dumitriu and Harris, 2022).
 
     The edges are dealt as in the configuration model, but without double edges, and then mixed by global curveball
@@ -20,7 +20,7 @@ def biregular(left: int, right: int, edges: int, generator: np.random.Generator)
     Raises ValueError unless 0 <= edges <= left·right.
     """
     if not 0 <= edges <= left * right:
-        raise ValueError(f"a graph of {left} and {right} nodes has 0 to {left * right} edges, but {edges=}.")
+        raise ValueError(f"a graph of {left} and {right} nodes has 0 to {left * right} edges, but {edges=}")
     if left > right:
         return biregular(right, left, edges, generator).T  # trades are cheapest between few nodes of high degree
     degrees = evenly(edges, left, generator)
@@ -34,27 +34,27 @@ def biregular(left: int, right: int, edges: int, generator: np.random.Generator)
 
 
 def evenly(total: int, parts: int, generator: np.random.Generator) -> np.ndarray:
-    """`total` as a sum of `parts` integers that differ by one at most; which ones are larger is random."""
+    """Return `total` as a sum of `parts` integers that differ by one at most; which ones are larger is random."""
     return total // parts + (generator.permutation(parts) < total % parts)
 
 
 def _dealt(degrees: np.ndarray, right: int, generator: np.random.Generator) -> np.ndarray:
-    """Right nodes for the edges of each left node in turn, dealt from one shuffled pack of all of them after another.
+    """Return right nodes for the edges of each left node in turn, from one random order of all after another.
 
-    A node that is served from two packs gets different right nodes from the second, where those of the first go last.
+    A node that takes from two orders gets different right nodes from the second, where those of the first go last.
     """
     starts = np.cumsum(degrees) - degrees
     dealt = np.empty(-(-degrees.sum() // right) * right, dtype=np.intp)
     for first in range(0, len(dealt), right):
         held = dealt[starts[np.searchsorted(starts, first, "right") - 1] : first]
-        pack = generator.permutation(right)
-        last = np.isin(pack, held)
-        dealt[first : first + right] = np.concatenate([pack[~last], pack[last]])
+        order = generator.permutation(right)
+        last = np.isin(order, held)
+        dealt[first : first + right] = np.concatenate([order[~last], order[last]])
     return dealt[: degrees.sum()]
 
 
 def _trade(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray, generator: np.random.Generator) -> None:
-    """Pairs up all rows at random; each pair shares out anew, at random, the columns that only one of the two has.
+    """Pair up all rows at random, and in each pair deal out anew, at random, the columns that only one of the two has.
 
     The edges are (rows, columns), and the mask holds them: both are changed in place.
     """

@@ -1,30 +1,31 @@
-"""Digests of arrays, by which what was computed of them is found again."""
+"""Digests of arrays, by which a cache finds the values that were computed of them."""
 
 import hashlib
 from typing import Any
 
 import numpy as np
 
-# Entries of a tensor that are mixed at a time: bounds the memory.
+#: Entries of a tensor that are mixed at a time: bounds the memory.
 MIXED_ENTRIES = 2**24
-# The odd multipliers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as signed numbers of 64 bits.
+
+#: The odd multipliers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as signed numbers of 64 bits.
 GOLDEN, FIRST, SECOND = (factor - 2**64 for factor in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def fingerprint(array: Any) -> bytes:
-    """A digest of an array's type and values, in the order of their places, the same in every process.
+    """Return a digest of an array's type and values, in the order of their places, the same in every process.
 
-    Of a numpy array by SHA-256. A tensor's is computed where it is, and 16 bytes come to the host: two sums of mixed
-    bits, which tell arrays apart that were not made to deceive.
+    A numpy array's is by SHA-256. A tensor's is computed where it lies, and 16 bytes come to the host: two sums of
+    mixed bits, which tell arrays apart that were not made to deceive.
     """
     if not isinstance(array, np.ndarray):
         return str(array.dtype).encode() + _mixed(array)
     array = np.ascontiguousarray(array)
-    return array.dtype.str.encode() + hashlib.sha256(array).digest()
+    return bytes(array.dtype.str.encode()) + hashlib.sha256(array).digest()
 
 
 def _mixed(tensor: Any) -> bytes:
-    import torch  # here, as nothing else needs it
+    import torch  # here, as arrays of numpy need none
 
     sums = torch.zeros(2, dtype=torch.int64, device=tensor.device)
     flat = tensor.detach().reshape(-1)
@@ -38,4 +39,4 @@ def _mixed(tensor: Any) -> bytes:
             mixed = (part.to(torch.int64) + places * GOLDEN) * factor
             mixed = (mixed ^ (mixed >> 29)) * GOLDEN
             sums[number] += (mixed ^ (mixed >> 32)).sum()
-    return sums.cpu().numpy().tobytes()
+    return bytes(sums.cpu().numpy().tobytes())

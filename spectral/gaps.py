@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from math import nan, sqrt
 
-# Mean degree below which the Ramanujan bound says nothing about a graph (both sides).
+#: Mean degree below which the Ramanujan bound says nothing about a graph (both sides).
 MIN_DEGREE = 3
 
 
 def ramanujan_bound(mean_left_degree: float, mean_right_degree: float) -> float:
-    """√(d_L − 1) + √(d_R − 1) for mean degrees of at least 3, else nan (Hoang et al., ICLR 2023).
+    """Return √(d_L − 1) + √(d_R − 1) for mean degrees of at least 3, else nan (Hoang et al., ICLR 2023).
 
     For a d-regular graph this is 2√(d − 1), the Alon-Boppana bound.
     """
@@ -18,27 +18,27 @@ def ramanujan_bound(mean_left_degree: float, mean_right_degree: float) -> float:
 
 
 def ramanujan_gap(mean_left_degree: float, mean_right_degree: float, sigma2: float) -> float:
-    """Δr: the Ramanujan bound less σ₂(M), the largest non-trivial |eigenvalue|; nan where the bound is."""
+    """Return Δr: the Ramanujan bound less σ₂(M), the largest non-trivial |eigenvalue|; nan where the bound is."""
     return ramanujan_bound(mean_left_degree, mean_right_degree) - sigma2
 
 
 def weighted_gap(left: int, right: int, sigma1: float, sigma2: float) -> float:
-    """λ: σ₁ − σ₂ of |W∘M| (Hoang et al., NeurIPS 2023); nan with fewer than two nodes on a side."""
+    """Return λ: σ₁ − σ₂ of |W∘M| (Hoang et al., NeurIPS 2023); nan with fewer than two nodes on a side."""
     return sigma1 - sigma2 if min(left, right) >= 2 else nan
 
 
 def normalized(gap: float, bound: float) -> float:
-    """A gap over its own bound; nan where the bound is 0 or either is nan."""
+    """Return a gap over its own bound; nan where the bound is 0 or either is nan."""
     return gap / bound if bound != 0 else nan
 
 
 def iterative_mean(gaps: Sequence[float]) -> float:
-    """The mean over the nested subgraphs; nan where there are none."""
+    """Return the mean over the nested subgraphs; nan where there are none."""
     return sum(gaps) / len(gaps) if gaps else nan
 
 
 def narc(left: int, right: int, full_left: int, full_right: int, edges: int, sigma2: float) -> float:
-    """The normalized random coefficient of a layer (Hoang et al., ICLR 2023), nan where Δr is undefined.
+    """Return the normalized random coefficient of a layer (Hoang et al., ICLR 2023), nan where Δr is undefined.
 
     As in the code that the authors released: ((σ₂²/4 + 1)·√(L·R) − |E − d_L/R₀·L·R|) / (L₀·R₀), with L, R the nodes
     that have an edge, L₀, R₀ all nodes of the layer, E the edges and d_L = E/L the mean left degree.

@@ -2,28 +2,28 @@
 
 from dataclasses import dataclass
 from math import isfinite, nan
+from typing import Generic
 
 import numpy as np
 
 from . import gaps
-from .biadjacency import BipartiteGraph
-from .singular import Matrix
+from .biadjacency import BipartiteGraph, MatrixT_co
 
-# The four axes of the coordinate, in order (Hoang, Kundu, Liu and Wang, NeurIPS 2023).
+#: The four axes of the coordinate, in order (Hoang, Kundu, Liu and Wang, NeurIPS 2023).
 FIELDS = ("ramanujan_gap", "imdb", "weighted_gap", "imsg")
 
 
 @dataclass(frozen=True)
 class LayerCoordinate:
-    """The spectrum of one masked layer; what is undefined is nan.
+    """The spectrum of one masked layer; undefined values are nan.
 
     `ramanujan_gap` (Δr) is defined for mean degrees of at least 3 on both sides, `imdb` and `imsg` (the iterative
     means of Δr and λ) where at least one nested subgraph has such degrees, `weighted_gap` (λ) with two nodes or more on
     each side. The `normalized_` forms are each gap over its own bound: √(d_L − 1) + √(d_R − 1), or σ₁ for the weighted.
     `narc` is the normalized random coefficient (ICLR 2023). `sigma1`, `sigma2` are of the mask, `weighted_sigma1`,
     `weighted_sigma2` of the absolute kept weights. `subgraphs` is the number of nested subgraphs in the means,
-    `sparsity` the fraction of weights removed, in [0, 1] (1: the layer is fully masked, and all else nan), `weights`
-    the size of the layer. Without weights the weighted fields are nan.
+    `sparsity` the fraction of weights removed, in [0, 1], `weights` the size of the layer. Of a fully masked layer
+    (`sparsity` 1) all other fields are nan; without weights the weighted ones are.
     """
 
     ramanujan_gap: float
@@ -50,11 +50,11 @@ class LayerCoordinate:
 
     @property
     def defined(self) -> bool:
-        """Whether all four components are."""
+        """Whether all four components are defined."""
         return bool(np.isfinite(self.vector).all())
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """All fields, None where undefined: ready for JSON."""
+        """Return all fields, None where undefined: ready for JSON."""
         return {field: value if isfinite(value) else None for field, value in vars(self).items()}
 
 
@@ -68,11 +68,11 @@ class _Gaps:
     weighted_sigma1: float
 
 
-class LayerSpectrum:
+class LayerSpectrum(Generic[MatrixT_co]):
     """The graphs of one layer, the whole and its nested subgraphs, whose singular values make its coordinate."""
 
-    def __init__(self, graph: BipartiteGraph, size: int, weighted: bool) -> None:
-        """`graph` of a layer with `size` weights; `weighted` says whether the graph holds any of them."""
+    def __init__(self, graph: BipartiteGraph[MatrixT_co], size: int, weighted: bool) -> None:
+        """Take the `graph` of a layer with `size` weights; `weighted` says whether the graph holds any of them."""
         self._size, self._weighted = size, weighted
         nested = [
             subgraph
@@ -87,14 +87,14 @@ class LayerSpectrum:
         """The number of kept weights."""
         return self._graphs[0].edges
 
-    def matrices(self) -> list[Matrix]:
-        """Whose two largest singular values `coordinate` needs: for each graph M and, with weights, |W∘M|."""
+    def matrices(self) -> list[MatrixT_co]:
+        """Return the matrices whose singular values `coordinate` needs: each graph's M and, with weights, |W∘M|."""
         return [
             matrix for graph in self._graphs for matrix in ([graph.pattern()] + [graph.weighted()] * self._weighted)
         ]
 
     def coordinate(self, sigmas: np.ndarray) -> LayerCoordinate:
-        """The coordinate, from the two largest singular values of `matrices()`: shape (matrices, 2)."""
+        """Return the coordinate, from the two largest singular values of `matrices()`: shape (matrices, 2)."""
         graph = self._graphs[0]
         each = np.full((len(self._graphs), 4), nan)
         each[:, : 2 + 2 * self._weighted] = np.reshape(sigmas, (len(self._graphs), -1))
@@ -125,7 +125,7 @@ class LayerSpectrum:
         )
 
 
-def _gaps(graph: BipartiteGraph, sigma1: float, sigma2: float, heaviest: float, second: float) -> _Gaps:
+def _gaps(graph: BipartiteGraph[object], sigma1: float, sigma2: float, heaviest: float, second: float) -> _Gaps:
     bound = gaps.ramanujan_bound(graph.mean_left_degree, graph.mean_right_degree)
     gap = gaps.ramanujan_gap(graph.mean_left_degree, graph.mean_right_degree, sigma2)
     return _Gaps(gap, bound, gaps.weighted_gap(graph.left, graph.right, heaviest, second), heaviest)

@@ -22,7 +22,7 @@ class EdgeMatrix:
 
     @classmethod
     def from_sparse(cls, matrix: sparse.sparray | sparse.spmatrix) -> "EdgeMatrix":
-        """The same matrix; duplicate entries are summed."""
+        """Return the same matrix; duplicate entries are summed."""
         rows = sparse.csr_array(matrix, dtype=np.float64)
         if not rows.has_canonical_format:
             rows = rows.copy()
@@ -36,7 +36,7 @@ class EdgeMatrix:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
+        """The numbers of rows and columns."""
         return self.rows, self.columns
 
     @property
@@ -45,16 +45,16 @@ class EdgeMatrix:
         return len(self.ends)
 
     def tocsr(self) -> sparse.csr_array:
-        """The same as scipy's."""
+        """Return the same matrix as scipy's."""
         values = np.ones(self.edges) if self.values is None else self.values
         return sparse.csr_array((values, self.ends, self.starts), shape=self.shape)
 
     def toarray(self) -> np.ndarray:
-        """The dense matrix, float64."""
-        return self.tocsr().toarray()
+        """Return the dense matrix, float64."""
+        return np.asarray(self.tocsr().toarray())
 
     def components(self) -> list["EdgeMatrix"]:
-        """The diagonal blocks that the rows and columns fall into, as connected components; isolated ones left out."""
+        """Return the connected components as matrices of their own; isolated rows and columns are left out."""
         matrix = self.tocsr()
         # As a graph: rows first, columns behind them. A stored 0 is an edge.
         graph = sparse.block_array([[None, matrix], [sparse.csr_array((self.columns, self.rows)), None]], format="csr")

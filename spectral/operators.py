@@ -6,55 +6,81 @@ Their vectors have the shape (matrices, width), a row for each matrix; numbers f
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from scipy import sparse
 
 from .matrix import EdgeMatrix
 
-# Entries of a dense matrix that are multiplied at a time: few enough to stay in the cache when read twice.
+#: Entries of a dense matrix that are multiplied at a time: few enough to stay in the cache when read twice.
 STREAMED_ENTRIES = 2**17
-# Widths are multiples of this many numbers: a sum over a row is then the same to the bit whatever the others' widths.
+
+#: Widths are multiples of this many numbers: a sum over a row is then the same to the bit for all widths of others.
 ALIGNED = 64
 
+#: Vectors: arrays of numpy, or tensors of torch, which have the arithmetic in common that the recurrence needs.
+Vectors = TypeVar("Vectors", bound=Any)
 
-class GramOperator(ABC):
-    """Symmetric positive semidefinite operators of matrices with entries >= 0, side by side."""
 
-    #: The length of each matrix's vector, shape (matrices,); the vectors are as wide as the longest or a little wider.
+class GramOperator(ABC, Generic[Vectors]):
+    """Symmetric positive semidefinite operators of matrices with entries >= 0, side by side, in float64.
+
+    `sides` is the length of each matrix's vector, shape (matrices,); `width` that of all vectors, as long as the
+    longest or a little longer.
+    """
+
     sides: np.ndarray
     width: int
 
     @abstractmethod
-    def multiply(self, vectors: np.ndarray) -> np.ndarray:
-        """Each operator applied to its row."""
+    def multiply(self, vectors: Vectors) -> Vectors:
+        """Return each operator applied to its row."""
 
-    def subset(self, chosen: np.ndarray) -> "GramOperator":
-        """The operators where `chosen` (a boolean for each) holds, with vectors of the same width."""
+    def subset(self, chosen: np.ndarray) -> "GramOperator[Vectors]":
+        """Return the operators where `chosen` (a boolean for each) holds, with vectors of the same width."""
         return self
 
+    @abstractmethod
+    def noise(self, seed: int) -> Vectors:
+        """Return standard normal numbers, the same for every matrix, with zeros behind the shorter ones."""
+
+    @abstractmethod
+    def dots(self, one: Vectors, other: Vectors) -> Vectors:
+        """Return the inner product of each row."""
+
+    @abstractmethod
+    def host(self, numbers: list[Vectors]) -> np.ndarray:
+        """Return numbers that were collected step by step as an array of shape (steps, matrices)."""
+
+    @abstractmethod
+    def device(self, numbers: np.ndarray) -> Vectors:
+        """Return numbers of shape (matrices,) as a column, where the vectors are."""
+
+
+class HostOperator(GramOperator[np.ndarray]):
+    """Operators whose vectors are arrays of numpy."""
+
     def noise(self, seed: int) -> np.ndarray:
-        """Standard normal numbers, the same for every matrix, with zeros behind the shorter ones."""
+        """Return the same numbers for every matrix, shape (matrices, width)."""
         table = np.random.default_rng(seed).standard_normal(self.width)
         return table * (np.arange(self.width) < self.sides[:, None])
 
-    @staticmethod
-    def dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The inner product of each row."""
-        return np.vecdot(one, other)[:, None]
+    def dots(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return the inner product of each row."""
+        products: np.ndarray = np.vecdot(one, other)
+        return products[:, None]
 
-    @staticmethod
-    def host(numbers: list[np.ndarray]) -> np.ndarray:
-        """Numbers that were collected step by step as an array of shape (steps, matrices)."""
+    def host(self, numbers: list[np.ndarray]) -> np.ndarray:
+        """Return the columns side by side, transposed."""
         return np.concatenate(numbers, axis=1).T
 
-    @staticmethod
-    def device(numbers: np.ndarray) -> np.ndarray:
-        """Numbers of shape (matrices,) as a column, where the vectors are."""
+    def device(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the numbers as a column."""
         return numbers[:, None]
 
 
-class BlockDiagonal(GramOperator):
+class BlockDiagonal(HostOperator):
     """A·Aᵀ of many sparse matrices as one matrix, so that a product costs one call; `by_column`, AᵀA.
 
     The matrices are divided by their largest entry (`scales`), so that no scale of weights overflows when squared.
@@ -88,16 +114,17 @@ class BlockDiagonal(GramOperator):
         self._inner, self._outer = (forward, backward) if by_column else (backward, forward)
 
     def subset(self, chosen: np.ndarray) -> "BlockDiagonal":
-        """The operators where `chosen` holds, as a smaller matrix."""
+        """Return the operators where `chosen` holds, as a smaller matrix."""
         matrices = [matrix for matrix, keep in zip(self._matrices, chosen, strict=True) if keep]
         return BlockDiagonal(matrices, self._scales[chosen], self._by_column, self.width)
 
     def multiply(self, vectors: np.ndarray) -> np.ndarray:
-        """Each operator applied to its row: two sparse products."""
-        return (self._outer @ (self._inner @ vectors.ravel())).reshape(vectors.shape)
+        """Return each operator applied to its row: two sparse products."""
+        products: np.ndarray = self._outer @ (self._inner @ vectors.ravel())
+        return products.reshape(vectors.shape)
 
 
-class DenseGram(GramOperator):
+class DenseGram(HostOperator):
     """A Gram matrix that was formed."""
 
     def __init__(self, gram: np.ndarray) -> None:
@@ -105,11 +132,12 @@ class DenseGram(GramOperator):
         self.sides = np.array([self.width])
 
     def multiply(self, vectors: np.ndarray) -> np.ndarray:
-        """The Gram matrix times the vector."""
-        return (self._gram @ vectors[0])[None]
+        """Return the Gram matrix times the vector."""
+        product: np.ndarray = self._gram @ vectors[0]
+        return product[None]
 
 
-class Streamed(GramOperator):
+class Streamed(HostOperator):
     """AᵀA of |A| for a dense A too large to multiply out or to copy: its rows are read once a product."""
 
     def __init__(self, matrix: np.ndarray, scale: float) -> None:
@@ -117,7 +145,7 @@ class Streamed(GramOperator):
         self.sides = np.array([self.width])
 
     def multiply(self, vectors: np.ndarray) -> np.ndarray:
-        """|A|ᵀ(|A|·x) / scale², in float64 whatever the matrix holds."""
+        """Return |A|ᵀ(|A|·x) / scale², in float64 for a matrix of any type."""
         total = np.zeros(self.width)
         for rows in magnitudes(self._matrix, self._scale):
             total += (rows @ vectors[0]) @ rows
@@ -125,7 +153,7 @@ class Streamed(GramOperator):
 
 
 def magnitudes(matrix: np.ndarray, scale: float) -> Iterator[np.ndarray]:
-    """The rows of |matrix| / scale in float64, as many at a time as fit the cache."""
+    """Yield the rows of |matrix| / scale in float64, as many at a time as fit the cache."""
     step = max(1, STREAMED_ENTRIES // matrix.shape[1])
     for first in range(0, len(matrix), step):
         yield np.abs(matrix[first : first + step], dtype=np.float64) / scale

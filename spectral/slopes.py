@@ -1,4 +1,4 @@
-"""What an edge at any position of a layer would change in the layer's coordinate, to first order."""
+"""Slopes: how an edge at any position of a layer would change the layer's term of an objective, to first order."""
 
 import numpy as np
 from scipy import sparse
@@ -6,14 +6,17 @@ from scipy import sparse
 from .biadjacency import MIN_SHARED
 from .gaps import MIN_DEGREE
 
-# Singular vectors that are followed in each graph. The second value of a random graph has neighbours close by, and more
-# so once it was lowered: what moves edges by it alone lifts the next.
+#: Singular vectors that are followed in each graph. The second value of a random graph has neighbours close by, and
+#: more so once it was lowered: swaps that lower it alone raise the next.
 FOLLOWED = 6
-# Relative distance over which neighbours of the second value share its weight.
+
+#: Relative distance over which neighbours of the second value share its weight.
 CLUSTER = 0.02
-# Subspace iterations: at first, and after each move, which changes few edges.
+
+#: Subspace iterations: at first, and after each move, which changes few edges.
 FIRST_ITERATIONS, ITERATIONS = 12, 3
-# Singular values below this fraction of the first are 0 but for rounding, and have no vectors.
+
+#: Singular values below this fraction of the first are 0 but for rounding, and have no vectors.
 ZERO = 1e-9
 
 
@@ -24,14 +27,14 @@ class Slopes:
     of |W∘M| by |w_ij|·u_i·v_j. Δr and λ follow with σ₁ and σ₂ of the whole graph. Δr_imdb and λ_imsg follow with those
     of the nested subgraphs; as swaps keep left degrees, these keep their left nodes, and each left node is in one of
     them at most. Where σ₂ has close neighbours, they share its part. Changes in the number of right nodes that have an
-    edge are no matter of first order and are left out.
+    edge are not of first order and are left out.
     """
 
     def __init__(self, mask: np.ndarray, weights: np.ndarray, groups: int = 1, inputs_first: bool = False) -> None:
-        """Mask and weights as in `bipartite_graph`; of the mask only the degrees count here."""
+        """Take mask and weights as in `bipartite_graph`; of the mask only the degrees count here."""
         self._width, self._height, self._inputs_first = mask[0].size, len(mask) // groups, inputs_first
-        sides = (len(mask), groups * self._width)
-        self._left, self._right = sides if inputs_first else sides[::-1]
+        rows, positions = len(mask), int(groups * self._width)
+        self._left, self._right = (rows, positions) if inputs_first else (positions, rows)
         self._magnitudes = np.abs(np.ravel(weights), dtype=np.float64)
         degrees = np.bincount(self._nodes(np.flatnonzero(mask))[0], minlength=self._left)
         shared = np.bincount(degrees) >= MIN_SHARED
@@ -47,7 +50,7 @@ class Slopes:
         self._iterations = FIRST_ITERATIONS
 
     def follow(self, kept: np.ndarray, gradient: np.ndarray) -> None:
-        """Takes up the edges at the flat positions `kept`, and the term's gradient in the coordinate, shape (4,)."""
+        """Take up the edges at the flat positions `kept`, and the term's gradient in the coordinate, shape (4,)."""
         left, right = self._nodes(kept)
         nested = self._member[left] > 0
         # All graphs as one block-diagonal matrix: the whole one, and a second copy of the left nodes for the nested.
@@ -69,24 +72,24 @@ class Slopes:
         self._iterations = ITERATIONS
 
     def __call__(self, cells: np.ndarray) -> np.ndarray:
-        """The slope at flat positions of the mask, whether there is an edge or not."""
+        """Return the slope at flat positions of the mask, whether there is an edge or not."""
         left, right = self._nodes(cells)
         member = self._member[left]
-        slopes = {
+        slopes: dict[str, np.ndarray] = {
             kind: np.vecdot(ours[0, left], self._vectors[kind][0, right])
             + np.vecdot(ours[1, left], self._vectors[kind][member, right])
             for kind, ours in self._scaled.items()
         }
-        return slopes["pattern"] + self._magnitudes[cells] * slopes["weighted"]
+        return np.asarray(slopes["pattern"] + self._magnitudes[cells] * slopes["weighted"])
 
     def _nodes(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right nodes of flat positions."""
+        """Return the left and right nodes of flat positions."""
         row, column = np.divmod(cells, self._width)
         column += row // self._height * self._width
         return (row, column) if self._inputs_first else (column, row)
 
     def _scale(self, kind: str, matrix: sparse.csr_array, parts: np.ndarray) -> None:
-        """Follows the vectors of all graphs of `matrix`; the left ones times what their value counts in the term."""
+        """Follow the vectors of all graphs of `matrix`, the left ones times the weight of their value in the term."""
         right = self._vectors[kind]
         backward, count = matrix.T.tocsr(), right.shape[2]
         for _ in range(self._iterations):
@@ -105,7 +108,7 @@ class Slopes:
 
 
 def _shares(sigmas: np.ndarray, first_counts: bool) -> np.ndarray:
-    """By how much a gap grows with each singular value, (graphs, values): minus σ₂, and plus σ₁ if it counts."""
+    """Return by how much a gap grows with each singular value, (graphs, values): minus σ₂, and plus σ₁ if it counts."""
     shares = np.zeros_like(sigmas)
     shares[:, 0] = first_counts
     if sigmas.shape[1] > 1:

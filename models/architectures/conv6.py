@@ -5,8 +5,8 @@ from torch import nn
 
 from ..task import Task
 
+#: Pixels a side: three poolings halve the resolution.
 LEAST_SIZE = 8
-"""Pixels a side: three poolings halve the resolution."""
 
 
 class Conv6(nn.Module):
@@ -37,8 +37,9 @@ class Conv6(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_normal_(module.weight)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter("bias"))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits, (N, classes), of normalised images (N, channels, size, size)."""
-        return self.classifier(self.features(images).flatten(1))
+        logits: torch.Tensor = self.classifier(self.features(images).flatten(1))
+        return logits

@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from ..task import Task
 
+#: Pixels a side: with fewer, the 4 x 4 pooling would have less than one activation for each of its cells.
 LEAST_SIZE = 7
-"""Pixels a side: with fewer, the 4 x 4 pooling would have less than one activation for each of its cells."""
 
 
 class DigitsCNN(nn.Module):
@@ -35,4 +35,5 @@ class DigitsCNN(nn.Module):
         x = functional.relu(self.bn2(self.conv2(x)))
         x = functional.relu(self.bn3(self.conv3(x)))
         x = functional.relu(self.fc1(self.pool(x).flatten(1)))
-        return self.fc2(x)
+        logits: torch.Tensor = self.fc2(x)
+        return logits

@@ -26,4 +26,5 @@ class LeNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits, (N, classes), of normalised images (N, channels, size, size)."""
         x = functional.relu(self.fc1(images.flatten(1)))
-        return self.fc3(functional.relu(self.fc2(x)))
+        logits: torch.Tensor = self.fc3(functional.relu(self.fc2(x)))
+        return logits

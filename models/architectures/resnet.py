@@ -1,13 +1,15 @@
 """The residual networks for CIFAR: ResNet-20, 32 and 56."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from ..task import Task
 
+#: Pixels a side: the last stage works at a quarter of the resolution.
 LEAST_SIZE = 4
-"""Pixels a side: the last stage works at a quarter of the resolution."""
 
 
 class ResNet(nn.Module):
@@ -36,7 +38,8 @@ class ResNet(nn.Module):
         """Return the logits, (N, classes), of normalised images (N, channels, size, size)."""
         x = functional.relu(self.bn1(self.conv1(images)))
         x = self.layer3(self.layer2(self.layer1(x)))
-        return self.fc(x.mean(dim=(2, 3)))
+        logits: torch.Tensor = self.fc(x.mean(dim=(2, 3)))
+        return logits
 
 
 class BasicBlock(nn.Module):
@@ -57,6 +60,9 @@ class BasicBlock(nn.Module):
         """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         residual = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
         return functional.relu(residual + self.downsample(x))
+
+
+resnet20, resnet32, resnet56 = (partial(ResNet, depth=depth) for depth in (20, 32, 56))
 
 
 def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:

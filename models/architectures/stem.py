@@ -1,6 +1,12 @@
 """The stem of a network: its first convolution, and the max pooling behind it."""
 
+from collections.abc import Iterator
+from itertools import islice
+from typing import TypeVar
+
 from torch import nn
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def shrink_stem(model: nn.Module) -> list[str]:
@@ -10,7 +16,7 @@ def shrink_stem(model: nn.Module) -> list[str]:
     the CIFAR variants of the ResNets. One that cuts the image into patches (Swin, ConvNeXt), which has no overlap to
     lose, becomes 2 x 2 of stride 2. A stem without a stride stays as it is.
     """
-    _, old = _first(model, nn.Conv2d)
+    _, old = next(_named(model, nn.Conv2d))
     (kernel, _), (stride, _) = old.kernel_size, old.stride
     if stride == 1:
         return []
@@ -19,8 +25,7 @@ def shrink_stem(model: nn.Module) -> list[str]:
         return [f"stem: patches of {kernel} x {kernel} pixels made 2 x 2"]
     replace_first_convolution(model, kernel_size=3, stride=1, padding=1)
     done = f"stem: {kernel} x {kernel} convolution of stride {stride} made 3 x 3 of stride 1"
-    path, pooling = _first(model, nn.MaxPool2d)
-    if pooling is not None:
+    for path, _ in islice(_named(model, nn.MaxPool2d), 1):
         model.set_submodule(path, nn.Identity())
         done += ", max pooling dropped"
     return [done]
@@ -32,18 +37,17 @@ def replace_first_convolution(model: nn.Module, **changes: object) -> None:
     Its weights start at the normal distribution of He et al. (ICCV 2015), fan out. One that cuts the image into
     patches starts as torchvision's transformers do: weights of variance 1 / fan in, bias 0.
     """
-    path, old = _first(model, nn.Conv2d)
+    path, old = next(_named(model, nn.Conv2d))
     settings = {key: getattr(old, key) for key in ("in_channels", "out_channels", "kernel_size", "stride", "padding")}
     settings |= {key: getattr(old, key) for key in ("dilation", "groups", "padding_mode")}
     new = nn.Conv2d(**{**settings, **changes}, bias=old.bias is not None)
     if new.kernel_size == new.stride:
         nn.init.kaiming_normal_(new.weight, nonlinearity="linear")
-        nn.init.zeros_(new.bias)
+        nn.init.zeros_(new.get_parameter("bias"))
     else:
         nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
     model.set_submodule(path, new)
 
 
-def _first(model: nn.Module, kind: type[nn.Module]) -> tuple[str, nn.Module | None]:
-    found = ((path, module) for path, module in model.named_modules() if isinstance(module, kind))
-    return next(found, ("", None))
+def _named(model: nn.Module, kind: type[Layer]) -> Iterator[tuple[str, Layer]]:
+    return ((path, module) for path, module in model.named_modules() if isinstance(module, kind))

@@ -1,32 +1,26 @@
 """Any classification network of torchvision, fitted to the task."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ..errors import InputError, first_line, nearest
+from ..errors import InputError, first_line
 from ..task import Task
+from .registry import TORCHVISION
 from .stem import replace_first_convolution, shrink_stem
 from .transformer import fit_vision_transformer, maxvit_t
 
-PREFIX = "torchvision:"
-
+#: Attribute of a built network: what was changed against the published one, in sentences.
 ADAPTATIONS = "fullspectrum_adaptations"
-"""Attribute of a built network: what was changed against the published one, in sentences."""
 
+#: Pixels a side up to which a stem made for 224 would throw away most of the image.
 SMALL = 64
-"""Pixels a side up to which a stem made for 224 would throw away most of the image."""
 
-# Their auxiliary heads turn the output of training into a tuple; `init_weights` silences a warning about its default.
+#: Their auxiliary heads turn the output of training into a tuple; `init_weights` silences a warning about its default.
 _WITHOUT_AUXILIARY_HEADS = {"googlenet", "inception_v3"}
-
-
-def names() -> list[str]:
-    """Return the names of torchvision's classification networks."""
-    # Here, because it takes a second to import and most studies do not need it.
-    from torchvision import models
-
-    return models.list_models(module=models)
 
 
 def build(name: str, task: Task) -> nn.Module:
@@ -35,11 +29,8 @@ def build(name: str, task: Task) -> nn.Module:
     For images up to `SMALL` pixels the stem is made to keep their resolution (`shrink_stem`), and patches of vision
     transformers become 4 x 4. Networks made for one image size are made for `task.size`. For other than three channels
     the first convolution is replaced. All of that stands in the attribute `ADAPTATIONS`.
-    Raises `InputError` for an unknown name, and when the network cannot take images of that size.
+    Raises `InputError` when the network cannot take images of that size.
     """
-    known = names()
-    if name not in known:
-        raise InputError(f'unknown torchvision model "{name}"{nearest(name, known)} (see torchvision.models)')
     try:
         model, done = _fitted(name, task)
     except NotImplementedError:
@@ -53,6 +44,7 @@ def build(name: str, task: Task) -> nn.Module:
 
 
 def _fitted(name: str, task: Task) -> tuple[nn.Module, list[str]]:
+    # Here, because it takes a second to import and most studies do not need it.
     from torchvision import models
 
     small = task.size <= SMALL
@@ -83,20 +75,22 @@ def _check_forward(name: str, model: nn.Module, task: Task) -> None:
         torch.func.functional_call(model, shapes, (images,))
     except Exception as error:
         raise InputError(
-            f"{PREFIX}{name} cannot take images of {task.size} x {task.size} pixels ({first_line(error)})."
+            f"{TORCHVISION}{name} cannot take images of {task.size} x {task.size} pixels ({first_line(error)})"
         ) from error
     finally:
         model.train(training)
 
 
 class _WeightsOn(TorchFunctionMode):
-    """Puts what `torch.empty` makes, as layers make their weights, on a device, and leaves the other tensors alone."""
+    """A mode that puts what `torch.empty` makes, as layers make their weights, on a device, and no other tensors."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self._device = device
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = dict(kwargs or {})
         if func is torch.empty and kwargs.get("device") is None:
             kwargs["device"] = self._device

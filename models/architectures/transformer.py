@@ -1,5 +1,7 @@
 """The transformers of torchvision that are made for one image size, fitted to another."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
@@ -7,10 +9,13 @@ from ..errors import InputError
 from ..task import Task
 from .stem import replace_first_convolution
 
-SMALL_PATCH = 4
-"""Pixels a side of the patches that a vision transformer cuts small images into."""
+if TYPE_CHECKING:
+    from torchvision.models import VisionTransformer
 
-# MaxViT-T of Tu et al. (ECCV 2022) as torchvision builds it, but for the sizes.
+#: Pixels a side of the patches that a vision transformer cuts small images into.
+SMALL_PATCH = 4
+
+#: MaxViT-T of Tu et al. (ECCV 2022) as torchvision builds it, but for the sizes.
 _MAXVIT_T = {
     "stem_channels": 64,
     "block_channels": [64, 128, 256, 512],
@@ -19,11 +24,11 @@ _MAXVIT_T = {
     "stochastic_depth_prob": 0.2,
 }
 _MAXVIT_WINDOW = 7
-# Of the stem, by 2, and of four stages.
+#: Of the stem, by 2, and of four stages.
 _MAXVIT_REDUCTION = 32
 
 
-def fit_vision_transformer(name: str, model: nn.Module, size: int, small: bool) -> list[str]:
+def fit_vision_transformer(name: str, model: "VisionTransformer", size: int, small: bool) -> list[str]:
     """Make a `torchvision.models.VisionTransformer` take images of `size` pixels; return what was done, in sentences.
 
     `small` images are cut into patches of `SMALL_PATCH` pixels a side. Raises `InputError` where the patches do not
@@ -65,5 +70,5 @@ def maxvit_t(task: Task, small: bool) -> tuple[nn.Module, list[str]]:
 def _require_multiple(name: str, size: int, step: int) -> None:
     if size % step:
         raise InputError(
-            f"torchvision:{name} needs images whose side is a multiple of {step} pixels, but got {size} x {size}."
+            f"torchvision:{name} needs images whose side is a multiple of {step} pixels, but got {size} x {size}"
         )

@@ -1,14 +1,16 @@
 """The VGG networks for small images: VGG-16 and VGG-19 with batch normalisation."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
 from ..task import Task
 
+#: Pixels a side: four poolings halve the resolution.
 LEAST_SIZE = 16
-"""Pixels a side: four poolings halve the resolution."""
 
-# Channels of the convolutions between two poolings: configurations D and E of the paper.
+#: Channels of the convolutions between two poolings: configurations D and E of the paper.
 _STAGES = {
     16: ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
     19: ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512)),
@@ -40,8 +42,12 @@ class VGG(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter("bias"))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits, (N, classes), of normalised images (N, channels, size, size)."""
-        return self.classifier(self.features(images).mean(dim=(2, 3)))
+        logits: torch.Tensor = self.classifier(self.features(images).mean(dim=(2, 3)))
+        return logits
+
+
+vgg16_bn, vgg19_bn = (partial(VGG, depth=depth) for depth in (16, 19))

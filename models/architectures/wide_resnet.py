@@ -1,32 +1,17 @@
 """The wide residual networks for CIFAR: WRN-28-K."""
 
-import re
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from ..errors import InputError
 from ..task import Task
+from .registry import WIDE
 
-PREFIX = "wrn-28-"
-
+#: Pixels a side: the last stage works at a quarter of the resolution.
 LEAST_SIZE = 4
-"""Pixels a side: the last stage works at a quarter of the resolution."""
 
-# Depth 28 = 6 * blocks + 4.
+#: Depth 28 = 6 * blocks + 4.
 _BLOCKS = 4
-
-
-def widening(name: str) -> int:
-    """Return K of the name `wrn-28-K`. Raises `InputError` where that is no whole number from 1 to 999."""
-    found = re.fullmatch(re.escape(PREFIX) + "([1-9][0-9]{0,2})", name)
-    if found is None:
-        raise InputError(
-            f'unknown model "{name}": after {PREFIX} stands the widening factor, a whole number from 1 to 999, '
-            f"as in {PREFIX}10."
-        )
-    return int(found[1])
 
 
 class WideResNet(nn.Module):
@@ -38,7 +23,7 @@ class WideResNet(nn.Module):
     """
 
     def __init__(self, task: Task, widening: int) -> None:
-        task.require_size(LEAST_SIZE, f"{PREFIX}{widening}")
+        task.require_size(LEAST_SIZE, f"{WIDE}{widening}")
         super().__init__()
         widths = [width * widening for width in (16, 32, 64)]
         self.conv1 = nn.Conv2d(task.channels, 16, 3, padding=1, bias=False)
@@ -55,7 +40,13 @@ class WideResNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits, (N, classes), of normalised images (N, channels, size, size)."""
         x = self.layer3(self.layer2(self.layer1(self.conv1(images))))
-        return self.fc(functional.relu(self.bn(x)).mean(dim=(2, 3)))
+        logits: torch.Tensor = self.fc(functional.relu(self.bn(x)).mean(dim=(2, 3)))
+        return logits
+
+
+def wide_resnet(widening: str, task: Task) -> WideResNet:
+    """Build the network called `wrn-28-K`, with K as text."""
+    return WideResNet(task, int(widening))
 
 
 class PreActivationBlock(nn.Module):
@@ -75,7 +66,7 @@ class PreActivationBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         activated = functional.relu(self.bn1(x))
-        residual = self.conv2(functional.relu(self.bn2(self.conv1(activated))))
+        residual: torch.Tensor = self.conv2(functional.relu(self.bn2(self.conv1(activated))))
         return residual + (x if self.shortcut is None else self.shortcut(activated))
 
 

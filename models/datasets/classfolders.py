@@ -13,8 +13,8 @@ from ..imagefiles import ImageFiles, side
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 
+#: Bytes of pixels held in memory at most, once on each machine and on each GPU; more are decoded for each batch.
 MEMORY_LIMIT = 4 * 2**30
-"""Bytes of pixels held in memory at most, once on each machine and on each GPU; more are decoded for each batch."""
 
 
 def find(root: Path, split: str, within: str = "") -> dict[str, list[str]]:
@@ -25,13 +25,13 @@ def find(root: Path, split: str, within: str = "") -> dict[str, list[str]]:
     """
     folder = root / split
     if not os.path.isdir(folder):
-        raise InputError(f"{folder}: no such folder; it must hold a folder of images for each class.")
+        raise InputError(f"{folder}: no such folder; it must hold a folder of images for each class")
     names = sorted(name for name in _listed(folder) if os.path.isdir(folder / name))
     if not names:
-        raise InputError(f"{folder}: has no folders; each class is a folder of its own.")
+        raise InputError(f"{folder}: has no folders; each class is a folder of its own")
     found = {name: _images(root, os.path.join(split, name, within)) for name in names}
     if empty := [name for name, files in found.items() if not files]:
-        raise InputError(f"{folder}: no images in {', '.join(empty)} ({', '.join(sorted(EXTENSIONS))}).")
+        raise InputError(f"{folder}: no images in {', '.join(empty)} ({', '.join(sorted(EXTENSIONS))})")
     return found
 
 
@@ -52,10 +52,10 @@ def assemble(
     """
     classes = sorted(splits["train"])
     if len(classes) < 2:
-        raise InputError(f"{root / 'train'}: has the one class {classes[0]}; at least 2 are needed.")
+        raise InputError(f"{root / 'train'}: has the one class {classes[0]}; at least 2 are needed")
     for split, found in splits.items():
         if odd := sorted(found.keys() ^ splits["train"].keys()):
-            raise InputError(f"{root}: the classes of train and {split} differ in {', '.join(odd)}.")
+            raise InputError(f"{root}: the classes of train and {split} differ in {', '.join(odd)}")
     pixels = size or side(os.path.join(root, splits["train"][classes[0]][0]))
     files = {
         split: ImageFiles.of(root, [file for each in classes for file in found[each]], pixels, exact=size is None)
@@ -83,4 +83,4 @@ def _listed(folder: Path) -> list[str]:
     except FileNotFoundError:  # A class without the folder in which its images should lie.
         return []
     except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}); give the right to, or remove it.") from error
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); give the right to, or remove it") from error

@@ -17,7 +17,7 @@ def load(reference: str) -> Data:
     path, size = _parse(reference)
     root = Path(path)
     if not os.path.isdir(root):
-        raise InputError(f"{root}: no such folder; an image folder holds train/, test/ and perhaps val/.")
+        raise InputError(f"{root}: no such folder; an image folder holds train/, test/ and perhaps val/")
     present = [split for split in SPLITS if split != "val" or os.path.isdir(root / split)]
     return assemble(f"imagefolder:{reference}", root, {split: find(root, split) for split in present}, size)
 
@@ -28,5 +28,5 @@ def _parse(reference: str) -> tuple[str, int | None]:
     if not at or "/" in size or os.path.isdir(reference):
         return reference, None
     if not size.isdecimal() or int(size) < 1:
-        raise InputError(f'imagefolder:PATH@SIZE takes a number of pixels for SIZE, but got "{size}".')
+        raise InputError(f'imagefolder:PATH@SIZE takes a number of pixels for SIZE, but got "{size}"')
     return path, int(size)

@@ -8,8 +8,8 @@ from .root import unpacked
 
 SIZE = 224
 
+#: Those that all published weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Those that all published weights expect."""
 
 
 def load() -> Data:

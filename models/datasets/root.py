@@ -18,7 +18,6 @@ def unpacked(name: str, folder: str, how: str) -> Path:
     path = data_root() / folder
     if not os.path.isdir(path):
         raise InputError(
-            f"{name}: there is no {path}, and it cannot be downloaded; {how}, "
-            f"or point {ROOT_VARIABLE} at where that is."
+            f"{name}: there is no {path}, and it cannot be downloaded; {how}, or point {ROOT_VARIABLE} at where that is"
         )
     return path

@@ -29,11 +29,11 @@ def _annotated(root: Path) -> dict[str, list[str]]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); unpack tiny-imagenet-200.zip again.") from error
+        raise InputError(f"{path}: cannot be read ({error}); unpack tiny-imagenet-200.zip again") from error
     found: dict[str, list[str]] = {}
     for number, line in enumerate(lines, start=1):
         file, tab, rest = line.partition("\t")
         if not file or not tab:
-            raise InputError(f"{path}: line {number} is no file and class divided by a tab; unpack it again.")
+            raise InputError(f"{path}: line {number} is no file and class divided by a tab; unpack it again")
         found.setdefault(rest.split("\t")[0], []).append(f"val/images/{file}")
     return {name: sorted(files) for name, files in found.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def svhn() -> Data:
     return _load("svhn", part, f"the files {files}", classes=10, augment="crop")
 
 
-def _cifar(name: str, kind: type, classes: int) -> Data:
+def _cifar(name: str, kind: Any, classes: int) -> Data:
     def part(root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         # One archive holds both splits: it is there, checked, when the second is read.
         found = kind(root, train=split == "train", download=split == "train")
@@ -65,6 +66,6 @@ def _load(
     except (OSError, RuntimeError, EOFError) as error:
         raise InputError(
             f"{name}: not found in {root}, or damaged, and could not be downloaded ({first_line(error)}); "
-            f"put {files} there, or point {ROOT_VARIABLE} at where that is."
+            f"put {files} there, or point {ROOT_VARIABLE} at where that is"
         ) from error
     return Data.from_arrays(name, arrays, classes=classes, augment=augment)

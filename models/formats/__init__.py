@@ -1,5 +1,14 @@
-"""File formats in which a mask set and its initial weights are handed to another trainer."""
+"""File formats in which a mask set and its initial weights are handed to another trainer, one file each."""
 
-from .registry import FORMATS, Format, export
+from typing import TYPE_CHECKING
 
-__all__ = ["FORMATS", "Format", "export"]
+from ..lazy import lazily
+from .registry import FORMATS
+
+if TYPE_CHECKING:
+    from .conversion import export, load
+    from .format import Format
+
+__all__ = ["FORMATS", "Format", "export", "load"]
+
+__getattr__ = lazily(__name__, {"export": ".conversion", "load": ".conversion", "Format": ".format"})

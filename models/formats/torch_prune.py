@@ -1,30 +1,34 @@
 """The form of torch.nn.utils.prune: `<m>.weight_orig` and `<m>.weight_mask` in a state dict."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from ..files import write_atomically
+from .. import torchfile
+from ..errors import naming
 from ..masks import MaskSet
+from .format import Format
 
 
-def save(path: Path, masks: MaskSet, state: Mapping[str, torch.Tensor]) -> list[Path]:
-    """Write a state dict that `load_state_dict` takes strictly, after `prune.identity` on each masked parameter.
+class TorchPrune(Format):
+    """A state dict that `load_state_dict` takes strictly, after `prune.identity` on each masked parameter."""
 
-    `<m>.weight_orig` holds the initial weights, `<m>.weight_mask` the mask in their dtype; the rest is as it was.
-    """
-    result: dict[str, torch.Tensor] = {}
-    for name, tensor in state.items():
-        # A clone, because torch.save writes a view's whole storage.
-        tensor = tensor.detach().cpu().clone()
-        if name in masks:
-            result[f"{name}_orig"] = tensor
-            result[f"{name}_mask"] = torch.tensor(masks[name]).to(tensor.dtype)
-        else:
-            result[name] = tensor
-    # Through memory, because torch.save writes the file's own name into it.
-    buffer = io.BytesIO()
-    torch.save(result, buffer)
-    return [write_atomically(path, buffer.getvalue())]
+    description = "a state dict as torch.nn.utils.prune makes it: weight_orig, weight_mask"
+
+    def save(self, path: Path, masks: MaskSet, state: Mapping[str, torch.Tensor]) -> list[Path]:
+        """Write the state dict as torch.save does: initial weights, masks in their dtype, and the rest as it is."""
+        result: dict[str, torch.Tensor] = {}
+        for name, tensor in state.items():
+            result[f"{name}_orig" if name in masks else name] = tensor
+            if name in masks:
+                result[f"{name}_mask"] = torch.tensor(masks[name]).to(tensor.dtype)
+        return [torchfile.write(path, result)]
+
+    def load(self, path: Path) -> tuple[MaskSet, dict[str, torch.Tensor]]:
+        """Read a state dict: what has both `_orig` and `_mask` is a masked parameter, the rest is as it is."""
+        state = torchfile.read(path)
+        names = [name for key in state if (name := key.removesuffix("_orig")) not in state and f"{name}_mask" in state]
+        with naming(path):
+            masks = MaskSet({name: state.pop(f"{name}_mask") for name in names})
+        return masks, {(name if (name := key.removesuffix("_orig")) in masks else key): t for key, t in state.items()}

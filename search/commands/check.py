@@ -3,11 +3,17 @@
 import json
 import time
 from statistics import fmean, stdev
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..names import Artifact, Metric
 from .options import RUNS, Address, DataSet, HomeFolder, Masks, Model, Settings, Weights
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..final.sanity import SanityCheck
 
 
 def check(
@@ -31,22 +37,31 @@ def check(
 
     Example: fullspectrum check mask.safetensors --model digits_cnn --data digits --set final.epochs=20
     """
+    from .checks import check_readable, check_training
+
+    check_training("check", model, data, settings)
+    check_readable(masks, weights)
+
     from rich.console import Console
 
     from ...clusters.connection import connect
     from ...models.data import load
-    from ...models.errors import InputError
     from ...models.layers import prunable
     from ...models.masks import check_fits
     from ...models.networks import build
     from ...models.trainable import check_trainable
+    from ..config.own import import_own
     from ..config.studyfile import study_of
-    from ..files import Home
-    from ..final.check import Record, run_check, settings_of
+    from ..files import Home, write_json
+    from ..final.check import prepare_check
+    from ..final.origin import settings_of
+    from ..final.sanity import MASK
     from ..guards.connectivity import check_connected
     from ..guards.unpruned import warn_unpruned
+    from ..record.check_recorder import CheckRecorder
     from ..record.delivery import delivered
-    from ..record.experiment import Destination
+    from ..record.destination import Destination
+    from ..screen.stepper import stepper
     from ..worker.device import check_resources
     from ..worker.workbench import Workbench
     from .masks import initial_seed, load_trainable, weights_for
@@ -55,13 +70,12 @@ def check(
     seed = initial_seed(loaded, seed)
     own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
     study = study_of(own, settings)
-    if study.training.searched():
-        raise InputError(f"check needs a value for each setting, but {', '.join(study.training.searched())} is a table")
+    import_own(study)
     images = load(data, seed)
     network = build(model, images.task, seed)
     prunable_weights = prunable(network)
     loaded = check_fits(loaded, prunable_weights)
-    # Of the whole network, which a random mask is to have too, whatever the file leaves without a mask.
+    # The sparsity of the whole network: a random mask is to have it too, whatever the file leaves without a mask.
     weights_in_all = sum(weight.numel() for weight in prunable_weights.values())
     study = study.model_copy(update={"sparsity": (loaded.size - loaded.kept) / weights_in_all})
     warn_unpruned(network)
@@ -79,23 +93,29 @@ def check(
     with connect(address):
         check_resources(study.resources, address)
         with delivered(folder / "spool.jsonl", destination) as delivery:
-            record = Record(delivery.spool, folder.name, study)
-            with record.opened(f"check {masks.name}", loaded):
-                found = run_check(bench, loaded, state, repeats, folder, record)
-                record.close(found, folder / "check.json")
+            recorder = CheckRecorder(delivery.spool, folder.name, study)
+            with recorder.opened(f"check {masks.name}", loaded):
+                ready = prepare_check(bench, loaded, state, repeats, folder)
+                with stepper("training", len(ready.entries)) as step:
+                    found = ready.run(recorder, step)
+                write_json(folder / Artifact.CHECK, found.to_dict())
+                differences = {label: beside.difference for label, beside in found.comparisons().items()}
+                status = "FINISHED" if found.accuracies(MASK) else "FAILED"
+                recorder.close(folder / Artifact.CHECK, found.verdict(), differences, status)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), allow_nan=False))
     else:
         _print(Console(), found)
-    if not found.accuracies("mask"):
+    if not found.accuracies(MASK):
         raise typer.Exit(1)
 
 
-def _print(console, found) -> None:
+def _print(console: "Console", found: "SanityCheck") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from ..final.check import LABELS
+    from ..final.sanity import LABELS
+    from ..screen.console import print_line
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("trained")
@@ -107,17 +127,17 @@ def _print(console, found) -> None:
         if not found.accuracies(label):
             table.add_row(label, "–", "–", "–", "–")
             continue
-        cells = [f"{fmean(found.accuracies(label, 'val_final')):.4f}", _spread(found.accuracies(label))]
+        cells = [f"{fmean(found.accuracies(label, Metric.ACCURACY_VAL_FINAL)):.4f}", _spread(found.accuracies(label))]
         if beside := comparisons.get(label):
             cells += [f"{beside.difference:+.4f} ± {beside.error:.4f}", f"{beside.verb} it"]
         table.add_row(label, *cells)
     console.print(table)
     for label, reason in found.missing.items():
-        console.print(f"{label}: {reason}", highlight=False, markup=False, soft_wrap=True)
-    console.print(found.verdict(), highlight=False, markup=False, soft_wrap=True)
+        print_line(console, f"{label}: {reason}")
+    print_line(console, found.verdict())
 
 
 def _spread(accuracies: list[float]) -> str:
-    """The mean, and the standard deviation where there are several."""
+    """Return the mean, and the standard deviation where there are several."""
     mean = f"{fmean(accuracies):.4f}"
     return mean if len(accuracies) == 1 else f"{mean} ± {stdev(accuracies):.4f}"

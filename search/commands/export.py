@@ -2,17 +2,25 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...models.formats.registry import FORMATS
+from ..names import Artifact, Tag
 from .options import RUNS, HomeFolder, Settings
+
+if TYPE_CHECKING:
+    from ..files import Home
 
 
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="An MLflow run id, or best:STUDY (id, name or .toml).")],
-    format: Annotated[str, typer.Option("--format", help="fullspectrum or torch-prune.")],
+    format: Annotated[str, typer.Option("--format", help=f"Format: {', '.join(FORMATS.known)}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    mask: Annotated[
+        str, typer.Option("--mask", help="start, or end: the mask and weights of its end, where training changed it.")
+    ] = "start",
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     home: HomeFolder = RUNS,
     tracking: Annotated[
@@ -27,16 +35,24 @@ def export(
     """
     import tempfile
 
-    from ...models.formats import export as write
-    from ...models.masks import MaskSet
-    from ...models.weights import load_state
+    from ...models.errors import InputError
+    from ...models.files import check_target
     from ..files import Home
 
+    FORMATS.check(format)
+    if mask not in ("start", "end"):
+        raise InputError(f'--mask "{mask}": expected start or end')
+    check_target(output)
     with tempfile.TemporaryDirectory() as scratch:
         if run.startswith("best:"):
-            mask_file, weights_file = _best(Home(home), run.removeprefix("best:"), settings)
+            mask_file, weights_file = _best(Home(home), run.removeprefix("best:"), settings, mask)
         else:
-            mask_file, weights_file = _download(Home(home), run, tracking, Path(scratch))
+            mask_file, weights_file = _download(Home(home), run, tracking, Path(scratch), mask)
+
+        from ...models.formats import export as write
+        from ...models.masks import MaskSet
+        from ...models.weights import load_state
+
         masks = MaskSet.load(mask_file)
         written = write(format, output, masks, load_state(weights_file))
     typer.echo(
@@ -45,39 +61,55 @@ def export(
     )
 
 
-def _best(home, name: str, settings: list[str]) -> tuple[Path, Path]:
-    """The mask and the weights of the best trial of a study, named by its id or by its settings."""
+def _best(home: "Home", name: str, settings: list[str], mask: str) -> tuple[Path, Path]:
+    """Return the mask and the weights of the best trial of a study, named by its id or by its settings."""
     from ...models.errors import InputError
     from ..config.studyfile import find_study
+
+    study, folder = find_study(name, settings, home)
+
     from ..report.leaderboard import leaderboard
     from ..store.ledger import Ledger
     from ..store.storage import open_storage
 
-    study, folder = find_study(name, settings, home)
-    ledger = Ledger(study, open_storage(study, folder.journal, create=False))
-    rows = [row for row in leaderboard(ledger) if row.digest]
-    if not rows:
+    ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
+    best = next((row for row in leaderboard(ledger) if row.number is not None), None)
+    if best is None or best.number is None:
         raise InputError(f"study {study.id} has no mask yet; go on with it first (--resume)")
-    return folder.trial(int(rows[0].label.removeprefix("trial "))) / "mask.safetensors", folder.initial_weights
+    files = folder.trial(best.number)
+    if mask == "start":
+        return files / Artifact.MASK, folder.initial_weights
+    if not (files / Artifact.END_MASK).exists():
+        raise InputError(
+            f"the mask of {best.label} did not change in a full training; leave --mask end out, or search with "
+            "--set training.mask=rigl"
+        )
+    return files / Artifact.END_MASK, files / Artifact.END_WEIGHTS
 
 
-def _download(home, run_id: str, tracking: str | None, scratch: Path) -> tuple[Path, Path]:
-    """The mask of an MLflow run, and the weights of the study that it belongs to."""
+def _download(home: "Home", run_id: str, tracking: str | None, scratch: Path, mask: str) -> tuple[Path, Path]:
+    """Return the mask of an MLflow run, and the weights of the study that it belongs to."""
     from ...models.errors import InputError
-    from ..record.tracking import client_for
 
     tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI")
     if tracking is None and not (home.path / "mlflow.db").exists():
         raise InputError(f"there is no record in {str(home.path)!r}; give the right --home, or --tracking URI")
+
+    from ..record.tracking import client_for
+
     client = client_for(tracking or home.tracking_uri)
     from mlflow.exceptions import MlflowException
 
     try:
-        parent = client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+        parent = client.get_run(run_id).data.tags.get(Tag.PARENT)
         if parent is None:
             raise InputError(f"run {run_id} is no trial of a search; name a run nested in one, or best:STUDY")
-        mask_file = client.download_artifacts(run_id, "mask.safetensors", str(scratch))
-        weights_file = client.download_artifacts(parent, "init.safetensors", str(scratch))
+        if mask == "end":
+            mask_file = client.download_artifacts(run_id, Artifact.END_MASK, str(scratch))
+            weights_file = client.download_artifacts(run_id, Artifact.END_WEIGHTS, str(scratch))
+        else:
+            mask_file = client.download_artifacts(run_id, Artifact.MASK, str(scratch))
+            weights_file = client.download_artifacts(parent, Artifact.INITIAL_WEIGHTS, str(scratch))
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

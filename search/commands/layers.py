@@ -1,11 +1,17 @@
 """`fullspectrum layers`: the prunable parameters of a network."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Model
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...models.task import Task
+    from ..protocol.network import LayerListing, NetworkListing
 
 
 def layers(
@@ -22,39 +28,46 @@ def layers(
 
     Example: fullspectrum layers --model resnet20
     """
-    import torch
+    from ...models.architectures.registry import NETWORKS, default_task
+    from ...models.datasets.registry import DATASETS
+    from ...models.errors import InputError
+
+    NETWORKS.check(model)
+    usual = default_task(model)
+    if data is not None:
+        DATASETS.check(data)
+    elif usual is None:
+        raise InputError(f'what "{model}" takes is known to its author alone: give its data set with --data')
+
     from rich.console import Console
 
-    from ...models.data import load
-    from ...models.errors import InputError
-    from ...models.networks import build, check_name, default_task
-    from ..report.listing import listing
+    from ...models.weightless import build_weightless
+    from ..worker.listing import listing
 
-    check_name(model)
-    usual = default_task(model)
-    if data is None and usual is None:
-        raise InputError(f'what "{model}" takes is known to its author alone: give its data set with --data')
-    task = usual if data is None else load(data).task
-    # Ours need no memory for the weights; a user's function may look at them.
-    with torch.device("cpu" if usual is None else "meta"):
-        network = build(model, task, 0)
-    document = listing(network, model, task)
+    task = usual if data is None else _task_of(data)
+    assert task is not None
+    document = listing(build_weightless(model, task), model, task)
     if as_json:
         typer.echo(json.dumps(document))
     else:
         _print(Console(), document)
 
 
-def _print(console, document: dict) -> None:
+def _task_of(data: str) -> "Task":
+    from ...models.data import load
+
+    return load(data).task
+
+
+def _print(console: "Console", document: "NetworkListing") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    from ..screen.console import print_line
 
     task, listed = document["task"], document["layers"]
     images = f"{task['channels']} x {task['size']} x {task['size']}"
-    say(f"{document['model']} for images of {images} in {task['classes']} classes")
+    print_line(console, f"{document['model']} for images of {images} in {task['classes']} classes")
     # Narrow: the parameters of a ResNet fit on 80 characters.
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("parameter", overflow="fold")
@@ -70,17 +83,17 @@ def _print(console, document: dict) -> None:
     table.add_row(f"all {len(listed)}", "", "", f"{document['weights']:,}", f"{1:.2%}")
     console.print(table)
     never = document["never_pruned"]
-    say(f"{document['weights']:,} of {document['parameters']:,} parameters can be pruned.")
-    say(f"Never pruned: parameters of one axis (biases, normalisation){', and' if never else '.'}")
+    print_line(console, f"{document['weights']:,} of {document['parameters']:,} parameters can be pruned.")
+    print_line(console, f"Never pruned: parameters of one axis (biases, normalisation){', and' if never else '.'}")
     for name, reason in never.items():
-        say(f"  {name}: {reason}")
+        print_line(console, f"  {name}: {reason}")
     if document["adaptations"]:
-        say("Changed against the published network:")
+        print_line(console, "Changed against the published network:")
     for change in document["adaptations"]:
-        say(f"  {change}")
+        print_line(console, f"  {change}")
 
 
-def _described(layer: dict) -> str:
+def _described(layer: "LayerListing") -> str:
     kernel = " x ".join(map(str, layer["shape"][2:]))
     groups = f"{layer['groups']} groups" if layer["groups"] > 1 else ""
     return ", ".join(filter(None, (f"{layer['kind']} {kernel}".strip(), groups)))

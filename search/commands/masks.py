@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import overload
 
 import torch
 
@@ -10,12 +11,13 @@ from ...models.layers import layout
 from ...models.layout import Layout
 from ...models.masks import MaskSet, check_fits
 from ...models.networks import Task, build, default_task, initial_state
+from ...models.weightless import build_weightless
 from ...models.weights import init_digest, load_state
 from ..console import warn
 
 
 def load_masks(path: Path) -> MaskSet:
-    """Reads a mask file and says on stderr where it removes nothing: a dense mask passes unnoticed otherwise."""
+    """Return the masks of a file; warn where they remove nothing, as a dense mask passes unnoticed otherwise."""
     masks = MaskSet.load(path)
     if masks.sparsity == 0:
         warn(f"{path} removes no weight at all (sparsity 0)")
@@ -23,7 +25,7 @@ def load_masks(path: Path) -> MaskSet:
 
 
 def load_trainable(path: Path) -> MaskSet:
-    """Reads a mask file to train with. Raises InputError, naming a layer, where it keeps all weights or none."""
+    """Return the masks of a file to train with. Raises InputError, naming a layer, where all or none are kept."""
     masks = MaskSet.load(path)
     if masks.kept in (0, masks.size):
         what, way = ("no", "keeps some") if masks.kept == 0 else ("every", "prunes some")
@@ -31,14 +33,26 @@ def load_trainable(path: Path) -> MaskSet:
     return masks
 
 
+@overload
+def weights_for(
+    masks: MaskSet, weights: Path | None, model: str, seed: int | None, task: Task | None = None
+) -> dict[str, torch.Tensor]: ...
+
+
+@overload
+def weights_for(
+    masks: MaskSet, weights: Path | None, model: str | None, seed: int | None, task: Task | None = None
+) -> dict[str, torch.Tensor] | None: ...
+
+
 def weights_for(
     masks: MaskSet, weights: Path | None, model: str | None, seed: int | None, task: Task | None = None
 ) -> dict[str, torch.Tensor] | None:
-    """The initial weights that `masks` are for: of a file, of a network and seed, or of those that the masks name.
+    """Return the initial weights that `masks` are for: of a file, of a network and seed, or of those they name.
 
     A network named only by the mask file is built where it is one of ours: a file never makes a user's function run.
-    None where nothing tells. Raises InputError where the masks do not fit; warns where the weights are not those that
-    the masks were made for.
+    None where nothing names them. Raises InputError where the masks do not fit; warns where the weights are not those
+    that the masks were made for.
     """
     if weights is not None:
         state = load_state(weights)
@@ -51,8 +65,7 @@ def weights_for(
             raise InputError(f"the mask file does not say what {named!r} takes; give the weights with --weights")
         if model is None:
             # A stranger's file names the sizes: they must be those of its masks before memory is taken for them.
-            with torch.device("meta"):
-                check_fits(masks, build(named, task, 0).state_dict())
+            check_fits(masks, build_weightless(named, task).state_dict())
         state = initial_state(build(named, task, initial_seed(masks, seed)))
     check_fits(masks, state)
     expected = masks.metadata.get("init_digest")
@@ -65,19 +78,17 @@ def weights_for(
 
 
 def layout_for(masks: MaskSet, model: str | None) -> Layout:
-    """How the weights under the masks lie on their axes, under the names of the masks.
+    """Return how the weights under the masks lie on their axes, under the names of the masks.
 
-    As the network says: `model`, or the one that the mask file names where it is one of ours. As the mask file says
-    where there is none, or nothing tells what it takes. Raises InputError where the masks do not fit the network, or
-    the file says what cannot be.
+    The network decides: `model`, or the one that the mask file names where it is one of ours. Where there is none, or
+    its input is not known, the mask file decides. Raises InputError where the masks do not fit the network, or the file
+    says what cannot be.
     """
     named = model or masks.metadata.get("model", "")
     task = _task(masks, named) if model or _is_ours(named) else None
     if task is None:
         return Layout.from_metadata(masks.metadata, masks)
-    # Without memory for the weights; a user's function may need them.
-    with torch.device("meta" if _is_ours(named) else "cpu"):
-        network = build(named, task, 0)
+    network = build_weightless(named, task)
     found, names = layout(network), _names(masks, network.state_dict())
     return Layout(
         {name: found.groups[theirs] for name, theirs in names.items() if theirs in found.groups},
@@ -86,7 +97,7 @@ def layout_for(masks: MaskSet, model: str | None) -> Layout:
 
 
 def under_names_of(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights under the masks, by the names of the masks, whatever wrapper (DataParallel) either came from.
+    """Return the weights under the masks, by the names of the masks, whatever wrapper (DataParallel) either came from.
 
     Raises InputError where the masks do not fit.
     """
@@ -94,17 +105,17 @@ def under_names_of(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[st
 
 
 def _names(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """What `state` calls the parameter of each mask."""
+    """Return the name in `state` of the parameter of each mask."""
     return dict(zip(masks, check_fits(masks, state), strict=True))
 
 
 def _is_ours(model: str) -> bool:
-    """Whether building the network runs no code of anybody else's."""
+    """Return whether building the network runs no code of anybody else's."""
     return default_task(model) is not None
 
 
 def _task(masks: MaskSet, model: str) -> Task | None:
-    """What the network takes: as the mask file says, else the network's usual task; None where it has none."""
+    """Return the task of the network: the mask file's, else the network's usual one; None where it has none."""
     try:
         channels, size, _ = (int(part) for part in masks.metadata["input"].strip("[]").split(","))
         return Task(channels, size, int(masks.metadata["classes"]))
@@ -114,7 +125,7 @@ def _task(masks: MaskSet, model: str) -> Task | None:
 
 
 def initial_seed(masks: MaskSet, seed: int | None) -> int:
-    """The seed of the initial weights: the one that is given, else the one that the mask file names, else 0.
+    """Return the seed of the initial weights: the one that is given, else the one of the mask file, else 0.
 
     Raises InputError where the file names something that is no seed.
     """

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..sampling.registry import ALLOCATIONS
 from .options import DataSet, Model, Settings
 
 
@@ -16,7 +17,8 @@ def sample(
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write (safetensors).")],
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the draw.", min=0)] = 0,
     allocation: Annotated[
-        str, typer.Option(help="Layerwise sparsity: uniform, er, erk, igq, lamp or global, the source's own ranking.")
+        str,
+        typer.Option(help=f"Layerwise sparsity: {', '.join(ALLOCATIONS.known)}; global: the source's own ranking."),
     ] = "global",
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     temperature: Annotated[
@@ -27,22 +29,30 @@ def sample(
 
     Example: fullspectrum sample --model digits_cnn --data digits --source snip --sparsity 0.98 -o mask.safetensors
     """
-    from ...models.data import load
     from ...models.errors import InputError
-    from ...models.masks import MaskSet
-    from ...models.networks import build
-    from ...models.trainable import check_trainable
+    from ...models.files import check_target
     from ..config.studyfile import study_of
-    from ..console import warn
-    from ..guards.unpruned import warn_unpruned
-    from ..sampling.distribution import MaskDistribution
-    from ..worker.workbench import Workbench
+    from .checks import check_sources
 
     if temperature is not None and not temperature >= 0:
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")
     search = {"sources": [source], "allocation": allocation, "theta": "none"}
     own = {"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": search}
     study = study_of(own, settings)
+    check_sources(study)
+    check_target(output)
+
+    from ...models.data import load
+    from ...models.masks import MaskSet
+    from ...models.networks import build
+    from ...models.trainable import check_trainable
+    from ..config.own import import_own
+    from ..console import warn
+    from ..guards.unpruned import warn_unpruned
+    from ..sampling.distribution import MaskDistribution
+    from ..worker.workbench import Workbench
+
+    import_own(study)
     loaded = load(data, seed)
     network = build(model, loaded.task, seed)
     check_trainable(network, loaded, model)

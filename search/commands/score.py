@@ -2,11 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...models.errors import InputError, nearest
+from .checks import check_readable
 from .options import Masks, Weights
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...spectral.chance import ZScore
+    from ...spectral.coordinate import Coordinate
+    from ..files import JsonObject
 
 
 def score(
@@ -38,23 +47,23 @@ def score(
 
     Example: fullspectrum score mask.safetensors --plot mask.png
     """
-    from rich.console import Console
-
-    from ...models.errors import InputError, nearest
-    from ...spectral.coordinate import AGGREGATES, REFERENCES, full_spectrum
-    from ..report.layerplot import check_picture, plot_coordinate
-    from ..screen.stepper import stepper
-    from .masks import layout_for, load_masks, under_names_of, weights_for
-
-    for option, given, known in (("reference", reference, REFERENCES), ("aggregate", aggregate, AGGREGATES)):
-        if given not in known:
-            raise InputError(f"unknown --{option} {given!r}{nearest(given, known)}; expected one of {', '.join(known)}")
+    _check(masks, weights, model, reference, aggregate)
     if chance == 1:
         raise InputError("--chance 1: one random mask has no standard deviation; give 2 or more, or 0 for none")
     if plot is not None:
         if chance == 0:
             raise InputError("--plot draws the mask beside random masks: give --chance 2 or more")
+        from ..report.layerplot import plot_coordinate
+        from ..report.picture import check_picture
+
         check_picture(plot)
+
+    from rich.console import Console
+
+    from ...spectral.coordinate import full_spectrum
+    from ..screen.stepper import stepper
+    from .masks import layout_for, load_masks, under_names_of, weights_for
+
     loaded = load_masks(masks)
     state = weights_for(loaded, weights, model, seed)
     if state is not None:
@@ -64,21 +73,21 @@ def score(
         with stepper("scoring", len(loaded)) as step:
             coordinate = full_spectrum(loaded, state, layout.groups, layout.inputs_first, progress=step)
     except ValueError as error:
-        # What the files hold is the user's, and the message is one line already.
+        # The files are the user's, and the message is one line already.
         raise InputError(str(error)) from error
-    standings, standing = {}, None
+    z_scores, distance = {}, None
     if chance:
         with stepper("scoring random masks", chance * len(loaded)) as step:
-            standings = coordinate.chance(chance, step)
+            z_scores = coordinate.chance(chance, step)
         with stepper("scoring random masks for the distance", chance * len(loaded)) as step:
-            standing = coordinate.distance_chance(reference, aggregate, chance, step)
-    document = _document(coordinate, reference, aggregate, standings, standing)
-    if plot is not None:
+            distance = coordinate.distance_chance(reference, aggregate, chance, step)
+    document = _document(coordinate, reference, aggregate, z_scores, distance)
+    if plot is not None and distance is not None:
         title = (
-            f"{masks.name}: sparsity {loaded.sparsity:.4g}, full-spectrum L2 distance {standing.value:.3f} "
-            f"(chance {standing.mean:.3f} ± {standing.std:.3f})"
+            f"{masks.name}: sparsity {loaded.sparsity:.4g}, full-spectrum L2 distance {distance.value:.3f} "
+            f"(chance {distance.mean:.3f} ± {distance.std:.3f})"
         )
-        plot_coordinate(coordinate, standings, title, plot)
+        plot_coordinate(coordinate, z_scores, title, plot)
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return
@@ -87,14 +96,33 @@ def score(
         typer.echo(f"wrote {plot}")
 
 
-def _document(coordinate, reference: str, aggregate: str, standings: dict, standing) -> dict:
+def _check(masks: Path, weights: Path | None, model: str | None, reference: str, aggregate: str) -> None:
+    """Raise InputError for files and names that cannot be used."""
+    from ...models.architectures.registry import NETWORKS
+    from ..config.distance import AGGREGATES, REFERENCES
+
+    for option, given, known in (("reference", reference, REFERENCES), ("aggregate", aggregate, AGGREGATES)):
+        if given not in known:
+            raise InputError(f"unknown --{option} {given!r}{nearest(given, known)}; expected one of {', '.join(known)}")
+    if model is not None:
+        NETWORKS.check(model)
+    check_readable(masks, weights)
+
+
+def _document(
+    coordinate: "Coordinate",
+    reference: str,
+    aggregate: str,
+    z_scores: dict[str, dict[str, "ZScore"]],
+    distance: "ZScore | None",
+) -> "JsonObject":
     from ...spectral.coordinate import FIELDS
     from ..files import plain
 
     layers = coordinate.to_dict()
-    for name, those in standings.items():
+    for name, those in z_scores.items():
         layers[name] |= {f"z_{field}": those[field].z for field in FIELDS}
-    document = {
+    document: JsonObject = {
         "l2": coordinate.l2_distance(reference, aggregate),
         "reference": reference,
         "aggregate": aggregate,
@@ -102,16 +130,18 @@ def _document(coordinate, reference: str, aggregate: str, standings: dict, stand
         "mean": {field: coordinate.mean(field) for field in FIELDS},
         "layers": layers,
     }
-    if standing is not None:
-        document["chance"] = {"l2": {"mean": standing.mean, "std": standing.std, "z": standing.z}}
-    return plain(document)
+    if distance is not None:
+        document["chance"] = {"l2": {"mean": distance.mean, "std": distance.std, "z": distance.z}}
+    finite: JsonObject = plain(document)
+    return finite
 
 
-def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
+def _print(console: "Console", document: "JsonObject", sparsity: float, weighted: bool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from ...spectral.coordinate import FIELDS
+    from ..screen.console import print_line
 
     chance = "chance" in document
     # Narrow: the parameters of a ResNet and all columns fit on 80 characters.
@@ -133,20 +163,19 @@ def _print(console, document: dict, sparsity: float, weighted: bool) -> None:
     table.add_section()
     table.add_row("network (mean)", f"{sparsity:.3f}", *(cell(document["mean"][field]) for field in FIELDS), "", "")
     console.print(table)
-    console.print(
+    print_line(
+        console,
         f"full-spectrum L2 distance {document['l2']:.4f} (reference {document['reference']}, aggregate "
         f"{document['aggregate']}); all four are defined in {document['defined_layers']} of "
         f"{len(document['layers'])} layers",
-        highlight=False,
-        soft_wrap=True,
     )
     if chance:
-        console.print(_against_chance(document["chance"]["l2"]), highlight=False, soft_wrap=True)
+        print_line(console, _against_chance(document["chance"]["l2"]))
     if not weighted:
         console.print("The weighted gaps λ need the initial weights: give --weights, or --model and --seed.")
 
 
-def _against_chance(distance: dict) -> str:
+def _against_chance(distance: dict[str, float | None]) -> str:
     if distance["z"] is None:
         return (
             "Random masks of the same layer sparsities are all alike: there is no chance to hold the distance against."

@@ -1,18 +1,24 @@
 """`fullspectrum search`: runs a study."""
 
+import contextlib
 import json
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..console import aside, complain
+from ..names import Artifact
 from .options import RUNS, Address, HomeFolder, Settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from ..config.study import Study
+    from ..report.summary import StudyResult
+    from ..screen.console import Screen
 
 
 def search(
@@ -31,57 +37,82 @@ def search(
 
     Example: fullspectrum search digits --set search.trials=50
     """
-    from ..process.link import FAILED, lifeline
+    from ..process.link import SupervisorLink
+    from ..screen.console import Screen
 
     if list_settings:
         _print_settings()
         return
+    link = SupervisorLink.from_environment()
     options = [*(f"--set={setting}" for setting in settings), "--home", str(home), "--resume"]
     again = shlex.join(["fullspectrum", "search", study, *options, *(["--address", address] if address else [])])
-    if study and context.obj and not lifeline().held:
-        from ..process.supervisor import supervise
+    console = Screen()
+    with _interruptible(console, again):
+        # First, because a mistake is to be reported before anything that takes seconds is started.
+        studies = _studies(study, settings)
 
-        # The very command, with the interpreter's own options.
-        raise typer.Exit(supervise([sys.executable, *sys.orig_argv[1:]], again))
+        if context.obj and not link.connected:
+            from ..process.supervisor import supervise
 
+            # The very command, with the interpreter's own options.
+            raise typer.Exit(supervise([sys.executable, *sys.orig_argv[1:]], again))
+
+        from ..files import Home
+        from ..process.progress import ProgressReport
+        from ..screen.console import print_line
+        from ..study import run_study
+
+        failed = False
+        for each in studies:
+            print_line(
+                console,
+                f"study {each.id}: {each.model} on {each.data}, sparsity {each.sparsity:g}, "
+                f"{each.search.trials} trials of {each.search.samples_per_trial} candidates",
+            )
+            link.allow_restarts(each.faults.restarts)
+            try:
+                result = run_study(each, Home(home), console, address, resume, ProgressReport(link))
+            except Exception as error:
+                reason = _out_of_reach(error)
+                if reason is None:
+                    raise
+                complain(f"study {each.id} stopped before its end: {reason}")
+                _print_how_to_go_on(console, "Stopped", again)
+                failed = True
+                break
+            _report(result, console, home, again)
+            if result.signal is not None:
+                raise typer.Exit(128 + result.signal)
+            failed |= result.stopped is not None or result.failure is not None
+        if failed:
+            link.report_failure()
+            raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _interruptible(console: "Screen", again: str) -> Iterator[None]:
+    """Print how to go on where a signal raises KeyboardInterrupt, and exit with the status of that signal.
+
+    It holds all that the driver does: Ctrl-C may come while large packages are imported, or as the first line is shown.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        _print_how_to_go_on(console, "Interrupted", again)
+        raise typer.Exit(128 + (interrupt.args or (signal.SIGINT,))[0]) from None
+
+
+def _studies(name: str, settings: list[str]) -> list["Study"]:
+    """Return the studies that are to be run, one for each sparsity. Raises InputError for what cannot be used."""
     from ..config.study import ConfigError
     from ..config.studyfile import bundled, load_study
-    from ..files import Home
-    from ..screen.console import Screen
-    from ..study import run_study
+    from .checks import check_sources
 
-    console = Screen()
-    if not study:
+    if not name:
         raise ConfigError(f"which study? Give a .toml file or one of the bundled studies: {', '.join(bundled())}")
-    failed = False
-    for each in load_study(study, settings).each_sparsity():
-        console.print(
-            f"study {each.id}: {each.model} on {each.data}, sparsity {each.sparsity:g}, "
-            f"{each.search.trials} trials of {each.search.samples_per_trial} candidates",
-            highlight=False,
-            soft_wrap=True,
-        )
-        lifeline().restarts(each.faults.restarts)
-        try:
-            result = run_study(each, Home(home), console, address, resume)
-        except KeyboardInterrupt as interrupt:
-            _tell_how_to_go_on(console, "Interrupted", again)
-            raise typer.Exit(128 + (interrupt.args or (signal.SIGINT,))[0]) from None
-        except Exception as error:
-            reason = _out_of_reach(error)
-            if reason is None:
-                raise
-            complain(f"study {each.id} stopped before its end: {reason}")
-            _tell_how_to_go_on(console, "Stopped", again)
-            failed = True
-            break
-        _report(result, console, home, again)
-        if result.signal is not None:
-            raise typer.Exit(128 + result.signal)
-        failed |= result.stopped is not None or result.failure is not None
-    if failed:
-        lifeline().say(FAILED)
-        raise typer.Exit(1)
+    study = load_study(name, settings)
+    check_sources(study)
+    return study.each_sparsity()
 
 
 def _print_settings() -> None:
@@ -92,66 +123,66 @@ def _print_settings() -> None:
 
 
 def _out_of_reach(error: Exception) -> str | None:
-    """Why nothing can be written any more, which is no mistake of the user, and which no restart mends; else None."""
+    """Return why nothing can be written any more, which no restart mends and no user caused; else None."""
     from ...models.errors import InputError
-    from ..files import broken
+    from ..files import storage_failure
     from ..store.storage import StorageLost
 
     if isinstance(error, StorageLost):
         return str(error)
-    return None if isinstance(error, InputError) else broken(error)
+    return None if isinstance(error, InputError) else storage_failure(error)
 
 
-def _tell_how_to_go_on(console: "Console", ended: str, again: str) -> None:
+def _print_how_to_go_on(console: "Screen", ended: str, again: str) -> None:
+    from ..screen.console import print_line
+
     line = f"{ended}. Go on with:\n  {again}"
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_line(console, line)
     if console.quiet:
-        # Nobody reads stdout any more.
+        # stdout has no reader any more.
         aside(line)
 
 
-def _report(result, console, home, again: str) -> None:
-    """The table of the best masks, what the objective was worth, and what to do next."""
+def _report(result: "StudyResult", console: "Screen", home: Path, again: str) -> None:
+    """Print the table of the best masks, the verdicts on them and on the objective, and what to do next."""
+    from ..screen.console import print_line
     from ..screen.tables import screen_table
-
-    def say(line: str = "") -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     stopped = result.stopped if result.signal is None else None
     if result.failure and not result.stopped:
         complain(result.failure)
         return
     if result.rows:
-        say()
+        print_line(console)
         console.print(screen_table(result.rows, result.study.score))
         for sentence in result.verdicts:
-            say(sentence)
+            print_line(console, sentence)
     if result.pareto:
-        say(f"No mask is better in every objective than: {', '.join(result.pareto)}")
-    say()
+        print_line(console, f"No mask is better in every objective than: {', '.join(result.pareto)}")
+    print_line(console)
     if stopped:
         complain(f"study {result.study.id} stopped before its end: {stopped}")
     if result.stopped:
         to_go = f" with {result.remaining} trials to go" if result.remaining else ""
-        _tell_how_to_go_on(console, f"{'Stopped' if stopped else 'Interrupted'}{to_go}", again)
+        _print_how_to_go_on(console, f"{'Stopped' if stopped else 'Interrupted'}{to_go}", again)
         return
     at_home = "" if str(home) == "runs" else f" --home {shlex.quote(str(home))}"
-    say("Next:")
+    print_line(console, "Next:")
     tracking = result.study.tracking.mlflow
-    say(f"  review it at {tracking}" if tracking else f"  fullspectrum ui{at_home}")
+    print_line(console, f"  review it at {tracking}" if tracking else f"  fullspectrum ui{at_home}")
     if not result.rows:
         return
     study, best = result.study, result.trials_by_label[result.rows[0].label]
-    masks = shlex.quote(str(result.folder.trial(best.number) / "mask.safetensors"))
+    masks = shlex.quote(str(result.folder.trial(best.number) / Artifact.MASK))
     # The very recipe of the study, so that the command gives the accuracy of the table.
     recipe = study.settings().get("training", {}) | best.training
     settings = {"final.epochs": study.final.epochs} | {f"training.{key}": value for key, value in recipe.items()}
     chosen = " ".join(f"--set {shlex.quote(f'{key}={_toml(value)}')}" for key, value in settings.items())
-    say(f"  fullspectrum score {masks}")
-    say(f"  fullspectrum export best:{study.id} --format torch-prune -o best.pt{at_home}")
-    say(f"  fullspectrum train {masks} --model {study.model} --data {study.data} {chosen}")
+    print_line(console, f"  fullspectrum score {masks}")
+    print_line(console, f"  fullspectrum export best:{study.id} --format torch-prune -o best.pt{at_home}")
+    print_line(console, f"  fullspectrum train {masks} --model {study.model} --data {study.data} {chosen}")
 
 
 def _toml(value: bool | float | str | list[float]) -> str:
-    """A setting as --set reads it; a string is a bare word."""
+    """Return a setting as --set reads it; a string is a bare word."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -3,14 +3,18 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..process.heartbeat import RunningTrial
+    from ..report.leaderboard import Row
     from ..report.status import Status
 
 #: Seconds between two looks: on a terminal, and elsewhere.
@@ -37,20 +41,23 @@ def status(
 
     Example: fullspectrum status digits --watch
     """
-    from rich.console import Console
-    from rich.live import Live
-
     from ...models.errors import InputError
     from ..config.studyfile import find_study
     from ..files import Home
-    from ..report.status import State, status_of
-    from ..store.ledger import Ledger
-    from ..store.storage import open_storage
 
     if watch and as_json:
         raise InputError("--watch does not go with --json, which prints one document; give one of them")
     found, folder = find_study(study, settings, Home(home))
-    ledger = Ledger(found, open_storage(found, folder.journal, create=False))
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from ..report.status import State, status_of
+    from ..screen.console import print_line
+    from ..store.ledger import Ledger
+    from ..store.storage import open_storage
+
+    ledger = Ledger(found, open_storage(found.tracking.storage, folder.journal, create=False))
     if as_json:
         typer.echo(json.dumps(status_of(found, folder, ledger).to_dict(), allow_nan=False))
         return
@@ -75,10 +82,10 @@ def status(
                 console.print(_table(seen))
                 continue
             for name, fact in _facts(seen):
-                console.print(f"{name and name + ':':<15}{fact}", highlight=False, markup=False, soft_wrap=True)
+                print_line(console, f"{name and name + ':':<15}{fact}")
 
 
-def _table(seen: "Status"):
+def _table(seen: "Status") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
@@ -89,7 +96,7 @@ def _table(seen: "Status"):
 
 
 def _facts(seen: "Status") -> Iterator[tuple[str, str]]:
-    """What is known, as names and words; what is not known is left out."""
+    """Yield what is known, as names and words; what is not known is left out."""
     study = seen.study
     yield "study", f"{study.id}: {study.model} on {study.data}, sparsity {study.sparsity:g}"
     yield "state", _state(seen)
@@ -98,7 +105,7 @@ def _facts(seen: "Status") -> Iterator[tuple[str, str]]:
     if seen.finals:
         yield "full training", f"{seen.finals} ended"
     if seen.best:
-        yield "best so far", _best(seen)
+        yield "best so far", _best(seen.best, seen.study.score)
     if seen.pareto:
         yield "Pareto front", ", ".join(seen.pareto)
     if seen.rate:
@@ -116,25 +123,26 @@ def _facts(seen: "Status") -> Iterator[tuple[str, str]]:
 def _state(seen: "Status") -> str:
     from ..report.status import State
 
-    if seen.state is State.INTERRUPTED:
-        return "interrupted; the search goes on with --resume"
     if seen.state is State.FINISHED:
         return "finished"
-    driver = f"process {seen.driver.pid} on {seen.driver.host} since {seen.driver.since}"
+    if seen.state is State.INTERRUPTED or seen.driver is None:
+        return "interrupted; the search goes on with --resume"
+    driver = seen.driver.name
     if seen.state is State.DIED:
         return f"the driver died: {driver}; the search goes on with --resume"
     asked = "asked to leave" if seen.state is State.LEAVING else "running"
     phase = f" ({seen.phase})" if seen.phase else ""
-    silent = f"; no word from it for {_duration(seen.silent)}" if (seen.silent or 0) > _SILENT else ""
+    seconds = seen.silent or 0.0
+    silent = f"; no word from it for {_duration(seconds)}" if seconds > _SILENT else ""
     return f"{asked}{phase}: {driver}{silent}"
 
 
-def _best(seen: "Status") -> str:
-    from ...spectral.objectives import OBJECTIVES
+def _best(best: "Row", score: str) -> str:
+    from ..scores.registry import score_called
 
-    best, parts = seen.best, []
+    parts = []
     if "objective" in best.scores:
-        parts.append(f"{OBJECTIVES[seen.study.score].label} {best.scores['objective']:.3f}")
+        parts.append(f"{score_called(score).label} {best.scores['objective']:.3f}")
     for name, accuracy in (
         ("warm-up accuracy", best.accuracy_warmup),
         ("validation accuracy", best.accuracy_val),
@@ -145,9 +153,9 @@ def _best(seen: "Status") -> str:
     return f"{best.label} ({best.source}): {', '.join(parts)}"
 
 
-def _running(trial: Mapping[str, Any]) -> str:
+def _running(trial: "RunningTrial") -> str:
     parts = [f"trial {trial['trial']}: {trial['iteration']} iterations in {_duration(time.time() - trial['since'])}"]
-    if trial.get("pid"):
+    if trial["host"] is not None:
         parts.append(f"process {trial['pid']} on {trial['host'].split('.')[0]}")
     if trial["attempt"] > 1:
         parts.append(f"attempt {trial['attempt']}")
@@ -161,7 +169,7 @@ def _spool(seen: "Status") -> str:
 
 
 def _listed(lines: list[str]) -> list[str]:
-    """The first of them, and how many more there are."""
+    """Return the first lines, and how many more there are."""
     return lines if len(lines) <= _MOST else [*lines[:_MOST], f"and {len(lines) - _MOST} more"]
 
 

@@ -10,10 +10,10 @@ import typer
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
-    from ..record.experiment import Destination
+    from ..record.destination import Destination
 
 #: Seconds without any progress after which a server that is away is no longer waited for.
-PATIENCE = 15.0
+STALL_SECONDS = 15.0
 
 
 def sync(
@@ -35,7 +35,7 @@ def sync(
     from ...models.errors import InputError
     from ..config.studyfile import find_study
     from ..files import Home
-    from ..record.experiment import Destination
+    from ..record.destination import Destination
     from ..record.spool import undelivered
     from ..record.uploader import record_file
 
@@ -68,13 +68,13 @@ def sync(
 
 
 def _spools(home: Path) -> Iterator[Path]:
-    """The spools of studies and of checks that say where they go."""
+    """Yield the spools of studies and of checks that say where they go."""
     for pattern in ("*/record.json", "checks/*/record.json"):
         yield from (record.with_name("spool.jsonl") for record in sorted(home.glob(pattern)))
 
 
 def _deliver(spool: Path, destination: "Destination") -> bool:
-    """Delivers what it can, tells the outcome in one line, and returns whether everything is there."""
+    """Deliver what can be, print the outcome in one line, and return whether everything is there."""
     from ..record.uploader import Uploader, refused_file
     from ..screen.stepper import stepper
 
@@ -82,13 +82,13 @@ def _deliver(spool: Path, destination: "Destination") -> bool:
     total = left = uploader.depth
     progressed = time.monotonic()
     with stepper(f"delivering {spool.parent.name}", total) as step:
-        while left and not (uploader.problem and time.monotonic() - progressed > PATIENCE):
+        while left and not (uploader.problem and time.monotonic() - progressed > STALL_SECONDS):
             time.sleep(0.2)
             before, left = left, uploader.depth
             for number in range(total - before, total - left):
                 step(f"event {number + 1}")
                 progressed = time.monotonic()
-    uploader.close(PATIENCE)
+    uploader.close(STALL_SECONDS)
     left, refused = uploader.depth, uploader.refused
     missing = []
     if left:

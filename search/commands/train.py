@@ -15,7 +15,12 @@ def train(
     weights: Weights = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the initial weights and the batches.", min=0)] = None,
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Trained weights to write.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Trained weights to write; beside them the masks of the end, where they changed."
+        ),
+    ] = None,
 ) -> None:
     """Train a masked network in full and measure it on the test split.
 
@@ -24,28 +29,33 @@ def train(
 
     Example: fullspectrum train mask.safetensors --model digits_cnn --data digits --set final.epochs=20
     """
-    from ...models.data import load
-    from ...models.errors import InputError
     from ...models.files import check_target
+    from .checks import check_readable, check_training
+
+    check_training("train", model, data, settings)
+    check_readable(masks, weights)
+    if output is not None:
+        check_target(output)
+
+    from ...models.data import load
     from ...models.layers import prunable
     from ...models.masks import check_fits
     from ...models.networks import build
     from ...models.trainable import check_trainable
     from ...models.weights import save_state
+    from ..config.own import import_own
     from ..config.studyfile import study_of
-    from ..final.training import train_fully
+    from ..final.full import FullTraining, save_end, train_fully
     from ..guards.connectivity import check_connected
     from ..guards.unpruned import warn_unpruned
+    from ..protocol.training import TrainingEnd, TrainingProgress
     from ..worker.device import claim_device
     from .masks import initial_seed, load_trainable, weights_for
 
-    if output is not None:
-        check_target(output)
     loaded = load_trainable(masks)
     seed = initial_seed(loaded, seed)
     study = study_of({"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed}, settings)
-    if study.training.searched():
-        raise InputError(f"train needs a value for each setting, but {', '.join(study.training.searched())} is a table")
+    import_own(study)
     images = load(data, seed)
     network = build(model, images.task, seed)
     loaded = check_fits(loaded, prunable(network))
@@ -55,14 +65,16 @@ def train(
     check_trainable(network, images, model, device)
     check_connected(loaded, network, images.task)
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
-    for result in train_fully(study, images, network, loaded, study.training.recipe(), device):
-        if "outcome" not in result:
-            typer.echo(
-                f"  {result['training/iterations']:>7} iterations  validation {result['accuracy/val_final']:.4f}"
-            )
-    if "accuracy/final" not in result:
-        typer.echo(f"{result['reason']}", err=True)
+    full = FullTraining.of(study, {})
+    for report in train_fully(network.to(device), loaded, images, full):
+        if isinstance(report, TrainingProgress):
+            typer.echo(f"  {report.iteration:>7} iterations  validation {report.accuracy_val:.4f}")
+    assert isinstance(report, TrainingEnd)
+    if report.accuracy_final is None:
+        typer.echo(f"{report.reason}", err=True)
         raise typer.Exit(1)
-    if output is not None:
+    if output is not None and report.masks is not None:
+        save_end(output.with_suffix(".mask.safetensors"), output, report.masks, network)
+    elif output is not None:
         save_state(output, network.state_dict())
-    typer.echo(f"validation accuracy {result['accuracy/val_final']:.4f}, test accuracy {result['accuracy/final']:.4f}")
+    typer.echo(f"validation accuracy {report.accuracy_val:.4f}, test accuracy {report.accuracy_final:.4f}")

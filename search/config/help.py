@@ -1,4 +1,4 @@
-"""What a user reads of the settings: the list of them, and the line about one that cannot be used."""
+"""The list of settings that a user reads, and the line about one that cannot be used."""
 
 import json
 import re
@@ -10,28 +10,34 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from ...models.errors import nearest
+from .named import Named
 from .searchable import Choices, Range, Section
 from .study import Study
 
+#: The tables that a searched setting can be.
+_FORMS: dict[str, type[Section]] = {"range": Range, "choices": Choices}
+
 
 def describe_settings(section: type[Section] = Study, prefix: str = "") -> Iterator[str]:
-    """A line for each setting: its name, its default, and its help text."""
+    """Yield a line for each setting: its name, its help text, the words that it takes, and its default."""
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield f"\n[{name}]  {field.description}"
             yield from describe_settings(field.annotation, f"{name}.")
             continue
-        notes = [" | ".join(words)] if (words := _words(field.annotation)) else []
+        notes = [" | ".join(words)] if (words := _words(field.annotation, *field.metadata)) else []
         notes.append("required" if field.is_required() else f"default {_toml(field.default)}")
         yield f"  {prefix}{name}: {field.description} ({'; '.join(notes)})"
 
 
-def _words(annotation: Any) -> tuple[str, ...]:
-    """The words that a setting of words takes, of a searched one its fixed form; none for other settings."""
+def _words(annotation: Any, *metadata: Any) -> tuple[str, ...]:
+    """Return the words that a setting of words takes, of a searched one its fixed form; none for other settings."""
+    if registered := [each.registry.known for each in metadata if isinstance(each, Named)]:
+        return registered[0]
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     if get_origin(annotation) in (Annotated, Union, UnionType):
-        return _words(get_args(annotation)[0])
+        return _words(*get_args(annotation)[: None if get_origin(annotation) is Annotated else 1])
     return ()
 
 
@@ -42,9 +48,9 @@ def _toml(value: Any) -> str:
 
 
 def one_line(error: ValidationError) -> str:
-    """The first mistake of a study's settings: which setting, what was given, what was expected."""
+    """Return the first mistake of a study's settings: which setting, what was given, what was expected."""
     errors = error.errors()
-    # Of a setting's several forms, the one whose values were looked at was meant: a list, where a list was given.
+    # A setting may have several forms; the error of the form that looked at the values is meant: a list for a list.
     alike = [each for each in errors if each["loc"][:1] == errors[0]["loc"][:1]]
     first = max(alike, key=lambda each: (len(each["loc"]), each["type"] == "too_short"))
     names, field, parent = _place(first["loc"])
@@ -64,16 +70,18 @@ def one_line(error: ValidationError) -> str:
 
 
 def _place(location: tuple[str | int, ...]) -> tuple[list[str], FieldInfo | None, type[Section]]:
-    """The names on the way to a setting, its field (of a searched one, its own), and the table it stands in."""
+    """Return the names on the way to a setting, its field (of a searched one, its own), and the table it stands in."""
     names: list[str] = []
-    field, parent, section = None, Study, Study
+    field: FieldInfo | None = None
+    parent: type[Section] = Study
+    section: type[Section] | None = Study
     for part in location:
         if section is None:
             # Pydantic names the form of a setting after the setting; only the tables have settings of their own.
-            section = {"range": Range, "choices": Choices}.get(part)
+            section = _FORMS.get(str(part))
             continue
         names.append(str(part))
-        parent, known = section, section.model_fields.get(part)
+        parent, known = section, section.model_fields.get(str(part))
         if parent not in (Range, Choices):
             field = known
         inner = known.annotation if known else None

@@ -1,6 +1,6 @@
-"""Settings that are either a fixed value or a table that says what to search."""
+"""Settings that are either a fixed value or a table of the values to search."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
@@ -19,7 +19,7 @@ class Range(Section):
     log: bool = Field(False, description="draw log-uniformly; needs low > 0")
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Range":
+    def _ordered(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low must be less than high, but got low = {self.low:g}, high = {self.high:g}")
         if self.log and self.low <= 0:
@@ -34,36 +34,44 @@ class Choices(Section):
 
 
 def form(value: Any) -> str:
-    """Which of the forms of `searchable` a setting has: fixed, range or choices."""
+    """Return which of the forms of `Searched` a setting has: fixed, range or choices."""
     if isinstance(value, dict):
         return "choices" if "choices" in value else "range"
-    return {Range: "range", Choices: "choices"}.get(type(value), "fixed")
+    if isinstance(value, Choices):
+        return "choices"
+    return "range" if isinstance(value, Range) else "fixed"
 
 
-def searchable(fixed: Any) -> Any:
-    """A setting that is a plain value (fixed) or a table { low, high, log } or { choices } (searched)."""
-    return Annotated[
-        Annotated[fixed, Tag("fixed")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
-        Discriminator(form),
-    ]
+Fixed = TypeVar("Fixed")
+
+#: A setting that is a plain value (fixed) or a table { low, high, log } or { choices } (searched).
+Searched = Annotated[
+    Annotated[Fixed, Tag("fixed")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
+    Discriminator(form),
+]
+
+
+def searched(fixed: Any) -> Any:
+    """Return `Searched[fixed]`, of a type that is known only when the program runs."""
+    return cast(Any, Searched)[fixed]
 
 
 class Searchable(Section):
     """A table with settings that can be searched: what is searched obeys the range of the fixed value."""
 
     @model_validator(mode="after")
-    def _searched_values_in_range(self) -> "Searchable":
-        """Checks both ends of each range and every choice."""
+    def _searched_values_in_range(self) -> Self:
+        """Check both ends of each range and every choice."""
         for name, value in self.searched().items():
             for end in value.choices if isinstance(value, Choices) else (value.low, value.high):
                 try:
                     type(self)(**{name: end})
                 except ValidationError as error:
-                    reason = error.errors()[0]["msg"]
+                    reason = error.errors()[0]["msg"].removeprefix("Value error, ")
                     raise ValueError(f"{name} = {end!r}: {reason[0].lower()}{reason[1:]}") from None
         return self
 
     def searched(self) -> dict[str, Range | Choices]:
-        """The settings that are searched, by name."""
+        """Return the settings that are searched, by name."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, Range | Choices)}

@@ -5,7 +5,6 @@ import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,13 +15,13 @@ from .study import ConfigError, Study
 
 
 def bundled() -> list[str]:
-    """Names of the studies that come with the package."""
+    """Return the names of the studies that come with the package."""
     folder = resources.files(f"{__package__.rpartition('.')[0]}.studies")
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
 def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
-    """The study of a .toml file or of a bundled name, with `KEY=VALUE` overrides (values are TOML, or bare words).
+    """Return the study of a .toml file or of a bundled name, with overrides `KEY=VALUE` (TOML, or bare words).
 
     Raises ConfigError naming the first setting that cannot be used, what was given and what was expected.
     """
@@ -49,10 +48,10 @@ def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
 
 
 def find_study(name: str, overrides: Iterable[str], home: Home) -> tuple[Study, StudyFolder]:
-    """The study under `home` that `name` means, and its folder.
+    """Return the study under `home` that `name` means, with the settings that it ran with last, and its folder.
 
-    `name` is the id or how it begins; or a bundled name or a .toml file, with the overrides that the search was given.
-    Raises InputError where there is no such study, or more than one.
+    `name` is the id or how it begins; or a bundled name or a .toml file, with the overrides that the search was given,
+    apart from those that only say where and how it runs. Raises InputError where there is no such study, or several.
     """
     if name.endswith(".toml") or name in bundled():
         studies = load_study(name, overrides).each_sparsity()
@@ -64,8 +63,11 @@ def find_study(name: str, overrides: Iterable[str], home: Home) -> tuple[Study, 
     return parse(json.loads(folder.settings.read_text())), folder
 
 
-def study_of(own: dict[str, Any], overrides: Iterable[str]) -> Study:
-    """The study of a command whose options say `own`, with overrides. Raises ConfigError for one of what they say."""
+def study_of(own: dict[str, object], overrides: Iterable[str]) -> Study:
+    """Return the study of a command whose options say `own`, with overrides of the other settings.
+
+    Raises ConfigError for an override of what they say.
+    """
     for override in overrides:
         key = override.partition("=")[0].strip()
         if key in own and not isinstance(own[key], dict):
@@ -73,22 +75,22 @@ def study_of(own: dict[str, Any], overrides: Iterable[str]) -> Study:
     return parse(with_overrides(own, overrides))
 
 
-def with_overrides(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """`settings` with `KEY=VALUE` overrides put in; raises ConfigError for one that is not of that form."""
+def with_overrides(settings: dict[str, object], overrides: Iterable[str]) -> dict[str, object]:
+    """Put overrides `KEY=VALUE` into `settings` and return them. Raises ConfigError for one that has another form."""
     for override in overrides:
         _override(settings, override)
     return settings
 
 
-def parse(settings: dict[str, Any]) -> Study:
-    """The study of nested plain values. Raises ConfigError naming the first setting that cannot be used."""
+def parse(settings: dict[str, object]) -> Study:
+    """Return the study of nested plain values. Raises ConfigError naming the first setting that cannot be used."""
     try:
         return Study.model_validate(settings)
     except ValidationError as error:
         raise ConfigError(one_line(error)) from None
 
 
-def _override(settings: dict[str, Any], override: str) -> None:
+def _override(settings: dict[str, object], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set search.trials=50")
@@ -98,7 +100,8 @@ def _override(settings: dict[str, Any], override: str) -> None:
         value = text.strip()
     *tables, last = key.strip().split(".")
     for table in tables:
-        settings = settings.setdefault(table, {})
-        if not isinstance(settings, dict):
+        inner = settings.setdefault(table, {})
+        if not isinstance(inner, dict):
             raise ConfigError(f"--set {override}: {table} is a value, not a table of settings")
+        settings = inner
     settings[last] = value

@@ -2,21 +2,19 @@
 
 import bisect
 import math
-from typing import Literal
 
 from ...models.seeds import derive
-
-Decision = Literal["passed", "control", "stopped"]
+from ..protocol.result import Decision
 
 
 class Gate:
-    """Lets through the top `quantile` of the scores so far, and a `control` fraction whatever their score.
+    """A gate that lets through the top `quantile` of the scores so far, and a `control` fraction whatever their score.
 
     Whether a trial is in the control group is drawn from the seed and its number alone, before the score is looked at,
     so the group is a fair sample of all trials and the gate's benefit can be measured against it.
     """
 
-    def __init__(self, quantile: float, control: float, seed: int):
+    def __init__(self, quantile: float, control: float, seed: int) -> None:
         self._quantile = quantile
         self._control = control
         self._seed = seed
@@ -25,7 +23,7 @@ class Gate:
         """The decision on each trial, by its number."""
 
     def decide(self, number: int, score: float) -> Decision:
-        """Decides on trial `number` once; asked again, gives the same answer.
+        """Decide on trial `number` once; asked again, return the same decision.
 
         The score joins the scores so far and passes if it is among their highest `quantile` (rounded up, so the first
         always passes). Ties pass.

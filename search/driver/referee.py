@@ -1,17 +1,19 @@
-"""Which trials train on: the gate and the rungs, decided in the order of trial numbers, whoever reports first."""
+"""The referee: gate and rungs decide in the order of trial numbers, whichever trial reports first."""
 
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..config.study import Study
-from .gate import Decision, Gate
+from ..config.study import Gate as GateSettings
+from ..config.study import Warmup
+from ..protocol.result import Decision
+from .gate import Gate
 
 
 @dataclass
 class _Facts:
-    """What is known of a trial."""
+    """The facts that are known of a trial."""
 
     score: float | None = None
     accuracies: dict[int, float] = field(default_factory=dict)
@@ -30,12 +32,10 @@ class Referee:
     a function of what was proposed: the number of workers, the order in which they end, and restarts change nothing.
     """
 
-    def __init__(self, study: Study):
-        self._gate = None
-        if study.warmup.iterations:
-            self._gate = Gate(study.gate.quantile, study.gate.control, study.seed)
-        self._rungs = study.warmup.rungs
-        self._stays = (1 - 1 / study.warmup.reduction_factor) * 100
+    def __init__(self, warmup: Warmup, gate: GateSettings, seed: int) -> None:
+        self._gate = Gate(gate.quantile, gate.control, seed) if warmup.iterations else None
+        self._rungs = warmup.rungs
+        self._stays = (1 - 1 / warmup.reduction_factor) * 100
         self._facts: dict[int, _Facts] = {}
         # Trials below these numbers have been decided on: by the gate, and at each rung.
         self._gated = 0
@@ -43,31 +43,31 @@ class Referee:
         self._reached: list[list[float]] = [[] for _ in self._rungs]
 
     def scored(self, number: int, score: float) -> None:
-        """The spectral score of a trial is known."""
+        """Take the spectral score of a trial."""
         self._of(number).score = score
         self._decide()
 
     def measured(self, number: int, iteration: int, accuracy: float) -> None:
-        """The validation accuracy of a trial at an iteration is known."""
+        """Take the validation accuracy of a trial at an iteration."""
         if iteration in self._rungs:
             self._of(number).accuracies[iteration] = accuracy
             self._decide()
 
     def ended(self, number: int) -> None:
-        """A trial came to an end of its own: finished, diverged, rejected or failed."""
+        """Take that a trial came to an end of its own: finished, diverged, rejected or failed."""
         self._of(number).over = True
         self._decide()
 
     def gate(self, number: int) -> Decision | None:
-        """What the gate says of a trial; None where it has not decided yet, or there is nothing to decide."""
+        """Return what the gate decided on a trial; None where it has not yet, or there is nothing to decide."""
         return self._gate.decisions.get(number) if self._gate else None
 
     def stopped(self, number: int) -> int | None:
-        """Iterations at which a trial was stopped: 0 by the gate, more at a rung; None where it was not."""
+        """Return the iterations at which a trial was stopped: 0 by the gate, more at a rung; None where it was not."""
         return self._of(number).stopped
 
     def clearance(self, number: int) -> float:
-        """Iterations up to which what a trial reports counts, as far as that is decided; -1 before the gate has."""
+        """Return the iterations up to which reports of a trial count, as far as decided; -1 before the gate has."""
         if self._gate is None:
             return math.inf
         facts = self._of(number)
@@ -78,7 +78,7 @@ class Referee:
         return next((r for r, done in zip(self._rungs, self._compared, strict=True) if number >= done), math.inf)
 
     def decided(self, number: int, iteration: int) -> bool:
-        """Whether nothing that is still to be decided can stop a trial that trains no further than `iteration`."""
+        """Return whether no decision to come can stop a trial that trains no further than `iteration`."""
         facts = self._of(number)
         if self._gate is None or facts.score is None or facts.stopped is not None:
             return True
@@ -91,7 +91,7 @@ class Referee:
         return self._facts.setdefault(number, _Facts())
 
     def _decide(self) -> None:
-        """Decides all that can be, in order of number; a trial's rung after its gate and its lower rungs."""
+        """Decide all that can be, in order of number; a trial's rung after its gate and its lower rungs."""
         if self._gate is None:
             return
         while (facts := self._of(self._gated)).score is not None or facts.over:
@@ -105,7 +105,7 @@ class Referee:
             before = self._compared[index]
 
     def _compare(self, index: int, rung: int) -> bool:
-        """Decides on the next trial at a rung; returns whether what this takes is known."""
+        """Decide on the next trial at a rung; return whether everything that this takes is known."""
         facts, reached = self._of(self._compared[index]), self._reached[index]
         if facts.stopped is None and rung in facts.accuracies:
             accuracy = facts.accuracies[rung]

@@ -1,28 +1,33 @@
-"""Ray Tune, which spreads the trials: its searcher, scheduler and callback, each a few lines to the dispatcher."""
+"""Ray Tune, which spreads the trials: its searcher, scheduler and callback call the dispatcher."""
 
 import gc
-import json
 import logging
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 import ray
 from ray import tune
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from ...models.errors import InputError
-from ..config.study import Study
-from ..files import broken
-from ..process.link import lifeline
-from ..process.shutdown import Drain
+from ..files import storage_failure
+from ..names import Metric
+from ..process.shutdown import Shutdown
+from ..protocol.report import from_json
+from ..worker.trial import trainable_of
 from .dispatch import Dispatcher
+from .opentrial import Worker
+from .running import RunningSearch
 from .tune_internals import forget_ended, trainable_kept, worker_starts
+
+Result = TypeVar("Result")
 
 #: Tune's own loggers and snapshots cost more than a trial; the ledger and the record are ours, and so are the signals.
 SETTINGS = {
@@ -36,109 +41,117 @@ SETTINGS = {
 }
 
 
-class Desk:
-    """Where Tune and the dispatcher meet: what cannot be written stops the search, and never a callback of Tune."""
+class TrialConfig(TypedDict):
+    """The configuration of a trial, as Tune sees it."""
 
-    def __init__(self, dispatcher: Dispatcher, drain: Drain):
+    number: int
+    attempt: int
+    proposal: str
+    """The proposal as JSON."""
+
+
+class TuneAdapter:
+    """The adapter between Tune and the dispatcher: a failing write stops the search, and never a callback of Tune."""
+
+    def __init__(self, dispatcher: Dispatcher, shutdown: Shutdown) -> None:
         self._dispatcher = dispatcher
-        self.drain = drain
-        self._broken = False
+        self.shutdown = shutdown
+        self._failed = False
 
-    def __getstate__(self) -> dict:
-        """Nothing: Tune pickles searcher and callbacks for a snapshot that is never restored from."""
+    def __getstate__(self) -> dict[str, object]:
+        """Return nothing: Tune pickles searcher and callbacks for a snapshot that is never restored from."""
         return {}
 
-    def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        if self._broken:
+    def _call(self, method: Callable[..., Result], *arguments: Any) -> Result | None:
+        if self._failed:
             return None
         try:
-            return call(*arguments)
+            return method(*arguments)
         except Exception as error:
-            reason = str(error) if isinstance(error, InputError) else broken(error)
+            reason = str(error) if isinstance(error, InputError) else storage_failure(error)
             if reason is None:
                 raise
-            self._broken = True
-            self.drain.ask(reason)
+            self._failed = True
+            self.shutdown.request(reason)
             return None
 
-    def propose(self) -> dict[str, Any] | str | None:
-        """What a searcher suggests: a configuration, None for later, FINISHED when all is done."""
-        proposal = self._ask(self._dispatcher.propose)
+    def propose(self) -> TrialConfig | str | None:
+        """Return what a searcher suggests: a configuration, None for later, FINISHED when all is done."""
+        proposal = self._call(self._dispatcher.propose)
         if proposal is None:
             # A trial that runs may have to be proposed again; where nothing runs, Tune would wait for minutes.
-            return Searcher.FINISHED if self.drain.asked or self._dispatcher.idle else None
-        return {"number": proposal["number"], "attempt": proposal["attempt"], "proposal": json.dumps(proposal)}
+            return Searcher.FINISHED if self.shutdown.requested or self._dispatcher.idle else None
+        return TrialConfig(number=proposal.number, attempt=proposal.attempt, proposal=proposal.to_json())
 
     def started(self, trial: Trial) -> None:
-        """A worker took up a trial."""
-        self._ask(self._dispatcher.started, trial.config["number"])
+        """Pass on that a worker took up a trial."""
+        self._call(self._dispatcher.started, trial.config["number"])
 
     def report(self, trial: Trial, result: dict[str, Any]) -> bool:
-        """Passes on what a trial reported; returns whether it goes on."""
-        attempt = trial.config["number"], trial.config["attempt"]
-        report = json.loads(result["report"])
-        if "values" in report:
-            where = result["hostname"], result["pid"]
-            goes_on = bool(self._ask(self._dispatcher.result, *attempt, report["values"], *where))
-            if self._dispatcher.ended:
-                lifeline().progressed()
-            return goes_on
-        if "broken" in report:
-            self.drain.ask(report["broken"])
-        self._ask(self._dispatcher.left, *attempt)
-        return False
+        """Pass on what a worker reported of a trial; return whether the trial goes on."""
+        attempt, worker = _attempt(trial), Worker(result["hostname"], result["pid"])
+        reports = from_json(result["report"])
+        goes_on = self._call(self._dispatcher.report, *attempt, reports, worker, result[Metric.ITERATIONS])
+        return bool(goes_on)
 
     def lost(self, trial: Trial, reason: str) -> None:
-        """The worker of a trial died."""
-        self._ask(self._dispatcher.lost, trial.config["number"], trial.config["attempt"], reason)
+        """Pass on that the worker of a trial died."""
+        self._call(self._dispatcher.lost, *_attempt(trial), reason)
 
     def out_of_memory(self, message: str) -> None:
-        """Ray killed a worker because its machine ran out of memory, and Tune's run ended by it.
+        """Handle that Ray killed a worker because its machine ran out of memory, which ended Tune's run.
 
-        The trial that lost it is the one that the message names; else it may be any of those of which nobody knows the
-        process yet, as they have not reported, or, without such, any. The others go on as after an interruption.
+        The trial that lost it is the one that the message names; else it may be any of those whose process is not
+        known yet, as they have not reported, or, without such, any. The others go on as after an interruption.
         """
         running = self._dispatcher.running
         named = [one for one in running if one["pid"] and re.search(rf"\bpid={one['pid']}\b", message)]
         for one in named or [one for one in running if one["pid"] is None] or running:
-            self._ask(self._dispatcher.lost, one["trial"], one["attempt"], "its worker ran out of memory")
-        self._ask(self._dispatcher.interrupted)
+            self._call(self._dispatcher.lost, one["trial"], one["attempt"], "its worker ran out of memory")
+        self._call(self._dispatcher.interrupted)
+
+
+def _attempt(trial: Trial) -> tuple[int, int]:
+    """Return the number of a trial, and of its attempt."""
+    return trial.config["number"], trial.config["attempt"]
 
 
 class Proposals(Searcher):
-    """Hands out the ledger's proposals."""
+    """A searcher that hands out the ledger's proposals."""
 
-    def __init__(self, desk: Desk):
-        super().__init__(metric="training/iterations", mode="max")
-        self._desk = desk
+    def __init__(self, adapter: TuneAdapter):
+        super().__init__(metric=Metric.ITERATIONS, mode="max")
+        self._adapter = adapter
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next proposal, None for later, FINISHED when all is done."""
-        return self._desk.propose()
+    # Tune's own annotation leaves FINISHED out.
+    def suggest(self, trial_id: str) -> TrialConfig | str | None:  # type: ignore[override]
+        """Return the next proposal, None for later, FINISHED when all is done."""
+        return self._adapter.propose()
 
-    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Nothing: ends are results, and lost workers come through `Ends`."""
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Do nothing: ends are results, and lost workers come through `Ends`."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is durable, and a study is resumed from it, never from Tune's snapshot."""
+        """Do nothing: the ledger is durable, and a study is resumed from it, never from Tune's snapshot."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: see `save`."""
+        """Do nothing: see `save`."""
 
 
 class Decisions(FIFOScheduler):
-    """Stops the trials that have ended, or that the gate or a rung has stopped."""
+    """A scheduler that stops the trials that have ended, or that the gate or a rung has stopped."""
 
-    def __init__(self, desk: Desk):
-        super().__init__()
-        self._desk = desk
+    def __init__(self, adapter: TuneAdapter):
+        # Ray does not annotate it.
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._adapter = adapter
 
-    def on_trial_result(self, tune_controller, trial: Trial, result: dict[str, Any]) -> str:
-        """Whether a trial goes on after what it reported."""
-        return TrialScheduler.CONTINUE if self._desk.report(trial, result) else TrialScheduler.STOP
+    def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
+        """Return whether a trial goes on after what it reported."""
+        return TrialScheduler.CONTINUE if self._adapter.report(trial, result) else TrialScheduler.STOP
 
-    def choose_trial_to_run(self, tune_controller) -> Trial | None:
-        """The first trial that waits for a worker: it gets the next one that is free.
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """Return the first trial that waits for a worker: it gets the next one that is free.
 
         Not one whose own worker is just starting, which Tune would kill then: with trials shorter than a worker takes
         to start, all of them would go to the first worker, one after the other.
@@ -146,35 +159,37 @@ class Decisions(FIFOScheduler):
         waiting = (trial for trial in tune_controller.get_trials() if trial.status == Trial.PENDING)
         return next((trial for trial in waiting if not worker_starts(tune_controller, trial)), None)
 
-    def on_trial_complete(self, tune_controller, trial: Trial, result: dict[str, Any]) -> None:
-        """What a trial costs stays what it was when thousands have ended."""
+    def on_trial_complete(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> None:
+        """Let Tune forget the trials that have ended, so that one costs no more when thousands have."""
         forget_ended(tune_controller)
 
 
 class Ends(TrialProgressCallback):
-    """Passes on starts and lost workers, in place of Tune's own, which remembers every trial in order to print it."""
+    """A callback that passes on starts and lost workers, in place of Tune's own, which remembers every trial."""
 
-    def __init__(self, desk: Desk):
+    def __init__(self, adapter: TuneAdapter):
         super().__init__()
-        self._desk = desk
+        self._adapter = adapter
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
-        """A worker took up a trial."""
-        self._desk.started(trial)
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
+        """Pass on that a worker took up a trial."""
+        self._adapter.started(trial)
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
-        """A worker died."""
-        self._desk.lost(trial, _why(Path(trial.error_file)))
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
+        """Pass on that a worker died."""
+        self._adapter.lost(trial, _why(Path(trial.error_file)))
 
-    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info) -> None:
-        """Nothing: results go through `Decisions`."""
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: object
+    ) -> None:
+        """Do nothing: results go through `Decisions`."""
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
-        """Nothing: ends are results."""
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
+        """Do nothing: ends are results."""
 
 
 def _why(report: Path) -> str:
-    """Why a worker died, from the file in which Tune keeps what it was told of that."""
+    """Return why a worker died, from the file that Tune writes of its error."""
     lines = [line.strip() for line in report.read_text().splitlines() if line.strip()] if report.is_file() else []
     text = " ".join(lines)
     if "low on memory" in text:
@@ -187,45 +202,44 @@ def _why(report: Path) -> str:
 
 
 class _Overdue(tune.Stopper):
-    """Ends the run when those who were asked to leave have not left in time."""
+    """A stopper that ends the run when workers that were asked to leave have not left in time."""
 
-    def __init__(self, drain: Drain):
-        self._drain = drain
+    def __init__(self, shutdown: Shutdown):
+        self._shutdown = shutdown
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self._drain.overdue
+        return self._shutdown.overdue
 
 
-def run_trials(
-    study: Study, trainable: type[tune.Trainable], dispatcher: Dispatcher, drain: Drain, workspace: Path
-) -> None:
-    """Runs all that the dispatcher proposes, and returns when that is done, or when the drain is."""
-    # What it says of trials that failed, and of its run, the dispatcher says better.
+def run_trials(search: RunningSearch, dispatcher: Dispatcher) -> None:
+    """Run all that the dispatcher proposes; return when that is done, or when the shutdown is due."""
+    # The dispatcher reports failed trials better than Tune prints them.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    desk = Desk(dispatcher, drain)
+    adapter = TuneAdapter(dispatcher, search.shutdown)
     while True:
         try:
-            _run(study, trainable, desk, workspace)
+            _run(search, adapter)
             return
         except RuntimeError as error:
-            # Ray Tune knows of workers that die, but not of those that Ray kills because the memory runs out.
+            # Ray Tune handles workers that die, but not those that Ray kills because the memory runs out.
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
                 raise
-            desk.out_of_memory(str(error.__cause__))
+            adapter.out_of_memory(str(error.__cause__))
         # The actors of the run that is over hold their resources until they are collected.
         gc.collect()
 
 
-def _run(study: Study, trainable: type[tune.Trainable], desk: Desk, workspace: Path) -> None:
-    resources = {"cpu": study.resources.cpus, "gpu": study.resources.gpus}
+def _run(search: RunningSearch, adapter: TuneAdapter) -> None:
+    study, workspace = search.study, search.folder.path / "tune"
+    trainable = trainable_of(study, search.shared, search.workbench.sources, search.folder)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, resources),
+        tune.with_resources(trainable, {"cpu": study.resources.cpus, "gpu": study.resources.gpus}),
         tune_config=tune.TuneConfig(
-            search_alg=Proposals(desk),
-            scheduler=Decisions(desk),
+            search_alg=Proposals(adapter),
+            scheduler=Decisions(adapter),
             num_samples=-1,
             max_concurrent_trials=study.search.max_concurrent,
             reuse_actors=True,
@@ -235,9 +249,9 @@ def _run(study: Study, trainable: type[tune.Trainable], desk: Desk, workspace: P
         run_config=tune.RunConfig(
             name="trials",
             storage_path=str(workspace.resolve()),
-            stop=_Overdue(desk.drain),
+            stop=_Overdue(adapter.shutdown),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            callbacks=[Ends(desk)],
+            callbacks=[Ends(adapter)],
             verbose=0,
         ),
     )

@@ -1,4 +1,4 @@
-"""What a mask must beat: the dense network, random masks, and what is left of the mask itself without its choices."""
+"""The baselines that a mask must beat: random masks, and the mask itself with one of its choices taken away."""
 
 import numpy as np
 
@@ -11,21 +11,21 @@ from ..worker.workbench import Workbench
 
 
 def erk_random(bench: Workbench, seed: int) -> MaskSet:
-    """A random mask with ERK allocation at the sparsity of the bench. Raises AllocationError where it cannot be met."""
+    """Return a random ERK mask at the bench's sparsity. Raises AllocationError where that cannot be met."""
     distribution = MaskDistribution("random", float("inf"), 0, {}, "erk")
     seed = derive(seed, "baseline", ERK_RANDOM)
     return MaskSet(bench.draw(distribution, bench.counts(distribution), seed), bench.metadata(distribution, seed))
 
 
 def shuffled(masks: MaskSet, seed: int) -> MaskSet:
-    """The masks with as many weights kept in each layer, drawn uniformly."""
+    """Return the masks with as many weights kept in each layer, drawn uniformly."""
     flat = {name: np.ones(mask.shape) for name, mask in masks.items()}
     counts = {name: int(mask.sum()) for name, mask in masks.items()}
     return _described(sample(flat, counts, float("inf"), derive(seed, "baseline", SHUFFLED)), SHUFFLED, masks)
 
 
 def inverted(bench: Workbench, masks: MaskSet, distribution: MaskDistribution) -> MaskSet | None:
-    """The masks with as many weights kept in each layer, of the lowest scores of the source they are drawn from.
+    """Return the masks with as many weights kept in each layer, those of the lowest scores of their source.
 
     None where that source does not rank weights by a score that could be inverted.
     """
@@ -40,12 +40,12 @@ def inverted(bench: Workbench, masks: MaskSet, distribution: MaskDistribution) -
 
 
 def other_weights(seed: int) -> int:
-    """The seed of the initial weights that a mask made for those of `seed` is put on to be checked."""
+    """Return the seed of the other initial weights that check a mask made for those of `seed`."""
     return derive(seed, "baseline", REINITIALISED)
 
 
 def _described(made: dict[str, np.ndarray], label: str, masks: MaskSet) -> MaskSet:
-    """The masks `made` of `masks`: they are for the same network, and no source has drawn them."""
+    """Return the masks `made` of `masks`: they are for the same network, and no source has drawn them."""
     kept = ("model", "data", "input", "classes", "init_seed", "init_digest", "groups", "inputs_first")
     metadata = {key: masks.metadata[key] for key in kept if key in masks.metadata}
     return MaskSet(made, metadata | {"source": label, "of": masks.digest()})

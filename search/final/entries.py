@@ -1,8 +1,10 @@
-"""What a study trains in full: its best masks, the baselines of every study, and the checks of its winner."""
+"""The full trainings of a study: its best masks, the baselines of every study, and the checks of its winner."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import ray
+from torch import Tensor
 
 from ...models.data import Data
 from ...models.errors import first_line
@@ -10,75 +12,103 @@ from ...models.masks import MaskSet
 from ...models.networks import build
 from ..config.study import Study
 from ..console import warn
+from ..driver.running import RunningSearch
 from ..files import StudyFolder
-from ..protocol.label import BASELINES, DENSE, ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED
-from ..report.leaderboard import leaderboard
+from ..names import Artifact
+from ..protocol.label import BASELINES, DENSE, ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED, Label
+from ..protocol.outcome import Outcome
+from ..protocol.training import Entry
+from ..report.leaderboard import winner_of
 from ..sampling.distribution import MaskDistribution
 from ..sources import Source
-from ..store.ledger import Ledger, TrialRecord
+from ..store.records import TrialRecord
 from ..worker.device import claim_device
+from ..worker.shared import SharedInputs
 from ..worker.workbench import Workbench
 from .baselines import erk_random, inverted, other_weights, shuffled
-from .training import Entry
 
 
-def contestants(study: Study, best: list[TrialRecord], workbench: Workbench, folder: StudyFolder) -> list[Entry]:
-    """The best masks of the study, and the two baselines of every study with the recipe of the best of them."""
+def finalists(trials: Sequence[TrialRecord], top_k: int | str) -> list[TrialRecord]:
+    """Return the trials to be trained in full: the `top_k` best by warm-up accuracy of those that warmed up.
+
+    With `top_k` "all", every trial that warmed up. A trial that diverged or failed is none of them. Equals are ordered
+    by number.
+    """
+    sound = [trial for trial in trials if trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY)]
+    warmed = [trial for trial in sound if trial.result.accuracy is not None]
+    # A trial that was stopped at a rung has a lower fidelity: whoever warmed up for longer goes first.
+    warmed.sort(key=lambda trial: (-trial.result.iterations, -(trial.result.accuracy or 0.0), trial.number))
+    return warmed if isinstance(top_k, str) else warmed[:top_k]
+
+
+def finalist_entries(search: RunningSearch, best: Sequence[TrialRecord]) -> list[Entry]:
+    """Return the best masks of the study, and the two baselines of every study with the recipe of the best of them."""
     if not best:
         return []
-    entries = [
-        Entry(trial.label, MaskSet.load(folder.trial(trial.number) / "mask.safetensors"), trial.training)
-        for trial in best
-    ]
+    # Workers have working directories of their own.
+    folder = StudyFolder(search.folder.path.resolve())
+    entries = []
+    for trial in best:
+        files = folder.trial(trial.number)
+        entries.append(Entry(trial.label, MaskSet.load(files / Artifact.MASK), trial.training, ends=files))
     recipe = best[0].training
-    random = _saved(erk_random(workbench, study.seed), ERK_RANDOM, folder)
-    return [*entries, Entry(DENSE, None, recipe), Entry(ERK_RANDOM, MaskSet.load(random), recipe, file=random)]
+    random = _saved(erk_random(search.workbench, search.study.seed), ERK_RANDOM, folder)
+    masks = MaskSet.load(random)
+    return [
+        *entries,
+        Entry(DENSE, None, recipe),
+        Entry(ERK_RANDOM, masks, recipe, file=random, ends=random.parent),
+    ]
 
 
-def checks(
-    workbench: Workbench, data: ray.ObjectRef, state: ray.ObjectRef, ledger: Ledger, folder: StudyFolder
-) -> list[Entry]:
-    """What the winner is held against, with its own recipe: what is left of it when its choices are taken away."""
-    study = workbench.study
-    winner = next((row.label for row in leaderboard(ledger) if row.digest and row.accuracy_final is not None), None)
-    if not study.final.checks or winner is None:
+def check_entries(search: RunningSearch) -> list[Entry]:
+    """Return the checks of the winner, with its own recipe: what is left of it when its choices are taken away."""
+    winner = winner_of(search.ledger)
+    if not search.study.final.checks or winner is None:
         return []
-    trial = next(trial for trial in ledger.trials() if trial.label == winner)
-    file = folder.trial(trial.number) / "mask.safetensors"
+    seed = search.study.seed
+    trial = next(trial for trial in search.ledger.trials() if trial.label == winner)
+    file = search.folder.trial(trial.number) / Artifact.MASK
     masks = MaskSet.load(file)
-    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(study.seed), file=file, of=winner)]
-    made = {SHUFFLED: shuffled(masks, study.seed)}
+    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(seed), file=file, of=winner)]
+    made: dict[Label, MaskSet | None] = {SHUFFLED: shuffled(masks, seed)}
     # Not scored again for a training that is done already.
-    if not any(done.settles(INVERTED, winner) for done in ledger.finals()):
+    if not any(done.settles(INVERTED, winner) for done in search.ledger.finals()):
         try:
-            made[INVERTED] = inverted_by_worker(workbench, data, state, masks, trial.distribution)
+            made[INVERTED] = inverted_by_worker(search.workbench, search.shared, masks, trial.distribution)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the trained masks must reach the leaderboard
             warn(f"{winner} is not held against its inverted scores ({first_line(error)}); --resume tries it again")
-    for label, their in made.items():
-        if their is not None:
-            file = _saved(their, label, folder)
-            entries.append(Entry(label, their, trial.training, file=file, of=winner))
+    for label, baseline in made.items():
+        if baseline is not None:
+            file = _saved(baseline, label, search.folder)
+            entries.append(Entry(label, baseline, trial.training, file=file, of=winner))
     return sorted(entries, key=lambda entry: BASELINES.index(entry.label))
 
 
 def inverted_by_worker(
-    workbench: Workbench, data: ray.ObjectRef, state: ray.ObjectRef, masks: MaskSet, distribution: MaskDistribution
+    workbench: Workbench, shared: SharedInputs, masks: MaskSet, distribution: MaskDistribution
 ) -> MaskSet | None:
-    """`inverted`, with the scores computed where a trial computes them: the machine of the driver may have no GPU."""
+    """Return `inverted`, its scores computed where a trial computes them: the driver's machine may have no GPU."""
     if not workbench.source(distribution.source).has_saliency:
         return None
     resources = workbench.study.resources
     task = _inverted.options(num_cpus=resources.cpus, num_gpus=resources.gpus)
+    reference = task.remote(workbench.study, shared.data, shared.state, workbench.sources, masks, distribution)
     try:
-        return ray.get(task.remote(workbench.study, data, state, workbench.sources, masks, distribution))
+        return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        # What the source itself says, in one line.
+        # The error of the source itself, in one line.
         raise error.cause from None
 
 
 @ray.remote(max_retries=1)
 def _inverted(
-    study: Study, data: Data, state: dict, sources: dict[str, Source], masks: MaskSet, distribution: MaskDistribution
+    study: Study,
+    data: Data,
+    state: dict[str, Tensor],
+    sources: dict[str, Source],
+    masks: MaskSet,
+    distribution: MaskDistribution,
 ) -> MaskSet | None:
     device = claim_device(study.resources)
     model = build(study.model, data.task, study.seed)
@@ -86,8 +116,8 @@ def _inverted(
     return inverted(Workbench(study, model.to(device), data.to(device), sources), masks, distribution)
 
 
-def _saved(masks: MaskSet, label: str, folder: StudyFolder) -> Path:
-    """The file that a baseline's masks are written to."""
+def _saved(masks: MaskSet, label: Label, folder: StudyFolder) -> Path:
+    """Write a baseline's masks, and return their file."""
     file = folder.baseline(label)
     file.parent.mkdir(parents=True, exist_ok=True)
     return masks.save(file)

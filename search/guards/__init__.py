@@ -1,1 +1,1 @@
-"""What is checked, and repaired, before a mask may train: layers, paths, channels, shortcuts."""
+"""Checks of a mask before it may train, and repairs: collapsed layers, paths, dead channels, shortcuts."""

@@ -1,4 +1,4 @@
-"""The channels of a layer: its inputs and outputs, whatever way its weights lie."""
+"""The channels of a layer: its inputs and outputs, in whatever order its weight has them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ Key = tuple[int | slice, ...]
 
 @dataclass(frozen=True)
 class Channels:
-    """The inputs and outputs of a layer whose weight has `groups` groups, and its inputs first if `inputs_first`.
+    """The inputs and outputs of a layer whose weight has `groups` groups, and inputs on axis 0 if `inputs_first`.
 
-    The positions of a kernel are no channels of their own; the features that a linear layer reads are.
+    The positions of a kernel are no channels of their own; each input feature of a linear layer is one.
     """
 
     groups: int = 1
     inputs_first: bool = False
 
     def view(self, array: np.ndarray) -> np.ndarray:
-        """The layer's `array`, of its weight's shape, as (groups, outputs, inputs, kernel), both within a group."""
+        """Return an `array` of the weight's shape as (groups, outputs of a group, inputs of a group, kernel)."""
         cut = array.reshape(self.groups, array.shape[0] // self.groups, array.shape[1], -1)
         return cut.swapaxes(1, 2) if self.inputs_first else cut
 
     def outputs(self, used: np.ndarray) -> np.ndarray:
-        """Which outputs have a weight in `used`, (groups, outputs)."""
-        return self.view(used).any((2, 3))
+        """Return which outputs have a weight in `used`, bool, (groups, outputs)."""
+        return np.asarray(self.view(used).any((2, 3)))
 
     def inputs(self, used: np.ndarray) -> np.ndarray:
-        """Which inputs have a weight in `used`, (groups, inputs)."""
-        return self.view(used).any((1, 3))
+        """Return which inputs have a weight in `used`, bool, (groups, inputs)."""
+        return np.asarray(self.view(used).any((1, 3)))
 
     def without(self, used: np.ndarray, outputs_only: bool = False) -> Iterator[Key]:
-        """The channels that have no weight in `used`, outputs first."""
+        """Yield the channels that have no weight in `used`, outputs first."""
         for group, output in np.argwhere(~self.outputs(used)).tolist():
             yield group, output
         if not outputs_only:
@@ -43,17 +43,17 @@ class Channels:
 
 @dataclass(frozen=True)
 class ChannelCount:
-    """How many of a layer's inputs and outputs are in use."""
+    """The number of a layer's inputs and outputs, and of those that are not in use."""
 
     total: int
     empty: int
-    """Without a kept weight."""
+    """Channels without a kept weight."""
     dead: int
-    """Without a weight on an input-output path; the empty ones are among them."""
+    """Channels without a weight on an input-output path; the empty ones are among them."""
 
     @classmethod
     def of(cls, channels: Channels, kept: np.ndarray, on_path: np.ndarray) -> "ChannelCount":
-        """The counts of a layer with the weights `kept`, and of them `on_path`."""
+        """Return the counts of a layer with the weights `kept`, and of them `on_path`."""
         unused = [
             sum(int((~side).sum()) for side in (channels.outputs(used), channels.inputs(used)))
             for used in (kept, on_path)

@@ -1,8 +1,9 @@
-"""What is checked before a mask may train: collapsed layers, paths, dead channels, shortcuts, effective sparsity."""
+"""The connectivity of a mask set: collapsed layers, paths, dead channels, shortcuts, effective sparsity."""
 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from .shortcuts import projection_shortcuts
 
 @dataclass(frozen=True)
 class Limits:
-    """What a mask may lack at most and still train; the defaults allow everything."""
+    """The limits within which a mask may train; the defaults allow every mask."""
 
     dead_channels: float = 1.0
     """Greatest fraction of channels on no path, in [0, 1]."""
@@ -30,7 +31,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Connectivity:
-    """How a mask set connects the network's inputs to its outputs."""
+    """The way in which a mask set connects the network's inputs to its outputs."""
 
     effective_sparsity: float
     """Fraction of weights that are removed or lie on no input-output path, in [0, 1]."""
@@ -95,22 +96,22 @@ class Connectivity:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the input-output paths of a mask set lead: boolean arrays by parameter, of its shape."""
+    """The weights on input-output paths of a mask set: boolean arrays of the parameters' shapes, by name."""
 
     used: Mapping[str, np.ndarray]
     """Kept weights on a path."""
     completing: Mapping[str, np.ndarray]
-    """Removed weights each of which would complete a path by itself."""
+    """Removed weights that would each complete a path alone."""
 
 
 class PathCounter:
-    """Finds the weights on input-output paths of one network; made once, asked for each mask."""
+    """A finder of the weights on input-output paths of one network; made once, and used for each mask."""
 
     def __init__(self, model: nn.Module, task: Task, limits: Limits = Limits()):
-        # Weights are replaced by their masks, biases by zero, and all that is not linear by something that is positive
-        # and growing. On positive inputs every quantity then grows with every weight before it, nothing cancels, and
-        # the derivative of the output by a weight is positive exactly where the weight lies on a path (as in SynFlow,
-        # with all weights one), or would if it were kept.
+        # Masks take the place of weights, zero that of biases, and positive, growing functions that of all functions
+        # that are not linear. On positive inputs every quantity then grows with every weight before it, nothing
+        # cancels, and the derivative of the output by a weight is positive exactly where the weight lies on a path (as
+        # in SynFlow, with all weights one), or would if it were kept.
         self._model = copy.deepcopy(model).cpu().float().eval()
         self._limits = limits
         self._weights = prunable(self._model)
@@ -120,14 +121,14 @@ class PathCounter:
         """Parameters of the projection shortcuts; None where the network cannot be traced."""
         _fix_computed_weights(self._model)
         for name, parameter in self._model.named_parameters():
-            # Scales (of layers, of attention) are one: they connect whatever their value is.
+            # Scales (of layers, of attention) are one: they connect, whatever value they have.
             parameter.requires_grad_(False).fill_(0.0 if name.endswith("bias") else 1.0)
         for weight in self._weights.values():
             weight.requires_grad_(True)
         self._task = task
 
     def paths(self, masks: Mapping[str, np.ndarray]) -> Paths:
-        """The paths under `masks`, which must cover every prunable parameter."""
+        """Return the paths under `masks`, which must cover every prunable parameter."""
         with torch.no_grad():
             for name, weight in self._weights.items():
                 weight.copy_(torch.tensor(np.asarray(masks[name])))
@@ -144,11 +145,11 @@ class PathCounter:
         )
 
     def check(self, masks: Mapping[str, np.ndarray]) -> Connectivity:
-        """The connectivity under `masks`, which must cover every prunable parameter."""
+        """Return the connectivity under `masks`, which must cover every prunable parameter."""
         return self.judge(masks, self.paths(masks).used)
 
     def judge(self, masks: Mapping[str, np.ndarray], used: Mapping[str, np.ndarray]) -> Connectivity:
-        """The connectivity under `masks` of whose weights those in `used` are on a path."""
+        """Return the connectivity under `masks`, given their weights on paths, `used`."""
         collapsed = tuple(name for name in used if not masks[name].any())
         cut = tuple(name for name, on_path in used.items() if name not in collapsed and not on_path.any())
         effective = sum(int(np.count_nonzero(on_path)) for on_path in used.values())
@@ -170,14 +171,14 @@ def _fix_computed_weights(model: nn.Module) -> None:
     """Make weights that layers compute (weight norm, a parametrisation) plain ones: none of them is ever pruned."""
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):
+            for name in list(cast(nn.ModuleDict, module.parametrizations)):
                 parametrize.remove_parametrizations(module, name)
 
 
 def check_connected(masks: MaskSet, model: nn.Module, task: Task) -> None:
-    """Refuses a mask set that collapses a layer or leaves no path; parameters without a mask are kept whole.
+    """Raise InputError, naming the layer, for a mask set that collapses a layer or leaves no path.
 
-    Raises InputError, naming the layer.
+    Parameters without a mask are kept whole.
     """
     shapes = {name: tuple(weight.shape) for name, weight in prunable(model).items()}
     whole = {name: np.asarray(masks[name]) if name in masks else np.ones(shape, bool) for name, shape in shapes.items()}

@@ -1,48 +1,54 @@
 """A forward pass in which every output grows with every input and weight that it is connected to."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+#: One number for all axes of an image, or one for each.
+Size = int | Sequence[int]
 
-def _unchanged(input: Tensor, *_, **__) -> Tensor:
+
+def _unchanged(input: Tensor, *_: object, **__: object) -> Tensor:
     return input
 
 
 class _Reached(torch.autograd.Function):
-    """1 where the input is positive, 0 elsewhere; backward the same of the gradient, wherever the input is.
+    """1 where the input is positive, 0 elsewhere; backward the same of the gradient, whatever the input is.
 
-    What decides is whether a number is zero. As numbers start anew from 0 and 1 in every layer, they neither vanish nor
-    overflow however deep the network is, and single precision is exact.
+    Only whether a number is zero matters. As every layer starts from 0 and 1, numbers neither vanish nor overflow
+    however deep the network is, and single precision is exact.
     """
 
     @staticmethod
-    def forward(ctx, input: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, input: Tensor) -> Tensor:
         return (input > 0).to(input.dtype)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         return (gradient > 0).to(gradient.dtype)
 
 
-def _reached(input: Tensor, *_, **__) -> Tensor:
-    """In place of an activation: it passes gradients to units that nothing reaches yet."""
-    return _Reached.apply(input)
+def _reached(input: Tensor, *_: object, **__: object) -> Tensor:
+    """Replace an activation: pass gradients also to units that no path reaches yet."""
+    reached: Tensor = _Reached.apply(input)
+    return reached
 
 
-def _gate(input: Tensor, *_, **__) -> Tensor:
-    """A sigmoid that is open at zero, with a derivative that large inputs do not round to zero."""
-    return 1 + _Reached.apply(input)
+def _gate(input: Tensor, *_: object, **__: object) -> Tensor:
+    """Replace a sigmoid: open at zero, with a derivative that large inputs do not round to zero."""
+    return 1 + _reached(input)
 
 
-def _anew(multiply: Callable) -> Callable:
-    """A product of features with weights or with one another, computed from zeros and ones."""
+def _anew(multiply: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a product of features with weights or with one another that computes from zeros and ones."""
 
-    def product(*operands, **settings):
+    def product(*operands: object, **settings: object) -> Tensor:
         return multiply(*map(_as_reached, operands), **{name: _as_reached(x) for name, x in settings.items()})
 
     return product
@@ -54,25 +60,34 @@ def _as_reached(operand: object) -> object:
     if operand.is_leaf and operand.requires_grad:
         # A mask.
         return operand
-    # What is fixed connects whatever its sign.
+    # Fixed numbers connect whatever their sign.
     return _Reached.apply(operand) if _follows_input(operand) else (operand != 0).to(operand.dtype)
 
 
-def _average_pool(pool: Callable) -> Callable:
-    def average(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-        return pool(input, kernel_size, stride, padding, ceil_mode)
-
-    return average
+def _average_pool(pool: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda input, *window, **named: pool(input, *_window(*window, **named))
 
 
-def _adaptive_pool(pool: Callable) -> Callable:
+def _window(
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Size, Size | None, Size, bool]:
+    """Return the arguments of an average pool for those of a maximum pool."""
+    return kernel_size, stride, padding, ceil_mode
+
+
+def _adaptive_pool(pool: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda input, output_size, return_indices=False: pool(input, output_size)
 
 
-def _softmax(input: Tensor, dim: int | None = -1, *_, **__) -> Tensor:
-    """Shares that are open at zero, as a softmax attends to all keys where all scores are equal.
+def _softmax(input: Tensor, dim: int | None = -1, *_: object, **__: object) -> Tensor:
+    """Replace a softmax by shares that are open at zero: where all scores are equal, it attends to all keys.
 
-    What an attention mask has pushed far below zero is not attended to.
+    A key that an attention mask has pushed far below zero gets no share.
     """
     return torch.where(input < 0, 0.0, _gate(input)) / input.shape[-1 if dim is None else dim]
 
@@ -80,13 +95,13 @@ def _softmax(input: Tensor, dim: int | None = -1, *_, **__) -> Tensor:
 _linear, _matmul = _anew(F.linear), _anew(torch.matmul)
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, *_, **__) -> Tensor:
-    """Every token attends to every other, whatever the mask of the attention."""
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: object, **__: object) -> Tensor:
+    """Let every token attend to every other, whatever the mask of the attention."""
     return _matmul(_softmax(_matmul(query, key.transpose(-2, -1))), value)
 
 
-def _multi_head_attention(*args, **kwargs) -> tuple[Tensor, None]:
-    """Attention of `nn.MultiheadAttention`: tokens (tokens, batch, features) or (tokens, features)."""
+def _multi_head_attention(*args: object, **kwargs: object) -> tuple[Tensor, None]:
+    """Compute `nn.MultiheadAttention` of tokens of shape (tokens, batch, features) or (tokens, features)."""
     bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
     bound.apply_defaults()
     given = bound.arguments
@@ -97,7 +112,7 @@ def _multi_head_attention(*args, **kwargs) -> tuple[Tensor, None]:
     tokens = (given[part] for part in ("query", "key", "value"))
     query, key, value = (_linear(x, weight) for x, weight in zip(tokens, projections, strict=True))
     if given["bias_k"] is not None:
-        # One token more, the same for every image.
+        # One more token, the same for every image.
         extra = (given[name].view(-1).expand_as(key[:1]) for name in ("bias_k", "bias_v"))
         key, value = (torch.cat(pair) for pair in zip((key, value), extra, strict=True))
     # Heads and tokens to the axes that are multiplied: (…, heads, tokens, features of a head).
@@ -106,8 +121,12 @@ def _multi_head_attention(*args, **kwargs) -> tuple[Tensor, None]:
     return _linear(mixed, given["out_proj_weight"]), None
 
 
-def _recurrent(input: Tensor, states, weights, bias, layers, dropout, training, both_ways, batch_first=False) -> tuple:
-    """Recurrent layers are never pruned: every step sees all features of all others, and of the first state."""
+def _recurrent(
+    input: Tensor, states: Tensor | Sequence[Tensor], weights: Sequence[Tensor], *settings: Any
+) -> tuple[Tensor, ...]:
+    """Replace a recurrent layer, which is never pruned: let every step see all features of all steps and states."""
+    # The settings are bias, layers, dropout, training, both_ways, and batch_first or none.
+    both_ways, batch_first = (*settings, False)[4:6]
     states = [states] if isinstance(states, Tensor) else states
     seen = input.mean((1 if batch_first else 0, 2)) + sum(state.mean((0, 2)) for state in states)
     steps = seen[:, None, None] if batch_first else seen[None, :, None]
@@ -115,18 +134,20 @@ def _recurrent(input: Tensor, states, weights, bias, layers, dropout, training, 
     return outputs, *(seen[None, :, None].expand_as(state) for state in states)
 
 
-def _recurrent_cell(input: Tensor, states, *_, **__) -> Tensor | tuple[Tensor, ...]:
+def _recurrent_cell(
+    input: Tensor, states: Tensor | Sequence[Tensor], *_: object, **__: object
+) -> Tensor | tuple[Tensor, ...]:
     several = [states] if isinstance(states, Tensor) else states
     seen = input.mean(-1, keepdim=True) + sum(state.mean(-1, keepdim=True) for state in several)
     after = tuple(seen.expand_as(state) for state in several)
     return after[0] if isinstance(states, Tensor) else after
 
 
-def _lookup(function: Callable) -> Callable:
-    """Rows that are looked up by their position are those; rows that the image chooses may be any."""
+def _lookup(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a lookup of rows: a row chosen by its position is that row; a row chosen by the image may be any."""
     signature = inspect.signature(function)
 
-    def look_up(*args, **kwargs):
+    def look_up(*args: object, **kwargs: object) -> Tensor:
         given = signature.bind(*args, **kwargs).arguments
         if _follows_input(given["input"]):
             given |= {"input": torch.zeros_like(given["input"]), "weight": given["weight"].mean(0, keepdim=True)}
@@ -139,7 +160,7 @@ def _lookup(function: Callable) -> Callable:
 _CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 _PRODUCTS = (torch.bmm, Tensor.bmm, torch.mm, Tensor.mm, torch.einsum)
 
-_SUBSTITUTES: dict[Callable, Callable] = {
+_SUBSTITUTES: dict[Callable[..., Any], Callable[..., Any]] = {
     F.linear: _linear,
     **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__), _matmul),
     **{product: _anew(product) for product in _CONVOLUTIONS + _PRODUCTS},
@@ -170,33 +191,44 @@ _SUBSTITUTES: dict[Callable, Callable] = {
 }
 
 
+#: The attribute of a tensor that is computed from the network's input.
+_MARK = "follows_input"
+
+
 def network_input(image: Tensor) -> Tensor:
-    """Mark `image` as what the network is given, so that what is computed from it is known to follow it."""
-    image.follows_input = True
+    """Mark `image` as the network's input: tensors that are computed from it get the mark too."""
+    setattr(image, _MARK, True)
     return image
 
 
 def _follows_input(tensor: Tensor) -> bool:
-    # Numbers and truth values have no gradient, but those that are computed from a feature follow the input as well.
-    return tensor.requires_grad or getattr(tensor, "follows_input", False)
+    # Integers and booleans have no gradient, but those that are computed from a feature follow the input as well.
+    return tensor.requires_grad or getattr(tensor, _MARK, False)
 
 
 class PositivePropagation(TorchFunctionMode):
-    """While it is entered, a network with weights >= 0 and no biases computes sums of products of positive numbers.
+    """A mode in which a network with weights >= 0 and no biases computes sums of products of positive numbers.
 
-    Works on whatever the network calls, as a module or as a function. Its input is to be a `network_input`.
+    It replaces functions however the network calls them, as a module or as a function. The input must be a
+    `network_input`.
     """
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         result = _SUBSTITUTES.get(func, func)(*args, **kwargs)
         if any(_follows_input(tensor) for tensor in _tensors(*args, *kwargs.values())):
             for tensor in _tensors(result):
-                tensor.follows_input = True
+                setattr(tensor, _MARK, True)
         return result
 
 
 def _tensors(*values: object) -> Iterator[Tensor]:
-    """The tensors among the values, and among the elements of those that are lists."""
+    """Yield the tensors among the values, and among the elements of those that are lists or tuples."""
     for value in values:
         yield from (x for x in (value if isinstance(value, list | tuple) else (value,)) if isinstance(x, Tensor))

@@ -1,4 +1,4 @@
-"""Repairs a mask set that the guard rejects, at its budget: weights of no use are given up for those that mend it."""
+"""Repairs a mask set that the guard rejects, at its budget: useless weights are exchanged for those that repair it."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from .channels import Key
 from .connectivity import Connectivity, PathCounter, Paths
 
-#: Times that a repair may look at the whole network before it gives up.
+#: Forward and backward passes after which a repair gives up.
 LOOKS = 200
 
 #: A weight: its parameter, and its index in the flat array.
@@ -20,7 +20,7 @@ Target = tuple[str, Key]
 
 
 class Unrepairable(Exception):
-    """Why a mask set is left as it was."""
+    """A mask set that cannot be repaired, with the reason."""
 
 
 def repair(
@@ -29,24 +29,30 @@ def repair(
     scores: Mapping[str, np.ndarray],
     floors: Mapping[str, int],
 ) -> tuple[dict[str, np.ndarray], int]:
-    """A mask set of as many kept weights without a fault, and how many of its weights `masks` has not.
+    """Return a mask set of as many kept weights without a fault, and how many of them `masks` does not keep.
 
-    First it is mended: the highest-scored removed weights that complete a path through what is missing are added, a
-    single one where that is enough, and otherwise one in each of a few layers. Then as many are given up: those on no
-    path, the lowest-scored first, and then the lowest-scored of all that the guard can do without; no layer falls
-    below its floor. A mask set without a fault is returned as it is, and a layer without `scores` is never touched. A
-    function of the arguments alone, on any number of threads.
+    First weights are added: the highest-scored removed weights that complete a path through a missing layer or channel,
+    a single one where that is enough, and otherwise one in each of a few layers. Then as many are removed: weights on
+    no path, the lowest-scored first, and then the lowest-scored of all that the guard can do without; no layer falls
+    below its floor. A mask set without a fault is returned as it is, and a layer without `scores` is never changed. The
+    result is a function of the arguments alone, on any number of threads.
 
-    `masks` and `scores` map parameter names to arrays of their shapes. Raises Unrepairable where no weights mend it,
-    too few can be given up, or `LOOKS` are not enough.
+    `masks` and `scores` map parameter names to arrays of their shapes. Raise Unrepairable where no weights remove the
+    fault, too few can be removed, or `LOOKS` passes are not enough.
     """
     return _Repair(paths, masks, scores, floors).run()
 
 
 class _Repair:
-    """One repair under way: the masks so far."""
+    """A repair in progress, with the masks so far."""
 
-    def __init__(self, paths, masks, scores, floors):
+    def __init__(
+        self,
+        paths: PathCounter,
+        masks: Mapping[str, np.ndarray],
+        scores: Mapping[str, np.ndarray],
+        floors: Mapping[str, int],
+    ):
         self._paths, self._scores, self._floors = paths, scores, floors
         self._before = masks
         self._masks = {name: np.array(mask, dtype=bool) for name, mask in masks.items()}
@@ -65,7 +71,7 @@ class _Repair:
         return self._paths.paths(masks)
 
     def _mend(self) -> Mapping[str, np.ndarray]:
-        """Adds weights until there is no fault, and returns the weights on paths. More weights never make a fault."""
+        """Add weights until there is no fault; return the weights on paths. More weights never make a fault."""
         while True:
             seen = self._look(self._masks)
             found = self._paths.judge(self._masks, seen.used)
@@ -78,7 +84,7 @@ class _Repair:
                 self._masks[name].flat[index] = True
 
     def _goal(self, found: Connectivity, used: Mapping[str, np.ndarray]) -> tuple[list[Target], int]:
-        """What the first fault lacks: targets, and how many of them are to be on a path."""
+        """Return the targets whose lack is the first fault, and how many of them must come to lie on a path."""
         whole: Key = (slice(None),)
         if found.collapsed:
             return [(found.collapsed[0], whole)], 1
@@ -88,14 +94,14 @@ class _Repair:
         if found.dead_channels > limits.dead_channels:
             dead = [(name, key) for name in used for key in self._paths.channels[name].without(used[name])]
             return dead, max(1, len(dead) - math.floor(limits.dead_channels * total))
-        for name, (passed, outputs) in found.shortcuts.items():
+        for name, (passed, outputs) in (found.shortcuts or {}).items():
             if passed < limits.shortcut_coverage * outputs:
                 closed = [(name, key) for key in self._paths.channels[name].without(used[name], outputs_only=True)]
                 return closed, max(1, math.ceil(limits.shortcut_coverage * outputs) - passed)
         raise AssertionError(found.fault)
 
     def _completing(self, targets: Sequence[Target], completing: Mapping[str, np.ndarray]) -> list[Weight]:
-        """The weight of each target that completes a path by itself and has the highest score, the highest first."""
+        """Return each target's highest-scored weight that completes a path alone, the highest first."""
         best: dict[Weight, float] = {}
         for name, weights in self._of(targets, {n: w for n, w in completing.items() if n in self._scores}):
             scores = self._scores[name].flat[weights]
@@ -104,7 +110,7 @@ class _Repair:
         return sorted(best, key=lambda weight: -best[weight])
 
     def _of(self, targets: Sequence[Target], marked: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-        """Flat indices of the weights of each target that are marked."""
+        """Yield the flat indices of the marked weights of each target."""
         indices: dict[str, np.ndarray] = {}
         for name, key in targets:
             if name in marked:
@@ -114,10 +120,10 @@ class _Repair:
                 yield name, np.sort(within[within >= 0])
 
     def _way(self, targets: Sequence[Target]) -> list[Weight]:
-        """Removed weights, one in each of a few layers, that together lead a path through one of the targets.
+        """Return removed weights, one in each of a few layers, that together lead a path through one of the targets.
 
-        Layers are opened, which is to say kept whole: as few as will do, in the order of the targets and then of the
-        network, and one after another closed again but for the highest-scored weight that will do.
+        As few layers as suffice are opened, that is kept whole, in the order of the targets and then of the network.
+        One after another is closed again, but for the highest-scored weight that suffices.
         """
         order = list(dict.fromkeys([*(name for name, _ in targets), *self._masks]))
         order = [name for name in order if name in self._scores and not self._masks[name].all()]
@@ -135,20 +141,25 @@ class _Repair:
             ranked = leads[np.argsort(-self._scores[name].flat[leads], kind="stable")]
             others = self._open(opened[position + 1 :], chosen)
             count = _least(len(ranked), partial(self._reached_by, targets, others, name, ranked))
+            assert count is not None, "the whole layer leads there"
             chosen.append((name, int(ranked[count - 1])))
         return chosen
 
     def _open(self, names: Sequence[str], chosen: Sequence[Weight] = ()) -> dict[str, np.ndarray]:
-        """The masks with the layers `names` whole, and the `chosen` weights."""
+        """Return the masks with the layers `names` whole, and the `chosen` weights."""
         masks = self._masks | {name: np.ones_like(self._masks[name]) for name in names}
         for name, index in chosen:
             masks = _kept(masks, name, np.array([index]))
         return masks
 
-    def _reached_through(self, targets: Sequence[Target], opened: list[str], order=(), count: int = 0) -> bool:
+    def _reached_through(
+        self, targets: Sequence[Target], opened: list[str], order: Sequence[str] = (), count: int = 0
+    ) -> bool:
         return self._reached(targets, self._open([*opened, *order[:count]]))
 
-    def _reached_by(self, targets, masks: Mapping[str, np.ndarray], name: str, ranked: np.ndarray, count: int) -> bool:
+    def _reached_by(
+        self, targets: Sequence[Target], masks: Mapping[str, np.ndarray], name: str, ranked: np.ndarray, count: int
+    ) -> bool:
         return self._reached(targets, _kept(masks, name, ranked[:count]))
 
     def _reached(self, targets: Sequence[Target], masks: Mapping[str, np.ndarray]) -> bool:
@@ -156,7 +167,7 @@ class _Repair:
         return any(self._paths.channels[name].view(used[name])[key].any() for name, key in targets)
 
     def _give_up(self, used: Mapping[str, np.ndarray]) -> None:
-        """Removes as many weights as were added, without a new fault."""
+        """Remove as many weights as were added, without a new fault."""
         names = [name for name in self._masks if name in self._scores]
         owners, indices = self._expendable(names, used)
         while excess := sum(_counts(self._masks).values()) - sum(_counts(self._before).values()):
@@ -167,13 +178,13 @@ class _Repair:
                 raise Unrepairable("too few weights can be given up for those that would mend it")
             weights = [(names[owners[each]], int(indices[each])) for each in batch]
             count = _least(len(batch), partial(self._faulty_without, weights))
-            # One weight fewer than makes a fault can go; the one that makes it is needed.
+            # Without `count` weights there is a fault: the last of them is needed, those before it are not.
             for name, index in weights if count is None else weights[: count - 1]:
                 self._masks[name].flat[index] = False
             owners, indices = (np.delete(each, batch[:count]) for each in (owners, indices))
 
     def _expendable(self, names: list[str], used: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Kept weights but for those that mended, the first to be given up first: number of the name, flat index."""
+        """Return the kept weights without the added ones, in order of removal: number of the name, flat index."""
         kept = [np.flatnonzero(self._masks[name] & ~(used[name] & ~self._before[name])) for name in names]
         owners = np.repeat(np.arange(len(names)), [len(indices) for indices in kept])
         scores, on_path = (
@@ -191,7 +202,7 @@ class _Repair:
 
 
 def _kept(masks: Mapping[str, np.ndarray], name: str, indices: np.ndarray) -> dict[str, np.ndarray]:
-    """The masks with some more weights of one parameter."""
+    """Return the masks with some more weights of one parameter."""
     mask = masks[name].copy()
     mask.flat[indices] = True
     return {**masks, name: mask}
@@ -202,7 +213,7 @@ def _counts(masks: Mapping[str, np.ndarray]) -> dict[str, int]:
 
 
 def _position(owners: np.ndarray) -> np.ndarray:
-    """How many before each entry are equal to it."""
+    """Return for each entry the number of entries before it that are equal to it."""
     position = np.empty(len(owners), dtype=np.int64)
     for owner in np.unique(owners):
         equal = np.flatnonzero(owners == owner)
@@ -211,7 +222,7 @@ def _position(owners: np.ndarray) -> np.ndarray:
 
 
 def _least(most: int, good: Callable[[int], bool]) -> int | None:
-    """The least number from 1 to `most` that is good, where all above a good one are; None where none is."""
+    """Return the least number from 1 to `most` that is good, where all above a good one are; None where none is."""
     below, tried = 0, 1
     while tried <= most and not good(tried):
         below, tried = tried, max(min(most, 2 * tried), tried + 1)

@@ -1,4 +1,4 @@
-"""Projection shortcuts, found in the graph of a network: the shorter way to an addition."""
+"""Projection shortcuts of a network: of two ways to an addition, the shorter one."""
 
 import operator
 
@@ -7,11 +7,12 @@ from torch import fx, nn
 
 from ...models.layers import prunable
 
+#: Targets of fx nodes that add two tensors.
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
 class _Tracer(fx.Tracer):
-    """Looks into everything but the layers whose weights are pruned, and torch's own."""
+    """A tracer that enters every module but torch's own, and those whose weights are pruned."""
 
     def __init__(self, layers: set[str]):
         super().__init__()
@@ -22,11 +23,11 @@ class _Tracer(fx.Tracer):
 
 
 def projection_shortcuts(model: nn.Module) -> tuple[str, ...] | None:
-    """The parameters that give the output of each projection shortcut, in the order of the additions.
+    """Return the parameters that give the output of each projection shortcut, in the order of the additions.
 
     Where two ways from the network's input meet in an addition, the one that passes fewer prunable layers of its own
-    is the shortcut, and a projection if it passes any. None where the network cannot be traced by torch.fx. What a
-    forward pass leaves behind in its modules may be left behind in `model`.
+    is the shortcut, and a projection if it passes any. Return None where torch.fx cannot trace the network. The trace
+    may change attributes of `model`'s modules, as a forward pass would.
     """
     weights = list(prunable(model))
     try:
@@ -40,16 +41,16 @@ def projection_shortcuts(model: nn.Module) -> tuple[str, ...] | None:
     found: dict[str, None] = {}
     for node in graph.nodes:
         before = frozenset().union(*(passed[input] for input in node.all_input_nodes))
-        marks = node.op == "placeholder" or (node.op == "call_module" and _weights_of(node.target, weights))
+        marks = node.op == "placeholder" or (node.op == "call_module" and _weights_of(node, weights))
         passed[node] = before | {node} if marks else before
         if node.target in _ADDITIONS and node.op in ("call_function", "call_method") and len(node.all_input_nodes) == 2:
             one, other = (passed[input] for input in node.all_input_nodes)
             shorter, longer = sorted((one - other, other - one), key=len)
-            # Ways that do not come from the same input are no ways around one another.
+            # Ways from different inputs do not lead around one another.
             if one & other and 0 < len(shorter) < len(longer):
-                found[_weights_of(max(shorter, key=order.get).target, weights)[-1]] = None
+                found[_weights_of(max(shorter, key=order.__getitem__), weights)[-1]] = None
     return tuple(found)
 
 
-def _weights_of(module: str, weights: list[str]) -> list[str]:
-    return [name for name in weights if name.startswith(f"{module}.")]
+def _weights_of(module: fx.Node, weights: list[str]) -> list[str]:
+    return [name for name in weights if name.startswith(f"{module.target}.")]

@@ -1,16 +1,16 @@
-"""Parameters that a search never prunes: the user is told."""
+"""A warning of parameters that a search never prunes."""
 
 from torch import nn
 
 from ...models.layers import unsupported
 from ..console import warn
 
-#: Parameters named in the warning; a network may have hundreds.
+#: Parameters that the warning names at most; a network may have hundreds.
 _NAMED = 3
 
 
 def warn_unpruned(model: nn.Module) -> None:
-    """Warns in one line of the parameters with several axes that stay dense, and why; silent where there are none."""
+    """Warn in one line of the parameters with several axes that stay dense, with the reasons; be silent without any."""
     reasons = unsupported(model)
     if not reasons:
         return

@@ -1,1 +1,1 @@
-"""What is proposed: Optuna's samplers, and the spaces that they search."""
+"""The proposals: Optuna's samplers, and the spaces that they search."""

@@ -1,1 +1,1 @@
-"""The processes of a search: supervisor and driver, shutdown, heartbeat."""
+"""The processes of a search: supervisor and driver, their link, shutdown, heartbeat."""

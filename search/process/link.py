@@ -1,75 +1,79 @@
-"""The line between the driver of a search and its supervisor."""
+"""The link between the driver of a search and its supervisor."""
 
 import contextlib
-import functools
 import os
 import signal
 import socket
 import threading
 import time
+from typing import Self
 
 #: Environment variable that hands the driver its end: the number of an open socket.
-VARIABLE = "FULLSPECTRUM_LIFELINE"
+VARIABLE = "FULLSPECTRUM_SUPERVISOR"
 
-#: Seconds that a driver has to leave when its supervisor has died.
-FAREWELL = 5.0
+#: Seconds that an orphaned driver, whose supervisor has died, has to end in good order.
+ORPHAN_SECONDS = 5.0
 
-#: What a driver says once a trial has ended, and before it exits with 1 because the study has failed.
+#: What a driver sends once a trial has ended, and before it exits with 1 because the study has failed.
 PROGRESSED, FAILED = "progressed", "failed"
 
 
-class Lifeline:
-    """The driver's end: tells the supervisor how things go, and ends the driver soon after the supervisor has died.
+class SupervisorLink:
+    """The driver's end: reports to the supervisor, and ends the driver soon after the supervisor has died.
 
-    Where there is no supervisor (`line` is None) it does nothing.
+    Where there is no supervisor (`connection` is None) it does nothing.
     """
 
-    def __init__(self, line: socket.socket | None):
-        self._line = line
-        self._said: set[str] = set()
-        if line is not None:
+    def __init__(self, connection: socket.socket | None):
+        self._connection = connection
+        self._sent: set[str] = set()
+        if connection is not None:
             # A write to a terminal whose foreground is the supervisor would stop the driver where `stty tostop` is set.
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-            threading.Thread(target=self._mourn, name="lifeline", daemon=True).start()
+            threading.Thread(target=self._watch, args=(connection,), name="supervisor link", daemon=True).start()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Take the link that a supervisor handed this process, if one did; to be called once, in the main thread."""
+        handed = os.environ.pop(VARIABLE, None)
+        if handed is None:
+            return cls(None)
+        # Neither Ray's processes nor their environment are to hold it.
+        os.set_inheritable(int(handed), False)
+        return cls(socket.socket(fileno=int(handed)))
 
     @property
-    def held(self) -> bool:
+    def connected(self) -> bool:
         """Whether this process is the driver of a supervisor."""
-        return self._line is not None
+        return self._connection is not None
 
-    def say(self, word: str) -> None:
-        """Tells the supervisor a word; the same word once only."""
-        if self._line is None or word in self._said:
+    def allow_restarts(self, times: int) -> None:
+        """Set how many times in a row the supervisor may start a driver of the study again."""
+        self._send(f"restarts {times}")
+
+    def report_progress(self) -> None:
+        """Report that this driver has brought a trial to its end; costs nothing from the second time on."""
+        self._send(PROGRESSED)
+
+    def report_failure(self) -> None:
+        """Report that the study has failed, so that exit status 1 is no crash."""
+        self._send(FAILED)
+
+    def _send(self, word: str) -> None:
+        """Send `word` to the supervisor; the same word once only."""
+        if self._connection is None or word in self._sent:
             return
-        self._said.add(word)
-        # Where it has died the other thread knows too.
+        self._sent.add(word)
+        # Where the supervisor has died the other thread ends this process.
         with contextlib.suppress(OSError):
-            self._line.sendall(f"{word}\n".encode())
+            self._connection.sendall(f"{word}\n".encode())
 
-    def restarts(self, times: int) -> None:
-        """Tells how many times in a row a driver of the study may be started again."""
-        self.say(f"restarts {times}")
-
-    def progressed(self) -> None:
-        """Tells that this driver has brought a trial to its end; costs nothing from the second time on."""
-        self.say(PROGRESSED)
-
-    def _mourn(self) -> None:
-        # Nothing is ever sent this way: the line ends, or is reset where there are words that were never heard.
+    def _watch(self, connection: socket.socket) -> None:
+        """Wait until the supervisor dies, then end this process."""
+        # The supervisor sends nothing: the connection ends, or is reset where it left words unread.
         with contextlib.suppress(OSError):
-            self._line.recv(1)
-        # Asks the search to end in good order; before that is prepared for, it ends the process.
+            connection.recv(1)
+        # SIGTERM asks the search to end in good order; before the search handles it, it ends the process.
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(FAREWELL)
+        time.sleep(ORPHAN_SECONDS)
         os._exit(128 + signal.SIGTERM)
-
-
-@functools.cache
-def lifeline() -> Lifeline:
-    """This process's line to its supervisor; to be called first in the main thread."""
-    handed = os.environ.pop(VARIABLE, None)
-    if handed is None:
-        return Lifeline(None)
-    # Neither Ray's processes nor their environment are to hold it.
-    os.set_inheritable(int(handed), False)
-    return Lifeline(socket.socket(fileno=int(handed)))

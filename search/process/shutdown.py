@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from ..files import storage_failure
+
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 #: Seconds in which a second SIGTERM is the first one, by another way.
 _AT_ONCE = 1.0
 
 
-class Drain:
-    """Whether a search is asked to end, by whom, and whether what still runs has had its time.
+class Shutdown:
+    """A request that the search end: whether and why it was made, and the grace period from then on.
 
-    Nothing is raised when it is asked for: what waits looks at `asked`, as an exception that meets a destructor or a
-    callback of Ray is printed and gone. Workers look for the file `marker`.
+    It raises nothing: what waits looks at `requested`, as an exception that meets a destructor or a callback of
+    Ray is printed and lost. Workers look for the file `marker`.
     """
 
     def __init__(self, marker: Path, grace: float):
@@ -27,14 +29,14 @@ class Drain:
         self._grace = grace
         self._since: float | None = None
         self._hurry = False
-        self._heeded = -math.inf
+        self._last_signal = -math.inf
         self.reason: str | None = None
-        """Why it was asked for, by whoever asked first; None while nobody has."""
+        """Why the end was requested, by whoever did first; None while nobody has."""
         self.signal: int | None = None
-        """The first signal that asked for it, if one did."""
+        """The first signal that requested it, if one did."""
 
     @property
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Whether the search is to end now."""
         return self._since is not None
 
@@ -44,58 +46,69 @@ class Drain:
         return self._hurry or (self._since is not None and time.monotonic() - self._since > self._grace)
 
     @property
-    def left(self) -> float:
-        """Seconds of the grace period that are left; infinite while nobody has asked."""
+    def seconds_left(self) -> float:
+        """Seconds of the grace period that are left; infinite while nobody has requested the end."""
         if self._since is None:
             return math.inf
         return 0.0 if self._hurry else max(0.0, self._grace - (time.monotonic() - self._since))
 
-    def ask(self, reason: str) -> None:
-        """Asks for the end; from the second time on it changes nothing."""
+    def request(self, reason: str) -> None:
+        """Request the end; from the second time on this changes nothing."""
         if self._since is not None:
             return
         self.reason = reason
         self._since = time.monotonic()
-        # Where the marker cannot be written the workers do not hear of it, and are left behind after the grace period.
+        # Where the marker cannot be written the workers do not see it, and are left behind after the grace period.
         with contextlib.suppress(OSError):
             self._marker.touch()
 
-    def _heed(self, number: int, frame: FrameType | None) -> None:
-        """Handles a signal: the first asks; a second is impatience, also with what looks at nothing.
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: the first requests the end; a second ends at once, also what never looks at `requested`.
 
-        SIGTERM that comes twice at once was sent to the supervisor, who passes it on, and to the driver as well.
+        SIGTERM that comes twice at once was sent to the supervisor, which passes it on, and to the driver as well.
         """
         now = time.monotonic()
-        if number == self.signal == signal.SIGTERM and now - self._heeded < _AT_ONCE:
+        if number == self.signal == signal.SIGTERM and now - self._last_signal < _AT_ONCE:
             return
-        self._heeded = now
+        self._last_signal = now
         if self.signal is None:
             self.signal = number
-            self.ask(_NAMES[number])
+            self.request(_NAMES[signal.Signals(number)])
             return
         self._hurry = True
         raise KeyboardInterrupt(number)
 
 
 @contextlib.contextmanager
-def drained(marker: Path, grace: float) -> Iterator[Drain]:
-    """Yields a Drain that SIGINT and SIGTERM ask, once; the second signal raises KeyboardInterrupt, at once.
+def shutdown_on_signals(marker: Path, grace: float) -> Iterator[Shutdown]:
+    """Yield a Shutdown that the first SIGINT or SIGTERM requests; the second signal raises KeyboardInterrupt at once.
 
     `marker` is removed on entering and on leaving, and the former handlers are put back: to be entered after Ray is
-    connected, which installs handlers of its own. `grace` is in seconds. Outside the main thread signals are let alone.
+    connected, which installs handlers of its own. `grace` is in seconds. Outside the main thread no handler is set.
     """
-    drain = Drain(marker, grace)
+    shutdown = Shutdown(marker, grace)
     with contextlib.suppress(OSError):
         marker.unlink(missing_ok=True)
     former = {}
     if threading.current_thread() is threading.main_thread():
         # What runs in the background of a shell ignores Ctrl-C.
         numbers = [number for number in _NAMES if signal.getsignal(number) is not signal.SIG_IGN]
-        former = {number: signal.signal(number, drain._heed) for number in numbers}
+        former = {number: signal.signal(number, shutdown._on_signal) for number in numbers}
     try:
-        yield drain
+        yield shutdown
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
         with contextlib.suppress(OSError):
             marker.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def stop_on_storage_failure(shutdown: Shutdown) -> Iterator[None]:
+    """Request a shutdown where a file system cannot be written to; the study is resumed when that is mended."""
+    try:
+        yield
+    except Exception as error:
+        if not (reason := storage_failure(error)):
+            raise
+        shutdown.request(reason)

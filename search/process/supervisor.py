@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from types import FrameType
 
 from ..console import complain
 from .link import FAILED, PROGRESSED, VARIABLE
@@ -15,16 +16,19 @@ from .link import FAILED, PROGRESSED, VARIABLE
 #: Seconds before the first restart; each further one without progress takes twice as long.
 PAUSE = 1.0
 
-#: Exit statuses by which a driver ends on purpose: done, a user's mistake, Ctrl-C, SIGTERM; 1 where it said so.
-_ENDS = (0, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+#: Signals by which a user ends a search.
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
+#: Exit statuses by which a driver ends on purpose: done, a user's mistake, Ctrl-C, SIGTERM; 1 where it reported so.
+_ENDS = (0, 2, *(128 + number for number in _INTERRUPTS))
 
 
 def supervise(command: Sequence[str], again: str) -> int:
-    """Runs `command` until it ends on purpose, and returns its exit status.
+    """Run `command` until it ends on purpose, and return its exit status.
 
     Where it crashes (a signal, or any other status) it is started again with --resume, as many times in a row without a
-    trial's end as the driver says over its lifeline (`restarts N`); after the last one returns 1. SIGINT and SIGTERM
-    are passed on to it. Loads neither torch nor Ray. `again` is the command that the user is to go on with.
+    trial's end as the driver allows over its link (`restarts N`); after the last one the status is 1. SIGINT and
+    SIGTERM are passed on to it. Neither torch nor Ray is loaded. `again` is the command by which the user can go on.
     """
     return _Supervisor(list(command), again).run()
 
@@ -34,34 +38,36 @@ class _Supervisor:
         self._command = command
         self._again = again
         self._driver: int | None = None
-        self._asked: list[int] = []
+        self._received: list[int] = []
         self._to_pass_on: list[int] = []
 
     def run(self) -> int:
         crashes = restarts = 0
-        with self._signals():
+        with self._handlers():
             while True:
-                code, said = self._drive()
-                status = code if code >= 0 else 128 - code
-                if status in _ENDS or (status == 1 and (FAILED in said or self._asked)):
-                    return status
-                _mend_screen()
-                if not self._asked:
-                    crashes = 1 if PROGRESSED in said else crashes + 1
-                    restarts = _restarts(said, restarts)
+                code, words = self._drive()
+                if code in _ENDS or (code == 1 and (FAILED in words or self._received)):
+                    return code
+                _restore_screen()
+                if -code in _INTERRUPTS:
+                    # Sent to a driver that could not handle it yet.
+                    self._received.append(-code)
+                if not self._received:
+                    crashes = 1 if PROGRESSED in words else crashes + 1
+                    restarts = _restarts(words, restarts)
                     if crashes > restarts:
                         complain(f"the driver died ({_cause(code)}); go on with: {self._again}")
                         return 1
                     complain(f"the driver died ({_cause(code)}); starting it again, {crashes} of {restarts}")
                     self._wait(PAUSE * 2 ** (crashes - 1))
-                if self._asked:
+                if self._received:
                     complain(f"interrupted; go on with: {self._again}")
-                    return 128 + self._asked[0]
+                    return 128 + self._received[0]
                 if "--resume" not in self._command:
                     self._command.append("--resume")
 
     def _drive(self) -> tuple[int, list[str]]:
-        """Runs the driver once; returns its exit status (-N after signal N) and what it said."""
+        """Run the driver once; return its exit status (-N after signal N) and the words that it sent."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
@@ -81,17 +87,17 @@ class _Supervisor:
             self._driver = None
             # Some of Ray's processes notice only after a minute that their driver has died.
             os.killpg(driver.pid, signal.SIGKILL)
-            return driver.wait(), _heard(ours)
+            return driver.wait(), _received_words(ours)
 
-    def _pass_on(self, number: int, frame) -> None:
-        self._asked.append(number)
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self._received.append(number)
         if self._driver is None:
             self._to_pass_on.append(number)
         else:
             os.kill(self._driver, number)
 
-    def _pause(self, number: int, frame) -> None:
-        """Ctrl-Z stops the driver, too, until the shell goes on with the supervisor."""
+    def _pause(self, number: int, frame: FrameType | None) -> None:
+        """Stop the driver too on Ctrl-Z, until the shell goes on with the supervisor."""
         driver = self._driver
         if driver is not None:
             os.kill(driver, signal.SIGSTOP)
@@ -100,11 +106,11 @@ class _Supervisor:
             os.kill(driver, signal.SIGCONT)
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        wanted = {signal.SIGINT: self._pass_on, signal.SIGTERM: self._pass_on, signal.SIGTSTP: self._pause}
+    def _handlers(self) -> Iterator[None]:
+        wanted = dict.fromkeys(_INTERRUPTS, self._pass_on) | {signal.SIGTSTP: self._pause}
         # What is ignored, as Ctrl-C is in the background of a shell, stays so.
-        wanted = {number: heed for number, heed in wanted.items() if signal.getsignal(number) is not signal.SIG_IGN}
-        former = {number: signal.signal(number, heed) for number, heed in wanted.items()}
+        wanted = {number: handle for number, handle in wanted.items() if signal.getsignal(number) is not signal.SIG_IGN}
+        former = {number: signal.signal(number, handle) for number, handle in wanted.items()}
         try:
             yield
         finally:
@@ -113,7 +119,7 @@ class _Supervisor:
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while not self._asked and time.monotonic() < end:
+        while not self._received and time.monotonic() < end:
             time.sleep(0.05)
 
 
@@ -122,23 +128,23 @@ def _cause(code: int) -> str:
     return names.get(code, f"exit status {code}")
 
 
-def _restarts(said: list[str], before: int) -> int:
-    """How many restarts a driver allowed last; as many as `before` where it died before it could say."""
-    return int(([f"restarts {before}"] + [word for word in said if word.startswith("restarts ")])[-1].split()[1])
+def _restarts(words: list[str], before: int) -> int:
+    """Return how many restarts a driver allowed last; as many as `before` where it died before it could say."""
+    return int(([f"restarts {before}"] + [word for word in words if word.startswith("restarts ")])[-1].split()[1])
 
 
-def _heard(line: socket.socket) -> list[str]:
-    """What a driver that has ended said."""
-    line.setblocking(False)
-    # A few short words at most; where it said nothing and something else holds its end, there is nothing to wait for.
+def _received_words(connection: socket.socket) -> list[str]:
+    """Return the words that a driver which has ended sent."""
+    connection.setblocking(False)
+    # A few short words at most; where none came and another process holds the driver's end, none will come.
     try:
-        return line.recv(4096).decode().split("\n")
+        return connection.recv(4096).decode().split("\n")
     except BlockingIOError:
         return []
 
 
-def _mend_screen() -> None:
-    """Shows the cursor that a live display had hidden, below what is left of the display."""
+def _restore_screen() -> None:
+    """Show the cursor that a live display had hidden, below what is left of the display."""
     if sys.stdout.isatty():
         sys.stdout.write("\x1b[?25h\n")
         sys.stdout.flush()

@@ -1,1 +1,1 @@
-"""What passes between driver, workers, store and record: proposals, reports, outcomes, names."""
+"""The values that pass between driver, workers, store and record: proposals, reports, outcomes, names."""

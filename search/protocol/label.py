@@ -1,14 +1,33 @@
-"""The names of full trainings: of trials and of baselines."""
+"""Labels: the names by which trials, baselines and their full trainings are called."""
 
-DENSE = "dense"
+from typing import Self
+
+
+class Label(str):
+    """The name of a mask or a baseline in tables, in the record and in the ledger."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of_trial(cls, number: int) -> Self:
+        """Return the label of trial `number`."""
+        return cls(f"trial {number}")
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a baseline's, and no trial's."""
+        return self in BASELINES
+
+
+DENSE = Label("dense")
 """No mask at all."""
-ERK_RANDOM = "erk-random"
+ERK_RANDOM = Label("erk-random")
 """A random mask at the same sparsity, shared among the layers by ERK."""
-SHUFFLED = "shuffled"
+SHUFFLED = Label("shuffled")
 """The mask with its kept weights moved at random within each layer: the same layer sparsities, nothing else of it."""
-REINITIALISED = "reinitialised"
+REINITIALISED = Label("reinitialised")
 """The mask on other initial weights than those it was made for."""
-INVERTED = "inverted"
+INVERTED = Label("inverted")
 """The same layer sparsities, but the weights of the lowest scores kept instead of the highest."""
 
 BASELINES = (DENSE, ERK_RANDOM, SHUFFLED, REINITIALISED, INVERTED)

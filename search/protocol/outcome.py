@@ -1,10 +1,10 @@
-"""How a trial ended."""
+"""The outcome of a trial."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The real end of a trial, as its record says it."""
+    """The real end of a trial, as it is recorded."""
 
     FINISHED = "finished"
     STOPPED_BY_GATE = "stopped-by-gate"

@@ -1,1 +1,1 @@
-"""What MLflow is told: events in a spool, delivered in the background."""
+"""The record: events in a spool, delivered to MLflow in the background."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..console import warn
-from .experiment import Destination
+from ..process.heartbeat import SpoolState
+from .destination import Destination
 from .spool import Spool
 from .uploader import Uploader, refused_file
 
 #: Seconds that the end of a record waits to be delivered.
-PATIENCE = 60.0
+DELIVERY_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,9 @@ class Delivery:
     uploader: Uploader
 
     @property
-    def depth(self) -> int:
-        """Events that are not delivered yet."""
-        return self.uploader.depth
-
-    @property
-    def problem(self) -> str | None:
-        """Why the last try to deliver failed; None while events are delivered."""
-        return self.uploader.problem
+    def state(self) -> SpoolState:
+        """What has not reached MLflow yet, and why."""
+        return SpoolState(depth=self.uploader.depth, problem=self.uploader.problem)
 
 
 @contextmanager
@@ -38,24 +34,24 @@ def delivered(
     spool: Path,
     destination: Destination,
     on_runs: Callable[[Mapping[str, str]], None] | None = None,
-    left: Callable[[], float] = lambda: math.inf,
+    remaining: Callable[[], float] = lambda: math.inf,
 ) -> Iterator[Delivery]:
-    """Yields the delivery of the spool at a path, in the background, to its destination (see `Uploader`).
+    """Yield the delivery of the spool at a path, in the background, to its destination (see `Uploader`).
 
-    On leaving, what can be delivered within a minute, and the `left()` seconds, is; what cannot stays in the file,
-    and a warning says so. `record.json` beside the spool tells `fullspectrum sync` where it goes. Raises InputError
-    where another process delivers this spool.
+    On leaving, the events that can be delivered within a minute, and within `remaining()` seconds, are; the others stay
+    in the file, and a warning says so. `record.json` beside the spool holds the destination for `fullspectrum sync`.
+    Raise InputError where another process delivers this spool.
     """
     uploader = Uploader(spool, destination, on_runs)
     spool.parent.mkdir(parents=True, exist_ok=True)
     # Somebody may be running `fullspectrum sync`.
-    uploader.start(wait=PATIENCE)
+    uploader.start(wait=DELIVERY_TIMEOUT)
     try:
         # Opened second: whoever holds the spool may be writing the line that opening it would cut off.
         with closing(Spool(spool)) as written:
             yield Delivery(written, uploader)
     finally:
-        if not uploader.close(PATIENCE, left):
+        if not uploader.close(DELIVERY_TIMEOUT, remaining):
             warn(
                 f"part of the record has not reached MLflow ({uploader.problem or 'it is slow'}); "
                 f"it is kept in {spool} until fullspectrum sync delivers it"

@@ -1,30 +1,37 @@
-"""What MLflow is told, under the names that the record promises."""
+"""The recorder: turns the events of a search into those of its record, under the names that the record promises."""
 
 import json
-import platform
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from ...spectral.chance import Standing
+from ...spectral.chance import ZScore
 from ..config.study import Study
 from ..files import StudyFolder, write_json
-from ..protocol.label import BASELINES
-from ..protocol.names import METRICS, reported
+from ..names import Artifact, Kind, Metric, Param, Tag
+from ..protocol.events import Listener, Summary
+from ..protocol.label import Label
+from ..protocol.network import NetworkListing
 from ..protocol.outcome import Outcome
+from ..protocol.proposal import Proposal, Values
+from ..protocol.report import Measured, Scored, finite
+from ..protocol.result import Decision, TrialResult
+from ..protocol.training import Entry, TrainingEnd, TrainingProgress
+from .environment import environment
+from .runs import reason_tag, run_status, training_params
 from .spool import Spool
 
 
-class Recorder:
-    """Turns what happens in a study into the events of its record: a parent run, and a child run for each trial.
+class Recorder(Listener):
+    """A listener that writes a study's record: a parent run, and a nested run for each trial and baseline.
 
-    Every event goes to the spool with its time fixed; none of the methods waits for MLflow. What the spool knows it is
-    not told twice: a driver that takes a study up tells all that the ledger holds, in order, and what is missing in the
+    Every event goes to the spool with its time fixed; none of the methods waits for MLflow. The spool takes nothing
+    twice: a driver that takes a study up announces all that the ledger holds, in order, and what is missing in the
     record gets there.
     """
 
-    def __init__(self, study: Study, folder: StudyFolder, spool: Spool):
+    hears_history = True
+
+    def __init__(self, study: Study, folder: StudyFolder, spool: Spool) -> None:
         self._study = study
         self._folder = folder
         self.spool = spool
@@ -36,187 +43,150 @@ class Recorder:
         """The description of the parent run."""
         return (
             f"Mask search for `{self._study.model}` on `{self._study.data}` at sparsity {self._study.sparsity:g}. "
-            "Nested runs are trials; their tag `fullspectrum.outcome` tells how each ended."
+            f"Nested runs are trials; their tag `{Tag.OUTCOME}` tells how each ended."
         )
 
-    def start_study(self, network: Mapping[str, Any]) -> None:
-        """Opens the parent run: settings, initial weights, environment, and the `listing` of the network."""
-        study = self._study
-        tags = {"fullspectrum.kind": "study", "fullspectrum.study": self._parent, "mlflow.note.content": self._note}
+    def study_started(self, network: NetworkListing) -> None:
+        """Open the parent run: settings, initial weights, environment, and the listing of the network."""
+        tags = {Tag.KIND: Kind.STUDY, Tag.STUDY: self._parent, Tag.NOTE: self._note}
         if network["adaptations"]:
-            tags["fullspectrum.adaptations"] = "; ".join(network["adaptations"])
-        # Without [tracking]: a database URL may hold a password.
-        write_json(self._folder.report / "study.json", study.model_dump(exclude={"tracking"}))
-        write_json(self._folder.report / "environment.json", environment())
-        write_json(self._folder.report / "network.json", dict(network))
-        self.spool.start(
-            self._parent,
-            f"search {self._parent}",
-            params={
-                "model": study.model,
-                "data": study.data,
-                "sparsity": study.sparsity,
-                "objective": ", ".join(study.objectives),
-                "seed": study.seed,
-                **{f"search.{key}": value for key, value in study.search.model_dump().items()},
-                **{f"guard.{key}": value for key, value in study.guard.model_dump().items()},
-            },
-            tags=tags,
-        )
-        for path in ("study.json", "environment.json", "network.json"):
-            self.spool.artifact(self._parent, self._folder.report / path)
+            tags[Tag.ADAPTATIONS] = "; ".join(network["adaptations"])
+        self.spool.start(self._parent, f"search {self._parent}", params=self._study_params(), tags=tags)
+        documents = {
+            # Without [tracking]: a database URL may hold a password.
+            Artifact.STUDY: self._study.model_dump(exclude={"tracking"}),
+            Artifact.ENVIRONMENT: environment(),
+            Artifact.NETWORK: network,
+        }
+        for name, document in documents.items():
+            write_json(self._folder.report / name, document)
+            self.spool.artifact(self._parent, self._folder.report / name)
         self.spool.artifact(self._parent, self._folder.initial_weights)
 
-    def _run(self, label: str) -> str:
+    def _study_params(self) -> dict[str, object]:
+        study = self._study
+        return {
+            Param.MODEL: study.model,
+            Param.DATA: study.data,
+            Param.SPARSITY: study.sparsity,
+            Param.OBJECTIVE: ", ".join(study.objectives),
+            Param.SEED: study.seed,
+            **{Param.setting("search", key): value for key, value in study.search.model_dump().items()},
+            **{Param.setting("guard", key): value for key, value in study.guard.model_dump().items()},
+        }
+
+    def _run(self, label: Label) -> str:
         return f"{self._parent}/{label}"
 
-    def start_trial(self, proposal: Mapping[str, Any]) -> None:
-        """Opens the run of a trial with what was proposed."""
-        number, distribution = proposal["number"], proposal["distribution"]
+    def trial_started(self, proposal: Proposal) -> None:
+        """Open the run of a trial with what was proposed."""
         # One that does not train has no settings for it but those that it proposes for a full training.
-        trains = self._study.warmup.iterations or proposal["training"]
-        temperature = distribution["temperature"]
-        self._open(
-            f"trial {number}",
-            params={
-                "source": distribution["source"],
-                "temperature": "inf" if temperature is None else temperature,
-                "seed": proposal["seed"],
-                "batch_seed": distribution["batch_seed"],
-                "allocation": distribution["allocation"],
-                **{f"theta.{group}": value for group, value in distribution["theta"].items()},
-                **(self._training(proposal["training"]) if trains else {}),
-            },
-            tags={"fullspectrum.kind": "trial", "fullspectrum.attempt": str(proposal["attempt"])},
-            attempt=proposal["attempt"],
-        )
+        trains = self._study.warmup.iterations or proposal.training
+        distribution = proposal.distribution
+        params = {
+            Param.SOURCE: distribution.source,
+            Param.TEMPERATURE: distribution.temperature,
+            Param.SEED: proposal.seed,
+            Param.BATCH_SEED: distribution.batch_seed,
+            Param.ALLOCATION: distribution.allocation,
+            **{Param.theta(group): value for group, value in distribution.theta.items()},
+            **(self._recipe(proposal.training) if trains else {}),
+        }
+        tags = {Tag.KIND: Kind.TRIAL, Tag.ATTEMPT: str(proposal.attempt)}
+        self._open(Label.of_trial(proposal.number), params, tags, proposal.attempt)
 
-    def _training(self, proposed: Mapping[str, Any]) -> dict[str, Any]:
-        return {f"training.{key}": value for key, value in vars(self._study.training.recipe(dict(proposed))).items()}
+    def _recipe(self, training: Values) -> dict[str, object]:
+        return training_params(self._study.training.recipe(dict(training)))
 
-    def _open(self, label: str, params: dict[str, Any], tags: dict[str, str], attempt: int = 1) -> None:
-        run = self._run(label)
-        tags = {"fullspectrum.study": self._parent} | tags
-        self.spool.start(run, label, parent=self._parent, params=params, tags=tags, attempt=attempt)
+    def _open(self, label: Label, params: Mapping[str, object], tags: dict[str, str], attempt: int = 1) -> None:
+        tags = {Tag.STUDY: self._parent} | tags
+        self.spool.start(self._run(label), label, parent=self._parent, params=params, tags=tags, attempt=attempt)
 
-    def trial_result(self, number: int, result: Mapping[str, Any], gate: str | None) -> None:
-        """Logs one result of a trial; the first one brings its mask, its candidates and its coordinate."""
-        run, values = self._run(f"trial {number}"), reported(result)
+    def trial_reported(self, number: int, report: Scored | Measured, gate: Decision | None) -> None:
+        """Log one result of a trial; the first one brings its mask, its candidates and its coordinate."""
+        run = self._run(Label.of_trial(number))
         if self.spool.ended(run):
             return
-        step = values.get("training/iterations", 0)
-        if step == 0:
-            values.pop("training/iterations", None)
-            self._first_result(run, number, values, gate)
-        self._metrics(run, values, step)
+        if isinstance(report, Scored):
+            self._candidate(run, number, report.digest, gate)
+        self.spool.metrics(run, report.metrics, report.iteration)
 
-    def _first_result(self, run: str, number: int, values: Mapping[str, Any], gate: str | None) -> None:
+    def _candidate(self, run: str, number: int, digest: str, gate: Decision | None) -> None:
         folder = self._folder.trial(number)
-        self.spool.artifact(run, folder / "candidates.json")
-        tags = {"fullspectrum.gate": gate} if gate else {}
-        if "digest" in values:
-            tags["fullspectrum.mask_digest"] = values["digest"]
-            tags |= _table("coordinate.json")
-            self.spool.artifact(run, folder / "mask.safetensors")
-            self.spool.artifact(run, folder / "coordinate.json")
-        self.spool.tags(run, tags)
+        for name in (Artifact.CANDIDATES, Artifact.MASK, Artifact.COORDINATE):
+            self.spool.artifact(run, folder / name)
+        tags = {Tag.GATE: gate} if gate else {}
+        self.spool.tags(run, tags | {Tag.MASK_DIGEST: digest} | _table(Artifact.COORDINATE))
 
-    def _metrics(self, run: str, values: Mapping[str, Any], step: int) -> None:
-        metrics = {key: value for key, value in values.items() if key.startswith(METRICS)}
-        self.spool.metrics(run, metrics, step)
-
-    def end_trial(self, number: int, outcome: Outcome, result: Mapping[str, Any]) -> None:
-        """Closes the run of a trial with its real end."""
-        run = self._run(f"trial {number}")
+    def trial_ended(self, number: int, outcome: Outcome, result: TrialResult) -> None:
+        """Close the run of a trial with its real end."""
+        run = self._run(Label.of_trial(number))
         if self.spool.ended(run):
             return
-        if "accuracy/val" in result:
-            self.spool.metrics(run, {"accuracy/warmup": result["accuracy/val"]}, int(result["training/iterations"]))
-        tags = {"fullspectrum.outcome": outcome.value}
-        if "reason" in result:
-            tags["fullspectrum.reason"] = result["reason"]
-        self.spool.tags(run, tags)
+        if result.accuracy is not None:
+            self.spool.metrics(run, {Metric.ACCURACY_WARMUP: result.accuracy}, result.iterations)
+        self.spool.tags(run, {Tag.OUTCOME: outcome.value} | reason_tag(result.reason))
         if outcome is Outcome.FAILED:
-            self.spool.artifact(run, self._folder.trial(number) / "error.txt")
-        self.spool.end(run, _status(outcome))
+            self.spool.artifact(run, self._folder.trial(number) / Artifact.ERROR)
+        self.spool.end(run, run_status(outcome))
 
-    def standing(self, label: str, distance: Standing, picture: Path) -> None:
-        """Logs how a trial's mask stands beside chance: z of its distance, unless all random masks are alike."""
+    def compared_with_chance(self, label: Label, distance: ZScore, picture: Path) -> None:
+        """Log the z-score of the distance of a trial's mask, unless all random masks are alike."""
         run = self._run(label)
-        self._metrics(run, reported({"spectral/z_l2": distance.z}), 0)
+        self.spool.metrics(run, finite({Metric.Z_DISTANCE: distance.z}), 0)
         self.spool.artifact(run, picture)
 
-    def start_baseline(
-        self, label: str, proposed: Mapping[str, Any], masks: Path | None, of: str | None, again: bool = False
-    ) -> None:
-        """Opens the run of a baseline with the file of its masks; `of` names the trial whose mask it checks.
-
-        `again` opens it anew, where it has failed.
-        """
-        if self.spool.ended(self._run(label)) and not again:
+    def training_opened(self, entry: Entry, again: bool) -> None:
+        """Open the run of a baseline with the file of its masks; `again` opens it anew, where it has failed."""
+        if self.spool.ended(self._run(entry.label)) and not again:
             return
-        tags = {"fullspectrum.kind": "baseline"} | ({"fullspectrum.of": of} if of else {})
-        self._open(label, params=self._training(proposed), tags=tags)
-        if masks is not None:
-            self.spool.artifact(self._run(label), masks)
+        tags = {Tag.KIND: Kind.BASELINE} | ({Tag.OF: entry.of} if entry.of else {})
+        self._open(entry.label, self._recipe(entry.training), tags)
+        if entry.file is not None:
+            self.spool.artifact(self._run(entry.label), entry.file)
 
-    def final_progress(self, label: str, accuracy: float, iteration: int) -> None:
-        """Logs validation accuracy in the course of full training."""
-        run = self._run(label)
-        if not (label in BASELINES and self.spool.ended(run)):
-            self.spool.metrics(run, {"accuracy/val_final": accuracy}, iteration)
+    def training_progressed(self, entry: Entry, progress: TrainingProgress) -> None:
+        """Log validation accuracy in the course of full training."""
+        run = self._run(entry.label)
+        if not (entry.label.is_baseline and self.spool.ended(run)):
+            self.spool.metrics(run, progress.metrics, progress.iteration)
 
-    def end_final(self, label: str, result: Mapping[str, Any]) -> None:
-        """Logs what full training came to, and closes the run of a baseline (that of a trial is closed already)."""
-        run, outcome = self._run(label), Outcome(result["outcome"])
-        baseline = label in BASELINES
+    def training_ended(self, entry: Entry, end: TrainingEnd) -> None:
+        """Log what full training came to, with the masks and weights of its end where its mask changed.
+
+        The run of a baseline is closed; that of a trial is closed already.
+        """
+        run, baseline = self._run(entry.label), entry.label.is_baseline
         if baseline and self.spool.ended(run):
             return
-        self._metrics(run, reported(result), result.get("training/iterations", 0))
-        tags = {"fullspectrum.outcome" if baseline else "fullspectrum.final_outcome": outcome.value}
-        if "reason" in result:
-            tags["fullspectrum.reason"] = result["reason"]
-        self.spool.tags(run, tags)
+        self.spool.metrics(run, end.metrics, end.iteration or 0)
+        if entry.ends is not None:
+            for name in (Artifact.END_MASK, Artifact.END_WEIGHTS):
+                self.spool.artifact(run, entry.ends / name)
+        self.spool.tags(
+            run, {Tag.OUTCOME if baseline else Tag.FINAL_OUTCOME: end.outcome.value} | reason_tag(end.reason)
+        )
         if baseline:
-            self.spool.end(run, _status(outcome))
+            self.spool.end(run, run_status(end.outcome))
 
-    def end_study(
-        self,
-        metrics: Mapping[str, float],
-        files: Sequence[Path],
-        status: str,
-        verdicts: Sequence[str] = (),
-        pareto: Sequence[str] | None = None,
-    ) -> None:
-        """Closes the parent run with the study's tables and plots, and its verdicts in the description.
+    def study_ended(self, summary: Summary) -> None:
+        """Close the parent run with the study's tables and plots, and its verdicts in the description.
 
-        `pareto` are the labels of the trials on the front, where it is known: they are tagged, and those that have left
-        it no longer are.
+        The trials on the Pareto front, where it is known, are tagged, and those that have left it no longer are.
         """
-        if pareto is not None:
-            front = {self._run(label) for label in pareto}
-            for run in sorted(front.union(self.spool.tagged("fullspectrum.pareto", "true"))):
-                self.spool.tags(run, {"fullspectrum.pareto": "true" if run in front else "false"})
-        self.spool.tags(self._parent, {"mlflow.note.content": "\n\n".join([self._note, *verdicts])})
-        for path in files:
+        if summary.pareto is not None:
+            front = {self._run(label) for label in summary.pareto}
+            for run in sorted(front.union(self.spool.tagged(Tag.PARETO, "true"))):
+                self.spool.tags(run, {Tag.PARETO: "true" if run in front else "false"})
+        self.spool.tags(self._parent, {Tag.NOTE: "\n\n".join([self._note, *summary.verdicts])})
+        for path in summary.files:
             self.spool.artifact(self._parent, path)
-        self.spool.metrics(self._parent, dict(metrics), 0)
-        if any(path.name == "leaderboard.json" for path in files):
-            self.spool.tags(self._parent, _table("leaderboard.json"))
-        self.spool.end(self._parent, status)
-
-
-def _status(outcome: Outcome) -> str:
-    """MLflow's status of a run that ended so: whatever came of it is a result, unless it failed."""
-    return "FAILED" if outcome is Outcome.FAILED else "FINISHED"
+        self.spool.metrics(self._parent, dict(summary.metrics), 0)
+        if any(path.name == Artifact.LEADERBOARD for path in summary.files):
+            self.spool.tags(self._parent, _table(Artifact.LEADERBOARD))
+        self.spool.end(self._parent, summary.status)
 
 
 def _table(path: str) -> dict[str, str]:
-    """The tag by which MLflow's UI knows the artifact at `path` for a table."""
-    return {"mlflow.loggedArtifacts": json.dumps([{"path": path, "type": "table"}])}
-
-
-def environment() -> dict[str, Any]:
-    """Versions of Python and of the packages that the results depend on."""
-    packages = ("fullspectrum", "torch", "torchvision", "numpy", "scipy", "optuna", "ray", "mlflow")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+    """Return the tag by which MLflow's UI shows the artifact at `path` as a table."""
+    return {Tag.TABLES: json.dumps([{"path": path, "type": "table"}])}

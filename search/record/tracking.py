@@ -1,4 +1,4 @@
-"""MLflow, set up so that it neither waits for minutes nor talks to anybody but its server, nor to the screen."""
+"""MLflow, set up so that it neither waits for minutes, nor talks to anybody but its server, nor prints."""
 
 import fcntl
 import logging
@@ -13,7 +13,7 @@ from ..files import sqlite_file
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: Its own defaults wait four minutes for a dead server, report usage, and draw progress bars for single files.
+#: MLflow's defaults wait four minutes for a dead server, report usage, and draw progress bars for single files.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -24,20 +24,20 @@ _SETTINGS = {
 
 
 def set_up() -> None:
-    """Sets what is not set in the environment already; processes started from here inherit it."""
+    """Set the variables that the environment does not set already; processes started from here inherit them."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
 def client_for(tracking_uri: str) -> "MlflowClient":
-    """A client of the tracking store at `tracking_uri`; a SQLite file that is not there yet is made."""
+    """Return a client of the tracking store at `tracking_uri`; make a SQLite file that is not there yet."""
     set_up()
     # Imported here: MLflow takes seconds to load, and workers never need it.
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Every try on a server that is away, or on a database that is locked, is told with a traceback otherwise.
+    # Otherwise they log a traceback for every try on a server that is away, or on a database that is locked.
     for name in ("urllib3.connectionpool", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     file = sqlite_file(tracking_uri) if tracking_uri.startswith("sqlite:") else None
@@ -47,10 +47,10 @@ def client_for(tracking_uri: str) -> "MlflowClient":
 
 
 def _make_store(file: Path) -> None:
-    """Makes a SQLite file with MLflow's tables, whole or not at all.
+    """Make a SQLite file with MLflow's tables, whole or not at all.
 
-    MLflow makes them by dozens of migrations, which take seconds, and cannot go on with a file in which they were cut
-    off by a full disk or the end of the process; nor may two processes be at it in one file.
+    MLflow makes them by dozens of migrations, which take seconds. It cannot go on with a file in which a full disk or
+    the end of the process has cut them off, and two processes must not migrate one file at once.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 

@@ -10,28 +10,40 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from ...models.errors import InputError, first_line
 from ...models.files import write_atomically
-from ..store.owner import Holder
-from .experiment import Destination, Experiment
-from .spool import position, position_file, read_lines, undelivered
+from ..store.owner import LockOwner
+from .destination import Destination
+from .event import Event, to_json
+from .experiment import Experiment
+from .spool import position, position_file, read_events, undelivered
 
-#: Events that are delivered together, and seconds between two looks for more: of a run that was started, measured and
-#: ended within the same block, MLflow is told in a fraction of the requests.
-_BLOCK, _EVERY = 1000, 5.0
-#: Shortest and longest pause, in seconds, before another try.
-_SHORTEST, _LONGEST = 2.0, 60.0
+#: Events that are delivered together: a run that was started, measured and ended within one block takes a fraction of
+#: the requests.
+_BLOCK = 1000
+
+#: Seconds between two looks for more events.
+_POLL_SECONDS = 5.0
+
+#: Shortest pause, in seconds, before another try.
+_SHORTEST_PAUSE = 2.0
+
+#: Longest pause, in seconds, before another try.
+_LONGEST_PAUSE = 60.0
+
+#: Seconds between two tries to lock a spool that another process delivers.
+_LOCK_PAUSE = 0.2
 
 
 def record_file(spool: Path) -> Path:
-    """Where it stands to which experiment a spool goes."""
+    """Return the path of the file that holds the destination of a spool."""
     return spool.with_name("record.json")
 
 
 def refused_file(spool: Path) -> Path:
-    """The events that MLflow refused for good, one JSON line each with the reason."""
+    """Return the path of the file of events that MLflow refused for good, one JSON line each with the reason."""
     return spool.with_suffix(".refused.jsonl")
 
 
@@ -39,8 +51,8 @@ class Uploader:
     """Delivers a spool to MLflow in a thread of its own, from where the last delivery ended.
 
     Delivering an event again changes nothing (see `Experiment`), so that it does not matter where a delivery was cut
-    off. While the server is away it tries again, ever more slowly; what the server refuses for good is put aside. It is
-    the only one that delivers this spool.
+    off. While the server is away the uploader retries, with growing pauses; events that the server refuses for good are
+    put aside. No other process delivers the spool at the same time.
     """
 
     def __init__(
@@ -49,14 +61,17 @@ class Uploader:
         destination: Destination,
         on_runs: Callable[[Mapping[str, str]], None] | None = None,
     ):
-        """`on_runs` is told the MLflow id of each run by its key, when it is made or found, from the thread."""
+        """Prepare the delivery.
+
+        The thread calls `on_runs` with the MLflow ids of runs by their keys, when they are made or found.
+        """
         self._spool = spool
         self._destination = destination
         self._on_runs = on_runs
         self._experiment: Experiment | None = None
-        self._block: list[tuple[str, list[dict[str, Any]]]] = []
+        self._block: list[tuple[str, list[Event]]] = []
         self._block_end = 0
-        self._refused: list[dict[str, Any]] = []
+        self._refused: list[str] = []
         self._stop = threading.Event()
         self.problem: str | None = None
         """Why the last try failed; None while events are delivered."""
@@ -74,7 +89,7 @@ class Uploader:
 
     @property
     def delivered(self) -> bool:
-        """Whether everything in the spool is delivered, or was refused."""
+        """Whether every event in the spool is delivered, or was refused."""
         return self.depth == 0
 
     @property
@@ -84,7 +99,7 @@ class Uploader:
         return len(file.read_bytes().splitlines()) if file.exists() else 0
 
     def start(self, wait: float = 0.0) -> Self:
-        """Begins to deliver. Raises InputError where another process has the spool, still after `wait` seconds."""
+        """Begin to deliver. Raise InputError where another process delivers the spool, still after `wait` seconds."""
         end = time.monotonic() + wait
         while True:
             try:
@@ -93,13 +108,13 @@ class Uploader:
             except InputError:
                 if time.monotonic() >= end:
                     raise
-            time.sleep(0.2)
-        self._note_destination()
+            time.sleep(_LOCK_PAUSE)
+        self._write_destination()
         self._thread.start()
         return self
 
-    def _note_destination(self) -> None:
-        """Keeps on file where the spool goes; to another place than before, all of it goes, what was refused too."""
+    def _write_destination(self) -> None:
+        """Keep the destination on file; to another place than before, all events go again, refused ones too."""
         file = record_file(self._spool)
         before = Destination.read(file)
         if before and before.place != self._destination.place:
@@ -107,29 +122,29 @@ class Uploader:
             refused_file(self._spool).unlink(missing_ok=True)
         self._destination.write(file)
 
-    def close(self, patience: float, left: Callable[[], float] = lambda: math.inf) -> bool:
-        """Delivers what is left, for at most `patience` seconds; returns whether everything is delivered.
+    def close(self, timeout: float, remaining: Callable[[], float] = lambda: math.inf) -> bool:
+        """Deliver the remaining events, for at most `timeout` seconds; return whether every event is delivered.
 
-        While the server is away it is tried once more. `left` gives the seconds that whoever waits still has.
+        While the server is away it is tried once more. `remaining` gives the seconds that the caller still has.
         """
         self._stop.set()
-        end = time.monotonic() + patience
-        while self._thread.is_alive() and (wait := min(end - time.monotonic(), left())) > 0:
+        end = time.monotonic() + timeout
+        while self._thread.is_alive() and (wait := min(end - time.monotonic(), remaining())) > 0:
             self._thread.join(min(wait, 0.1))
         return self.delivered
 
     def _work(self) -> None:
         with self._lock:
-            pause = _SHORTEST
+            pause = _SHORTEST_PAUSE
             while True:
                 stopping = self._stop.is_set()
                 try:
                     self._deliver()
-                    self.problem, wait, pause = None, _EVERY, _SHORTEST
+                    self.problem, wait, pause = None, _POLL_SECONDS, _SHORTEST_PAUSE
                 except BaseException as error:  # noqa: BLE001 - whatever the server does, the search goes on
                     # A URL may hold a password.
                     self.problem = re.sub(r"://[^/\s]*@", "://…@", first_line(error))
-                    wait, pause = pause, min(2 * pause, _LONGEST)
+                    wait, pause = pause, min(2 * pause, _LONGEST_PAUSE)
                 if stopping:
                     return
                 self._stop.wait(wait)
@@ -140,59 +155,62 @@ class Uploader:
                 self._experiment = Experiment(self._destination)
             while self._block:
                 # Cut off here, the next try goes on with this run.
-                for event, reason in self._experiment.take(*self._block[0]):
-                    self._refused.append({"reason": reason, "event": event})
+                for event, reason in self._experiment.deliver(*self._block[0]):
+                    self._refuse(reason, to_json(event))
                 del self._block[0]
-            self._end_block()
+            self._end_block(self._experiment)
 
     def _read_block(self) -> bool:
-        """Reads the next events, grouped by run; returns whether there are any."""
+        """Read the next events, grouped by run; return whether there are any."""
         if not self._spool.exists():
             return False
         with self._spool.open("rb") as file:
             start = self._block_end = self.position
             file.seek(start)
-            runs: dict[str, list[dict[str, Any]]] = {}
-            for line, event in itertools.islice(read_lines(file), _BLOCK):
+            runs: dict[str, list[Event]] = {}
+            for line, event in itertools.islice(read_events(file), _BLOCK):
                 self._block_end += len(line)
                 if event is None:
-                    self._refused.append({"reason": "is no event", "event": line.decode(errors="replace")})
+                    self._refuse("is no event", line.decode(errors="replace"))
                 else:
-                    runs.setdefault(event["run"], []).append(event)
-            # What MLflow knows, the spool must not lose: it would be told again, at another time.
+                    runs.setdefault(event.run, []).append(event)
+            # Events that MLflow has must not be lost here: they would be written again, with another time.
             os.fsync(file.fileno())
         self._block = list(runs.items())
         return self._block_end > start
 
-    def _end_block(self) -> None:
-        """Everything of the block is delivered or refused."""
-        if self._on_runs and self._experiment.news:
-            self._on_runs(dict(self._experiment.news))
-        self._experiment.news.clear()
+    def _refuse(self, reason: str, event: object) -> None:
+        self._refused.append(json.dumps({"reason": reason, "event": event}) + "\n")
+
+    def _end_block(self, experiment: Experiment) -> None:
+        """Keep on file that every event of the block is delivered or refused."""
+        if self._on_runs and experiment.new_runs:
+            self._on_runs(dict(experiment.new_runs))
+        experiment.new_runs.clear()
         if self._refused:
             file = refused_file(self._spool)
             known = file.read_text() if file.exists() else ""
-            # Refused again where a block is delivered again.
-            lines = dict.fromkeys(json.dumps(refused) + "\n" for refused in self._refused)
-            write_atomically(file, (known + "".join(line for line in lines if line not in known)).encode())
+            # A block that is delivered again has its refused events again.
+            new = [line for line in dict.fromkeys(self._refused) if line not in known]
+            write_atomically(file, (known + "".join(new)).encode())
             self._refused.clear()
         write_atomically(position_file(self._spool), str(self._block_end).encode())
 
 
 def _lock(spool: Path) -> BinaryIO:
-    """Holds the right to deliver a spool until the file is closed, or the process ends."""
+    """Hold the right to deliver a spool until the file is closed, or the process ends."""
     path = spool.with_name(f"{spool.name}.lock")
     file = path.open("a+b", buffering=0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        holder = Holder.from_json(path.read_text())
+        owner = LockOwner.from_json(path.read_text())
         file.close()
         if not isinstance(error, BlockingIOError):
             raise InputError(f"cannot lock {str(path)!r}: {error.strerror}; its file system must know locks") from None
         raise InputError(
-            f"the record {str(spool)!r} is being delivered by {holder or 'another process'}; it delivers the rest too"
+            f"the record {str(spool)!r} is being delivered by {owner or 'another process'}; it delivers the rest too"
         ) from None
     file.truncate(0)
-    file.write(Holder.this_process().to_json().encode())
+    file.write(LockOwner.this_process().to_json().encode())
     return file

@@ -1,1 +1,1 @@
-"""What a study came to: leaderboard, verdicts, status, plots."""
+"""The report of a study: leaderboard, verdicts, status, plots."""

@@ -1,4 +1,4 @@
-"""Two accuracies side by side: whether one is higher than chance allows."""
+"""Two accuracies side by side, and whether one is higher than chance allows."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm, t
 
+#: Of all intervals.
 CONFIDENCE = 0.95
 
 _UPPER = (1 + CONFIDENCE) / 2
@@ -14,7 +15,7 @@ _UPPER = (1 + CONFIDENCE) / 2
 
 @dataclass(frozen=True)
 class Comparison:
-    """The mean test accuracy of ours beside theirs."""
+    """The mean test accuracy of ours beside that of theirs."""
 
     ours: float
     theirs: float
@@ -46,7 +47,7 @@ def compare(ours: Sequence[float], theirs: Sequence[float], images: int) -> Comp
 
 
 def _of_images(one: float, other: float, images: int) -> float:
-    """Half the interval of two independent proportions with one success and one failure added to each.
+    """Return half the interval of two independent proportions with one success and one failure added to each.
 
     Agresti and Caffo (The American Statistician, 2000). Without these four, the interval of accuracies near 1 is far
     too narrow: with 4 mistakes against none it does not contain zero.
@@ -59,14 +60,15 @@ def _of_images(one: float, other: float, images: int) -> float:
 
 
 def _of_seeds(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Half of Welch's interval; 0 where there is one training of each, which tells nothing."""
+    """Return half of Welch's interval; 0 where there is one training of each, which says nothing."""
     several = [each for each in (ours, theirs) if len(each) > 1]
     variances = [float(np.var(each, ddof=1)) for each in several]
     if not any(variances):
         return 0.0
     if len(several) == 1:
         # A single training is taken to be as uncertain as each of the others.
-        variance, freedom = variances[0] * (1 / len(ours) + 1 / len(theirs)), len(several[0]) - 1
+        variance = variances[0] * (1 / len(ours) + 1 / len(theirs))
+        freedom = float(len(several[0]) - 1)
     else:
         parts = [variance / len(each) for variance, each in zip(variances, several, strict=True)]
         variance = sum(parts)

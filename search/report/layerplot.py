@@ -1,15 +1,17 @@
 """The picture of one mask set: its coordinate layer by layer, beside chance."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...models.errors import InputError
-from ...models.files import check_target, write_atomically
-from ...spectral.chance import Standing
+from ...spectral.chance import ZScore
 from ...spectral.coordinate import FIELDS, Coordinate
+from .picture import check_picture, save_picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BLUE, _GREY, _PALE = "#0072B2", "#6E6E6E", "#D0D0D0"
 _TITLES = {
@@ -18,25 +20,19 @@ _TITLES = {
     "weighted_gap": "λ  weighted spectral gap",
     "imsg": "λ_imsg  over nested subgraphs",
 }
+
 _CHANCE = "chance: random masks of the same layer sparsities, mean ± 2 standard deviations"
 _BEYOND = "this mask, beyond 2 standard deviations of chance"
 _WITHIN = "this mask, within them, or with nothing to compare"
-_PICTURES = (".png", ".pdf", ".svg")
-#: Layers, and characters of a name, that still fit below the axis.
-_NAMED, _LETTERS = 150, 40
+#: Layers whose names still fit below the axis.
+_NAMED = 150
+
+#: Characters of a name that still fit there.
+_LETTERS = 40
 
 
-def check_picture(path: Path) -> None:
-    """Raises InputError for a file name that is no picture's, and where it cannot be written."""
-    if path.suffix.lower() not in _PICTURES:
-        raise InputError(f"{path}: expected the name of a picture that ends in {', '.join(_PICTURES)}")
-    check_target(path)
-
-
-def plot_coordinate(
-    coordinate: Coordinate, chance: Mapping[str, Mapping[str, Standing]], title: str, path: Path
-) -> None:
-    """Draws the four components of every layer over its sparsity to `path`; the suffix says the format (png, pdf, svg).
+def plot_coordinate(coordinate: Coordinate, chance: Mapping[str, Mapping[str, ZScore]], title: str, path: Path) -> None:
+    """Draw the four components of every layer over its sparsity to `path`; the suffix says the format (png, pdf, svg).
 
     Grey is what uniform random masks of the same layer sparsities score on the same weights, `chance` of
     `Coordinate.chance`: their mean, and two standard deviations to both sides. A mask is drawn filled where it lies
@@ -61,20 +57,18 @@ def plot_coordinate(
     # Names of files and layers may hold a $, which begins no formula.
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside lower left")
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
-    write_atomically(path, picture.getvalue())
+    save_picture(figure, path)
 
 
 def _short(name: str) -> str:
+    """Return the end of a long name, which tells layers apart."""
     name = name.removesuffix(".weight")
-    # The end of a name tells layers apart.
     return name if len(name) <= _LETTERS else "…" + name[1 - _LETTERS :]
 
 
-def _component(panel, field: str, coordinate: Coordinate, chance: Mapping[str, Mapping[str, Standing]]) -> None:
-    standings = [chance[name][field] for name in coordinate.layers]
-    values, means, spreads, scores = np.array([(one.value, one.mean, one.std, one.z) for one in standings]).T
+def _component(panel: "Axes", field: str, coordinate: Coordinate, chance: Mapping[str, Mapping[str, ZScore]]) -> None:
+    z_scores = [chance[name][field] for name in coordinate.layers]
+    values, means, spreads, scores = np.array([(one.value, one.mean, one.std, one.z) for one in z_scores]).T
     places, beyond = np.arange(len(values)), np.abs(scores) > 2
     panel.bar(places, 4 * spreads, 0.8, means - 2 * spreads, color=_PALE, label=_CHANCE)
     panel.hlines(means, places - 0.4, places + 0.4, color=_GREY, linewidth=1.2)
@@ -90,12 +84,12 @@ def _component(panel, field: str, coordinate: Coordinate, chance: Mapping[str, M
         _scale(panel, shown)
     elif np.isnan(values).all():
         panel.set_yticks([])
-        middle = {"transform": panel.transAxes, "ha": "center", "va": "center"}
-        panel.text(0.5, 0.5, "undefined in every layer", color=_GREY, **middle)
+        where = panel.transAxes
+        panel.text(0.5, 0.5, "undefined in every layer", color=_GREY, transform=where, ha="center", va="center")
 
 
-def _scale(panel, shown: np.ndarray) -> None:
-    """An asinh axis for the values `shown`, its linear part as wide as the middle one of them."""
+def _scale(panel: "Axes", shown: np.ndarray) -> None:
+    """Set an asinh axis for the values `shown`, its linear part as wide as their median."""
     width = float(np.median(np.abs(shown[shown != 0])))
     panel.set_yscale("asinh", linear_width=width)
     low, high = np.arcsinh([shown.min() / width, shown.max() / width])
@@ -115,7 +109,7 @@ def _scale(panel, shown: np.ndarray) -> None:
     panel.tick_params(axis="y", labelsize=8)
 
 
-def _sparsities(panel, coordinate: Coordinate) -> None:
+def _sparsities(panel: "Axes", coordinate: Coordinate) -> None:
     sparsities = [layer.sparsity for layer in coordinate.layers.values()]
     panel.bar(range(len(sparsities)), sparsities, color=_GREY, width=0.8)
     panel.set_ylim(0, 1)

@@ -1,64 +1,82 @@
-"""The leaderboard of a study: its best masks beside the baselines, and how far its objective can be trusted."""
+"""The leaderboard of a study: its masks, best first, and the baselines."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-from ...spectral.objectives import OBJECTIVES
-from ..protocol.label import BASELINES
+from ..files import JsonObject
+from ..names import Metric
+from ..protocol.label import Label
 from ..protocol.outcome import Outcome
-from ..store.ledger import FinalRecord, Ledger, TrialRecord
+from ..scores.registry import SCORES
+from ..store.ledger import Ledger
+from ..store.records import FinalRecord, TrialRecord
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: a trial (with its final training, if it had one) or a baseline."""
+    """One line: a trial (with its full training, if it had one) or a baseline."""
 
-    label: str
-    source: str
-    scores: dict[str, float]
-    """What the record holds under `spectral/`: the objectives by name, and as "objective" the study's own."""
-    accuracy_warmup: float | None
-    accuracy_val: float | None
-    accuracy_final: float | None
-    digest: str
+    label: Label
+    source: str = ""
+    """The trial's source; empty for a baseline."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """The scores of a trial's mask by name, the study's own as "objective"."""
+    accuracy_warmup: float | None = None
+    accuracy_val: float | None = None
+    accuracy_final: float | None = None
+    digest: str | None = None
+    """Digest of a trial's mask; None for a baseline."""
+    number: int | None = None
+    """The trial's number; None for a baseline."""
 
-    def values(self) -> dict[str, Any]:
-        """The row as it is recorded, by the names of the record."""
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a baseline's, and no trial's."""
+        return self.number is None
+
+    def values(self) -> JsonObject:
+        """Return the row as it is recorded, by the names of the record."""
         return {
             "mask": self.label,
             "source": self.source,
-            **{f"spectral/{name}": self.scores.get(name) for name in ("objective", *OBJECTIVES)},
-            "accuracy/warmup": self.accuracy_warmup,
-            "accuracy/val_final": self.accuracy_val,
-            "accuracy/final": self.accuracy_final,
-            "digest": self.digest,
+            **{Metric.score(name): self.scores.get(name) for name in ("objective", *SCORES)},
+            Metric.ACCURACY_WARMUP: self.accuracy_warmup,
+            Metric.ACCURACY_VAL_FINAL: self.accuracy_val,
+            Metric.ACCURACY_FINAL: self.accuracy_final,
+            "digest": self.digest or "",
         }
 
 
 def leaderboard(ledger: Ledger) -> list[Row]:
-    """The rows of a study, best first.
+    """Return the rows of a study, best first.
 
     Trials that were trained in full come first, by validation accuracy after full training; then those that warmed up,
     by iterations and accuracy; then the others, by the study's objective; then those that diverged or failed. Test
     accuracy decides nothing. Baselines come last.
     """
     finals = {record.label: record for record in ledger.finals()}
-    trials = [trial for trial in ledger.trials() if "digest" in trial.result]
-    rows = [_trial_row(trial, finals.get(trial.label)) for trial in sorted(trials, key=lambda t: _rank(t, finals))]
-    baselines = [record for label, record in finals.items() if label in BASELINES and record.accuracy_val is not None]
-    return rows + [
-        Row(record.label, "", {}, None, record.accuracy_val, record.accuracy_final, "") for record in baselines
+    trials = [trial for trial in ledger.trials() if trial.result.digest is not None]
+    trials.sort(key=lambda trial: _rank(trial, finals.get(trial.label)))
+    baselines = [record for record in finals.values() if record.label.is_baseline and record.accuracy_val is not None]
+    return [_trial_row(trial, finals.get(trial.label)) for trial in trials] + [
+        Row(record.label, accuracy_val=record.accuracy_val, accuracy_final=record.accuracy_final)
+        for record in baselines
     ]
 
 
-def _rank(trial: TrialRecord, finals: dict[str, FinalRecord]) -> tuple:
-    result, final = trial.result, finals.get(trial.label)
+def winner_of(ledger: Ledger) -> Label | None:
+    """Return the best trial of those that were trained in full; None where none was."""
+    rows = leaderboard(ledger)
+    return next((row.label for row in rows if not row.is_baseline and row.accuracy_final is not None), None)
+
+
+def _rank(trial: TrialRecord, final: FinalRecord | None) -> tuple[bool | float, ...]:
+    result = trial.result
     return (
         trial.outcome in (Outcome.DIVERGED, Outcome.FAILED),
-        -(final.accuracy_val if final and final.accuracy_val is not None else -1),
-        -result.get("training/iterations", 0),
-        -result.get("accuracy/val", -1),
-        -result["spectral/objective"],
+        -(final.accuracy_val if final and final.accuracy_val is not None else -1.0),
+        -result.iterations,
+        -(result.accuracy if result.accuracy is not None else -1.0),
+        -(result.objective or 0.0),
         trial.number,
     )
 
@@ -67,15 +85,16 @@ def _trial_row(trial: TrialRecord, final: FinalRecord | None) -> Row:
     return Row(
         trial.label,
         trial.distribution.source,
-        {name.removeprefix("spectral/"): x for name, x in trial.result.items() if name.startswith("spectral/")},
-        trial.result.get("accuracy/val"),
+        trial.result.scores,
+        trial.result.accuracy,
         final.accuracy_val if final else None,
         final.accuracy_final if final else None,
-        trial.result["digest"],
+        trial.result.digest,
+        trial.number,
     )
 
 
-def split_table(rows: list[Row]) -> dict[str, Any]:
-    """The leaderboard as MLflow shows tables: pandas' split orientation."""
+def split_table(rows: list[Row]) -> JsonObject:
+    """Return the leaderboard as MLflow shows tables, in pandas' split orientation."""
     values = [row.values() for row in rows]
     return {"columns": list(values[0]) if values else [], "data": [list(row.values()) for row in values]}

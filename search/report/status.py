@@ -1,20 +1,20 @@
-"""Where a search stands, as its folder says: for whoever looks on, while it runs and afterwards."""
+"""The status of a search, read from its folder while it runs and afterwards."""
 
 import fcntl
 import os
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from ..config.study import Study
-from ..files import StudyFolder, plain
-from ..process.heartbeat import read_board
+from ..files import JsonObject, StudyFolder, plain
+from ..process.heartbeat import RunningTrial, read_heartbeat
 from ..record.spool import undelivered
-from ..store.ledger import Ledger, TrialRecord
-from ..store.owner import Holder
+from ..store.ledger import Ledger
+from ..store.owner import LockOwner
+from ..store.records import TrialRecord
 from .leaderboard import Row, leaderboard
 
 #: The rate is that of the trials that ended within these seconds.
@@ -22,7 +22,7 @@ WINDOW = 600.0
 
 
 class State(StrEnum):
-    """Whether a search runs, and how it ended if it does not."""
+    """The state of a search: whether it runs, and how it ended if it does not."""
 
     RUNNING = "running"
     LEAVING = "leaving"
@@ -33,20 +33,19 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """Where a search stands."""
+    """How far a search has come, and who runs it."""
 
     study: Study
     state: State
-    driver: Holder | None
+    driver: LockOwner | None
     """The process that runs it, or that died while it did."""
     phase: str | None
-    """What the driver does: trials, full training; None where it has not said so."""
+    """What the driver does: trials, full training; None where it is not known."""
     silent: float | None
-    """Seconds since the driver's last word; None where there is none from it."""
+    """Seconds since the driver's last heartbeat; None where there is none from it."""
     outcomes: dict[str, int]
     """Ended trials by their outcome."""
-    running: list[dict[str, Any]]
-    """What runs, and where: trial, attempt, host, pid, iteration, since (seconds since the epoch)."""
+    running: list[RunningTrial]
     retried: dict[str, int]
     """Last attempt of the trials that needed more than one."""
     best: Row | None
@@ -57,9 +56,9 @@ class Status:
     rate: float | None
     """Trials an hour over the last ten minutes; None where too few ended to say."""
     depth: int
-    """Events that MLflow has still to be told."""
+    """Events that have not reached MLflow yet."""
     problem: str | None
-    """What keeps it from being told."""
+    """Why the last try to deliver them failed."""
     disk: int
     """Bytes that the study's folder takes."""
 
@@ -74,14 +73,20 @@ class Status:
         remaining = self.study.search.trials - self.ended
         return remaining / self.rate * 3600 if self.rate and remaining else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values; numbers that are not finite are None."""
-        facts = {name: getattr(self, name) for name in ("state", "phase", "silent", "outcomes", "running", "retried")}
-        return plain(
-            {"study": self.study.id, "trials": self.study.search.trials, "ended": self.ended}
-            | facts
-            | {
-                "driver": asdict(self.driver) if self.driver else None,
+    def to_dict(self) -> JsonObject:
+        """Return plain values; numbers that are not finite are None."""
+        document: JsonObject = plain(
+            {
+                "study": self.study.id,
+                "trials": self.study.search.trials,
+                "ended": self.ended,
+                "state": self.state,
+                "phase": self.phase,
+                "silent": self.silent,
+                "outcomes": self.outcomes,
+                "running": self.running,
+                "retried": self.retried,
+                "driver": self.driver.to_dict() if self.driver else None,
                 "best": self.best.values() if self.best else None,
                 "pareto": self.pareto,
                 "finals": self.finals,
@@ -91,69 +96,71 @@ class Status:
                 "disk_bytes": self.disk,
             }
         )
+        return document
 
 
 def status_of(study: Study, folder: StudyFolder, ledger: Ledger) -> Status:
-    """Where `study` stands, from the files of `folder` and from `ledger`; changes nothing."""
-    trials, finals = ledger.trials(), ledger.finals()
-    driver, held = _driver(folder)
-    board = read_board(folder.board) or {}
-    # Of a driver before this one, or of none.
-    own = held and board.get("pid") == driver.pid and board.get("host") == driver.host
+    """Return where `study` stands, from the files of `folder` and from `ledger`; nothing is changed."""
+    trials = ledger.trials()
     ended = [trial for trial in trials if trial.outcome]
-    complete = len(ended) == study.search.trials and board.get("phase", "done") == "done"
-    rows = [row for row in leaderboard(ledger) if row.digest]
-    spool = board.get("spool", {}) if own else {}
+    driver, runs = _driver(folder)
+    last = read_heartbeat(folder.heartbeat)
+    complete = len(ended) == study.search.trials and (last is None or last.get("phase", "done") == "done")
+    # That of a driver before this one says nothing about it.
+    own = (
+        last if last and runs and driver and (last.get("pid"), last.get("host")) == (driver.pid, driver.host) else None
+    )
+    best = next((row for row in leaderboard(ledger) if not row.is_baseline), None)
     return Status(
-        study,
-        _state(held, driver is not None, complete, folder),
-        driver,
-        board.get("phase") if own else None,
-        time.time() - board["time"] if own else None,
-        dict(Counter(trial.outcome.value for trial in ended).most_common()),
-        board.get("running", []) if own else [],
-        {trial.label: trial.attempt for trial in trials if trial.attempt > 1},
-        rows[0] if rows else None,
-        [f"trial {number}" for number in ledger.pareto()],
-        len(finals),
-        _rate(ended, driver) if held else None,
-        spool.get("depth", undelivered(folder.spool)),
-        spool.get("problem"),
-        _disk(folder),
+        study=study,
+        state=_state(runs, driver is not None, complete, folder),
+        driver=driver,
+        phase=own["phase"] if own else None,
+        silent=time.time() - own["time"] if own else None,
+        outcomes=dict(Counter(trial.outcome.value for trial in ended if trial.outcome).most_common()),
+        running=own["running"] if own else [],
+        retried={trial.label: trial.proposal.attempt for trial in trials if trial.proposal.attempt > 1},
+        best=best,
+        pareto=list(ledger.pareto()),
+        finals=len(ledger.finals()),
+        rate=_rate(ended, driver) if driver and runs else None,
+        depth=own["spool"]["depth"] if own else undelivered(folder.spool),
+        problem=own["spool"]["problem"] if own else None,
+        disk=_disk(folder),
     )
 
 
-def _state(held: bool, named: bool, complete: bool, folder: StudyFolder) -> State:
-    if held:
+def _state(runs: bool, named: bool, complete: bool, folder: StudyFolder) -> State:
+    if runs:
         return State.LEAVING if folder.leave.exists() else State.RUNNING
     if complete:
         return State.FINISHED
     return State.DIED if named else State.INTERRUPTED
 
 
-def _driver(folder: StudyFolder) -> tuple[Holder | None, bool]:
-    """The driver that the lock names, and whether it still holds it; one that left in good order is not named."""
+def _driver(folder: StudyFolder) -> tuple[LockOwner | None, bool]:
+    """Return the driver that the lock names, and whether it still runs; one that left in good order is not named."""
     try:
         with folder.lock.open(encoding="utf-8", errors="replace") as file:
-            driver = Holder.from_json(file.read())
+            driver = LockOwner.from_json(file.read())
             if driver is None:
                 return None, False
-            # Held for an instant, and only where a driver died: never in the way of one that begins.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            try:
+                # Held for an instant, and only where a driver died: never in the way of one that begins.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return driver, True
             return driver, False
-    except BlockingIOError:
-        return driver, True
     except OSError:
         return None, False
 
 
-def _rate(ended: list[TrialRecord], driver: Holder) -> float | None:
-    now = datetime.now()
-    begun = (
-        datetime.strptime(driver.since, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
-    )
-    start = max(begun, now - timedelta(seconds=WINDOW))
-    recent = sum(trial.ended_at is not None and trial.ended_at >= start for trial in ended)
+def _rate(ended: list[TrialRecord], driver: LockOwner) -> float | None:
+    """Return the trials an hour since the driver began, or over the window; None where fewer than two ended."""
+    now = datetime.now(UTC)
+    start = max(driver.since, now - timedelta(seconds=WINDOW))
+    # Optuna's times are those of this machine, without a time zone.
+    recent = sum(trial.ended_at is not None and trial.ended_at.astimezone(UTC) >= start for trial in ended)
     seconds = (now - start).total_seconds()
     return recent / seconds * 3600 if recent > 1 and seconds > 0 else None
 

@@ -1,31 +1,43 @@
 """Sentences on what a study came to: whether its best mask beats the baselines, and its objective plain density."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy.stats import rankdata
 
-from ...spectral.objectives import OBJECTIVES
-from ..protocol.label import CHECKS, ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED
+from ..names import Metric
+from ..protocol.label import ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED, Label
 from ..protocol.outcome import Outcome
-from ..store.ledger import TrialRecord
+from ..scores.registry import score_called
+from ..store.records import TrialRecord
 from .comparison import Comparison, compare
 from .leaderboard import Row
 
 #: Fewest trained trials from which a rank correlation says anything at all.
 FEWEST = 8
 
+#: Draws of the bootstrap that gives the intervals.
 BOOTSTRAP_DRAWS = 2000
+
+#: What it means that a mask beats its own shuffle, or does not.
+_WORTH = {
+    "beats": "which weights it keeps counts for something",
+    "is level with": "nothing shows that it is worth more than its layer sparsities",
+    "loses to": "a random choice of weights at its layer sparsities is better",
+}
 
 
 def against_baselines(rows: list[Row], images: int) -> list[str]:
-    """Sentences on the best mask beside ERK-random, and beside its own shuffle, on a test split of `images`.
+    """Return sentences on the best mask beside ERK-random and beside its own shuffle, on a test split of `images`.
 
-    Of what was not trained nothing is said.
+    There is no sentence on what was not trained.
     """
-    best = next((row for row in rows if row.digest and row.accuracy_final is not None), None)
-    accuracies = {row.label: row.accuracy_final for row in rows if not row.digest and row.accuracy_final is not None}
+    trained = {row.label: row.accuracy_final for row in rows if row.accuracy_final is not None}
+    best = next((row.label for row in rows if row.label in trained and not row.is_baseline), None)
     if best is None:
         return []
-    found = {label: compare([best.accuracy_final], [theirs], images) for label, theirs in accuracies.items()}
+    baselines = [row.label for row in rows if row.label in trained and row.is_baseline]
+    found = {label: compare([trained[best]], [trained[label]], images) for label in baselines}
     sentences = []
     if ERK_RANDOM in found:
         beside = found[ERK_RANDOM]
@@ -34,55 +46,51 @@ def against_baselines(rows: list[Row], images: int) -> list[str]:
             f"{beside.theirs:.4f} (95 % error of the difference {beside.error:.3f}, {images:,} images)."
         )
     if SHUFFLED in found:
-        sentences.append(against_shuffle({label: found[label] for label in found if label in CHECKS}))
+        sentences.append(against_shuffle("It", found))
     return sentences
 
 
-def against_shuffle(found: dict[str, Comparison]) -> str:
-    """A sentence on what a mask is worth beyond its layer sparsities, from its comparisons with its checks."""
+def against_shuffle(subject: str, found: Mapping[Label, Comparison]) -> str:
+    """Return a sentence on what the mask called `subject` is worth beyond its layer sparsities.
+
+    `found` holds its comparisons with its checks by their labels, the shuffle among them.
+    """
     shuffle = found[SHUFFLED]
-    worth = {
-        "beats": "which weights it keeps counts for something",
-        "is level with": "nothing shows that it is worth more than its layer sparsities",
-        "loses to": "a random choice of weights at its layer sparsities is better",
-    }[shuffle.verb]
     others = [
         f"{name} {found[label].theirs:.4f}"
         for label, name in ((REINITIALISED, "on other initial weights"), (INVERTED, "with inverted scores"))
         if label in found
     ]
     more = f" ({', '.join(others)})" if others else ""
-    return f"It {shuffle.verb} its own layerwise shuffle, {shuffle.theirs:.4f}: {worth}{more}."
+    return f"{subject} {shuffle.verb} its own layerwise shuffle, {shuffle.theirs:.4f}: {_WORTH[shuffle.verb]}{more}."
 
 
 def trust(trials: list[TrialRecord], objective: str) -> tuple[dict[str, float], str]:
-    """Rank correlations (Spearman) with warm-up accuracy of the objective and of layer density, and a sentence on them.
+    """Return rank correlations (Spearman) of the objective and of layer density with accuracy, and a sentence on them.
 
     Only trials that finished their warm-up count, so that all accuracies are of the same iterations; the gate and the
     rungs have thinned out low scores among them, which narrows the range. The objective counts as better only where the
     95 % bootstrap interval of the difference between the two correlations lies above zero. Where it is layer density
     itself there is nothing to compare, and the interval is that of its correlation.
     """
-    score, control = OBJECTIVES[objective].label, OBJECTIVES["layer_density"].label
-    done = [t for t in trials if t.outcome is Outcome.FINISHED and "accuracy/val" in t.result]
+    score, control = score_called(objective).label, score_called("layer_density").label
+    done = [t for t in trials if t.outcome is Outcome.FINISHED and t.result.accuracy is not None]
     if len(done) < FEWEST:
         return {}, f"Too few trials finished their warm-up ({len(done)} of at least {FEWEST}) to judge the {score}."
-    names = ("spectral/objective", "spectral/layer_density", "accuracy/val")
-    columns = np.array([[t.result[name] for name in names] for t in done])
+    columns = np.array([[t.result.objective, t.result.metrics[Metric.LAYER_DENSITY], t.result.accuracy] for t in done])
     if not np.ptp(columns, axis=0).all():
         alike = score if score == control else f"{score}, in {control}"
         return {}, f"All trials are alike in {alike} or in accuracy: nothing can be ranked."
     rho, rho_control = _rank_correlations(columns)
-    metrics = {f"audit/rho_{objective}": rho, "audit/rho_layer_density": rho_control}
-    draws = np.random.default_rng(0).integers(len(done), size=(BOOTSTRAP_DRAWS, len(done)))
-    correlations = np.array([_rank_correlations(columns[draw]) for draw in draws])
+    metrics = {Metric.rho(objective): rho, Metric.RHO_LAYER_DENSITY: rho_control}
+    draws = _bootstrap(columns)
     if score == control:
-        low, high = np.nanquantile(correlations[:, 1], [0.025, 0.975])
+        low, high = np.nanquantile(draws[:, 1], [0.025, 0.975])
         return metrics, (
             f"On {len(done)} finished warm-ups the {score}, here the objective and the control at once, ranks accuracy "
             f"with Spearman {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f})."
         )
-    low, high = np.nanquantile(correlations[:, 0] - correlations[:, 1], [0.025, 0.975])
+    low, high = np.nanquantile(draws[:, 0] - draws[:, 1], [0.025, 0.975])
     verdict = "better than" if low > 0 else "worse than" if high < 0 else "no better than"
     return metrics, (
         f"On {len(done)} finished warm-ups the {score} ranks accuracy {verdict} plain {control} "
@@ -90,8 +98,14 @@ def trust(trials: list[TrialRecord], objective: str) -> tuple[dict[str, float], 
     )
 
 
+def _bootstrap(columns: np.ndarray) -> np.ndarray:
+    """Return both rank correlations of each bootstrap draw, shape (draws, 2)."""
+    draws = np.random.default_rng(0).integers(len(columns), size=(BOOTSTRAP_DRAWS, len(columns)))
+    return np.array([_rank_correlations(columns[draw]) for draw in draws])
+
+
 def _rank_correlations(columns: np.ndarray) -> tuple[float, float]:
-    """Spearman's correlation of the first and of the second column with the third; nan where a column is constant."""
+    """Return Spearman's correlation of the first and of the second column with the third; nan for a constant one."""
     ranks = rankdata(columns, axis=0)
     ranks -= ranks.mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""Parameters that are kept whole: prunable, but exempted by the study."""
+"""Prunable parameters that the study keeps whole."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -7,10 +7,10 @@ from ...models.errors import InputError, nearest
 
 
 def kept_dense(names: Sequence[str], patterns: Iterable[str]) -> frozenset[str]:
-    """Those of the prunable parameters `names` that a pattern of `search.keep_dense` matches.
+    """Return those of the prunable parameters `names` that a pattern of `search.keep_dense` matches.
 
-    A pattern is a parameter's name, with or without its ".weight", or has wildcards (*, ?, [...]). Raises InputError
-    for a pattern that matches nothing, and where nothing is left to be pruned.
+    A pattern is a parameter's name, with or without its ".weight", or has wildcards (*, ?, [...]). Raise InputError
+    for a pattern that matches no parameter, and where no parameter is left to be pruned.
     """
     short = {name: name.removesuffix(".weight") for name in names}
     dense: set[str] = set()

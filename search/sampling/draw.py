@@ -11,12 +11,12 @@ from ...models.seeds import derive
 def sample(
     scores: Mapping[str, np.ndarray], counts: Mapping[str, int], temperature: float, seed: int
 ) -> dict[str, np.ndarray]:
-    """One mask set: in each layer `counts[name]` weights, drawn without replacement.
+    """Return one mask set: in each layer `counts[name]` weights, drawn without replacement.
 
     The probabilities are softmax(log score / temperature), by perturbing log score / temperature with Gumbel noise and
     keeping the largest (Kool et al., ICML 2019). Temperature 0 keeps the highest scores, infinity draws uniformly.
-    Weights of score 0 come after all others. A pure function of its arguments: each layer has a generator of its own,
-    seeded by name, so the draw of one layer does not depend on the others.
+    Weights of score 0 come after all others. The draw is a pure function of the arguments: each layer has a generator
+    of its own, seeded by name, so that its draw does not depend on the other layers.
 
     Scores are >= 0, of the parameters' shapes; masks are boolean arrays of the same shapes, True = kept.
     """
@@ -24,7 +24,7 @@ def sample(
 
 
 def sample_layer(name: str, scores: np.ndarray, count: int, temperature: float, seed: int) -> np.ndarray:
-    """The mask of one layer in `sample`."""
+    """Return the mask of one layer, as in `sample`."""
     flat = np.ravel(scores)
     if temperature == 0:
         # Not the logarithm, which rounds neighbouring scores to ties.
@@ -37,7 +37,7 @@ def sample_layer(name: str, scores: np.ndarray, count: int, temperature: float, 
 
 
 def top_k(keys: np.ndarray, count: int) -> np.ndarray:
-    """Boolean mask of the `count` largest of 1-d `keys`; ties are broken by index, so that exactly `count` are kept."""
+    """Return a boolean mask of the `count` largest of 1-d `keys`: exactly `count`, as ties are broken by index."""
     mask = np.zeros(keys.size, dtype=bool)
     if count <= 0:
         return mask

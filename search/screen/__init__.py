@@ -1,1 +1,1 @@
-"""What the terminal shows: console, progress, tables."""
+"""The terminal: console, progress, tables."""

@@ -1,18 +1,26 @@
-"""What the screen shows while a study runs: live on a terminal, a plain line for each trial elsewhere."""
+"""The progress of a study: live on a terminal, a plain line for each trial elsewhere."""
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..protocol.events import Listener
+from ..protocol.label import Label
 from ..protocol.outcome import Outcome
+from ..protocol.proposal import Proposal
+from ..protocol.report import Measured, Scored
+from ..protocol.result import Decision, TrialResult
+from ..protocol.training import Entry, TrainingEnd, TrainingProgress
+from .console import print_line
 
+#: How the screen names the ends of trials.
 _WORDS = {
     Outcome.FINISHED: "finished",
     Outcome.STOPPED_BY_GATE: "gated",
@@ -23,10 +31,10 @@ _WORDS = {
 }
 
 
-class Progress:
-    """Counts trials by what became of them, and knows the best so far and the time left.
+class Progress(Listener):
+    """The progress of one study: trials by what became of them, the best so far, and the time left.
 
-    `score` is what the study's objective is called.
+    `trials` is how many the study has in all, `score` the name of its objective; `ended` counts what ended before.
     """
 
     def __init__(self, console: Console, trials: int, score: str, ended: Mapping[Outcome, int] | None = None):
@@ -35,9 +43,11 @@ class Progress:
         self._trials = trials
         self._ended = Counter(ended or {})
         self._resumed = sum(self._ended.values())
-        self._running: dict[int, dict[str, Any]] = {}
-        self._finals: dict[str, str] = {}
-        self._finals_total = 0
+        self._running: dict[int, int] = {}
+        """Iterations of the trials that run, by number."""
+        self._trainings: dict[Label, str] = {}
+        self._trainings_total = 0
+        self._trainings_done: set[Label] = set()
         self._best_score = self._best_accuracy = float("-inf")
         self._begun = time.monotonic()
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
@@ -47,80 +57,92 @@ class Progress:
             self._live.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
 
-    def say(self, line: str) -> None:
-        """Prints one line, above the live display where there is one."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+    def noticed(self, line: str) -> None:
+        """Print one line, above the live display where there is one."""
+        print_line(self._console, line)
 
-    def trial_started(self, number: int) -> None:
-        """A trial began to draw its candidates."""
-        self._running[number] = {}
+    def trial_started(self, proposal: Proposal) -> None:
+        """Count a trial among those that draw their candidates."""
+        self._running[proposal.number] = 0
 
-    def trial_result(self, number: int, values: Mapping[str, Any], gate: str | None) -> None:
-        """A trial reported."""
-        known = self._running.setdefault(number, {})
-        known.update(values, gate=gate)
-        self._best_score = max(self._best_score, values.get("spectral/objective", float("-inf")))
-        self._best_accuracy = max(self._best_accuracy, values.get("accuracy/val", float("-inf")))
+    def trial_reported(self, number: int, report: Scored | Measured, gate: Decision | None) -> None:
+        """Take note of how far a trial is, and of the best so far."""
+        self._running[number] = report.iteration
+        match report:
+            case Scored():
+                self._best_score = max(self._best_score, report.objective)
+            case Measured():
+                self._best_accuracy = max(self._best_accuracy, report.accuracy)
 
-    def trial_ended(self, number: int, outcome: Outcome, result: Mapping[str, Any]) -> None:
-        """A trial ended with that result."""
-        values = self._running.pop(number, {}) | result
+    def trial_ended(self, number: int, outcome: Outcome, result: TrialResult) -> None:
+        """Count the outcome, and print a line where there is no live display."""
+        self._running.pop(number, None)
         self._ended[outcome] += 1
         if not self._console.is_terminal or outcome is Outcome.FAILED:
-            self.say(self._line(number, outcome, values))
+            self.noticed(self._line(number, outcome, result))
 
-    def _line(self, number: int, outcome: Outcome, values: Mapping[str, Any]) -> str:
+    def _line(self, number: int, outcome: Outcome, result: TrialResult) -> str:
         parts = [f"[{sum(self._ended.values()):>3}/{self._trials}] trial {number:<4} {_WORDS[outcome]:<14}"]
-        if "spectral/objective" in values:
-            parts.append(f"{self._score} {values['spectral/objective']:.3f}")
-        if values.get("gate") == "control":
+        if result.objective is not None:
+            parts.append(f"{self._score} {result.objective:.3f}")
+        if result.gate == "control":
             parts.append("control group")
-        if "accuracy/val" in values:
-            parts.append(f"accuracy {values['accuracy/val']:.4f} at {values['training/iterations']} iterations")
-        if "reason" in values:
-            parts.append(values["reason"])
+        if result.accuracy is not None:
+            parts.append(f"accuracy {result.accuracy:.4f} at {result.iterations} iterations")
+        if result.reason is not None:
+            parts.append(result.reason)
         return "  ".join(parts)
 
-    def finals_started(self, total: int) -> None:
-        """Full training of `total` masks and baselines more begins."""
-        self._finals_total += total
+    def trainings_started(self, entries: Sequence[Entry]) -> None:
+        """Count so many full trainings more."""
+        self._trainings_total += len(entries)
 
-    def final_result(self, label: str, result: Mapping[str, Any]) -> None:
-        """Full training reported, or ended where there is an outcome."""
-        accuracy = result.get("accuracy/val_final")
-        state = f"{accuracy:.4f}" if accuracy is not None else str(result.get("reason", ""))
-        self._finals[label] = f"{state} (done)" if "outcome" in result else state
-        if "outcome" in result and not self._console.is_terminal:
-            self.say(f"full training of {label}: {result['outcome']}, validation accuracy {state}")
+    def training_progressed(self, entry: Entry, progress: TrainingProgress) -> None:
+        """Show the validation accuracy of a full training."""
+        self._trainings[entry.label] = f"{progress.accuracy_val:.4f}"
+        self._trainings_done.discard(entry.label)
+
+    def training_ended(self, entry: Entry, end: TrainingEnd) -> None:
+        """Show how a full training ended."""
+        state = f"{end.accuracy_val:.4f}" if end.accuracy_val is not None else end.reason or ""
+        self._trainings[entry.label] = state
+        self._trainings_done.add(entry.label)
+        if not self._console.is_terminal:
+            self.noticed(f"full training of {entry.label}: {end.outcome}, validation accuracy {state}")
 
     def _render(self) -> Group:
+        bar = Table.grid()
+        bar.add_row(ProgressBar(total=self._trials, completed=sum(self._ended.values()), width=60))
+        parts: list[RenderableType] = [bar, self._counts()]
+        if self._trainings_total:
+            parts.append(Text(f"full training: {len(self._trainings_done)} of {self._trainings_total} done"))
+        for label, state in self._trainings.items():
+            done = " (done)" if label in self._trainings_done else ""
+            parts.append(Text(f"  {label:<12} validation accuracy {state}{done}"))
+        return Group(*parts)
+
+    def _counts(self) -> Table:
+        """Return the table of trials by what became of them, and of the best so far."""
         ended = sum(self._ended.values())
-        warming = [number for number, values in self._running.items() if values.get("training/iterations", 0) > 0]
+        warming = sum(iteration > 0 for iteration in self._running.values())
         counts = Table.grid(padding=(0, 2))
         counts.add_row("trials", f"{ended} of {self._trials}", self._time_left(ended))
         gated = self._ended[Outcome.STOPPED_BY_GATE]
         stopped = self._ended[Outcome.STOPPED_EARLY]
         finished = self._ended[Outcome.FINISHED]
         counts.add_row("gated", str(gated), f"stopped early {stopped}   finished {finished}")
-        counts.add_row("warming up", str(len(warming)), f"scoring {len(self._running) - len(warming)}")
+        counts.add_row("warming up", str(warming), f"scoring {len(self._running) - warming}")
         bad = sum(self._ended[outcome] for outcome in (Outcome.DIVERGED, Outcome.REJECTED, Outcome.FAILED))
         if bad:
             counts.add_row("lost", str(bad), "diverged, rejected or failed")
         if self._best_score > float("-inf"):
             accuracy = f"warm-up accuracy {self._best_accuracy:.4f}" if self._best_accuracy >= 0 else ""
             counts.add_row("best so far", f"{self._score} {self._best_score:.3f}", accuracy)
-        bar = Table.grid()
-        bar.add_row(ProgressBar(total=self._trials, completed=ended, width=60))
-        parts = [bar, counts]
-        if self._finals_total:
-            done = sum(state.endswith("(done)") for state in self._finals.values())
-            parts.append(Text(f"full training: {done} of {self._finals_total} done"))
-            parts += [Text(f"  {label:<12} validation accuracy {state}") for label, state in self._finals.items()]
-        return Group(*parts)
+        return counts
 
     def _time_left(self, ended: int) -> str:
         done = ended - self._resumed

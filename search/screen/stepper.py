@@ -1,4 +1,4 @@
-"""Progress of one long computation on stderr: a bar on a terminal, a plain line now and then elsewhere."""
+"""The progress of one long computation on stderr: a bar on a terminal, a plain line now and then elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .console import print_line
+
 #: Seconds between two plain lines, and before the first.
 PLAIN_EVERY = 10.0
 
 
 @contextmanager
 def stepper(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[str], None]]:
-    """Yields what is to be called with the name of each of `total` steps that is done; `what` heads the line."""
+    """Yield a function to call with the name of each of `total` steps that is done; `what` heads the line."""
     console = console or Console(stderr=True)
     if console.is_terminal:
         columns = (
@@ -27,13 +29,13 @@ def stepper(what: str, total: int, console: Console | None = None) -> Iterator[C
             task = progress.add_task(what, total=total, step="")
             yield lambda step: progress.update(task, advance=1, step=step)
         return
-    done, said = 0, time.monotonic()
+    done, printed = 0, time.monotonic()
 
     def plain(step: str) -> None:
-        nonlocal done, said
+        nonlocal done, printed
         done += 1
-        if time.monotonic() - said >= PLAIN_EVERY and done < total:
-            said = time.monotonic()
-            console.print(f"{what}: {done} of {total} done ({step})", highlight=False, markup=False, soft_wrap=True)
+        if time.monotonic() - printed >= PLAIN_EVERY and done < total:
+            printed = time.monotonic()
+            print_line(console, f"{what}: {done} of {total} done ({step})")
 
     yield plain

@@ -1,4 +1,4 @@
-"""Random biregular masks: no node has more edges than another."""
+"""Random biregular masks: on either side of a layer, degrees differ by one at most."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ class Biregular(Random):
     """Uniform over the masks whose degrees differ by one at most on either side of a layer: expanders by chance.
 
     Such graphs are almost Ramanujan (Brito, Dumitriu and Harris, 2022; see `spectral.biregular`). The groups of a
-    grouped convolution are graphs of their own, whose edges differ by one at most. Its scores, and with them its global
-    ranking, are those of a random source, and play no part in a draw.
+    grouped convolution are graphs of their own, and their numbers of edges differ by one at most. The scores, and with
+    them the global ranking, are those of a random source, and do not affect a draw.
     """
 
     def draw(

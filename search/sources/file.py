@@ -1,4 +1,4 @@
-"""Warm start: masks that somebody has made already."""
+"""Warm start: the masks of a file."""
 
 import numpy as np
 
@@ -8,17 +8,17 @@ from ...models.masks import MaskSet, check_fits
 from .setting import Setting
 from .source import Source
 
-#: By how much scores of one layer differ at most, relative to each other: where a budget cuts among equal weights, a
-#: draw decides, and not their index.
+#: Largest relative difference between scores of one layer that would be equal: where a budget cuts among them, a draw
+#: decides, and not their index.
 JITTER = 1e-6
 
 
 class MaskFile(Source):
-    """The masks of a file: a kept weight scores 1, a removed one the density of its layer (one weight more is kept).
+    """The masks of a file: a kept weight scores 1, a removed one the density of its layer (with one more weight kept).
 
-    Temperature 0 at the file's own sparsity gives the masks back; at temperature 1 removed weights together are about
-    as likely to be drawn as kept ones, so that about half of a sparse layer is swapped. Parameters that the file has no
-    mask for are kept whole in it. The file is read once, on the machine that checks it.
+    Temperature 0 at the file's own sparsity returns the masks; at temperature 1 removed weights together are about as
+    likely to be drawn as kept ones, so that about half of a sparse layer is swapped. A parameter without a mask in the
+    file counts as kept whole. The file is read once, on the machine that checks it.
     """
 
     has_saliency = False
@@ -28,7 +28,7 @@ class MaskFile(Source):
         self._masks: MaskSet | None = None
 
     def check(self, setting: Setting) -> None:
-        """Reads the file. Raises InputError, naming it, where that fails or its masks do not fit the network."""
+        """Read the file. Raise InputError, naming it, where that fails or its masks do not fit the network."""
         masks = MaskSet.load(self.path)
         try:
             self._masks = check_fits(masks, prunable(setting.model))
@@ -39,11 +39,17 @@ class MaskFile(Source):
         generator = np.random.default_rng(seed)
         scores = {}
         for name, weight in setting.weights.items():
-            mask = self._masks.get(name, np.ones(tuple(weight.shape), dtype=bool))
+            mask = self._checked.get(name, np.ones(tuple(weight.shape), dtype=bool))
             removed = (np.count_nonzero(mask) + 1) / (mask.size + 1)
             jitter = JITTER * generator.random(mask.shape)
             scores[name] = np.where(mask, 1 + jitter, removed * (1 - jitter))
         return scores
 
     def origin(self) -> dict[str, str]:
-        return {"start_digest": self._masks.digest()}
+        """Return the digest of the file's masks."""
+        return {"start_digest": self._checked.digest()}
+
+    @property
+    def _checked(self) -> MaskSet:
+        assert self._masks is not None, "check() comes first"
+        return self._masks

@@ -1,4 +1,4 @@
-"""The loss at initialisation and its derivatives, as the data-driven sources need them."""
+"""The loss at initialisation and its derivatives, for data-driven sources."""
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +14,11 @@ from .setting import Setting
 
 
 def working_copy(setting: Setting) -> tuple[nn.Module, dict[str, nn.Parameter]]:
-    """The network at the same weights in double precision, and its weights that are scored.
+    """Return a copy of the network in double precision, and its weights that are scored.
 
-    A copy, because a forward pass in training mode moves running statistics and pruning in rounds sets weights to zero.
-    In double precision, so that rounding does not decide which weights are kept: the masks are the same on any number
-    of threads.
+    It is a copy because a forward pass in training mode moves running statistics, and pruning in rounds sets weights to
+    zero. It has double precision so that rounding does not decide which weights are kept: the masks are the same on any
+    number of threads.
     """
     model = copy.deepcopy(setting.model).double().requires_grad_()
     parameters = dict(model.named_parameters())
@@ -26,10 +26,10 @@ def working_copy(setting: Setting) -> tuple[nn.Module, dict[str, nn.Parameter]]:
 
 
 def losses(model: nn.Module, setting: Setting, seed: int, temperature: float = 1.0, parts: int = 1) -> Iterator[Tensor]:
-    """The mean cross-entropy over `setting.batches(seed, parts)` in terms that add up to it, one for each batch.
+    """Yield the terms, one a batch, whose sum is the mean cross-entropy over `setting.batches(seed, parts)`.
 
     The logits are divided by `temperature`. Batch normalisation works in the mode of `model`; dropout is seeded.
-    Raises InputError for a loss that is not finite.
+    Raise InputError for a loss that is not finite.
     """
     count = setting.images_per_class * setting.data.task.classes
     for number, (images, labels) in enumerate(setting.batches(seed, parts)):
@@ -40,9 +40,9 @@ def losses(model: nn.Module, setting: Setting, seed: int, temperature: float = 1
 
 
 def loss_gradients(weights: dict[str, nn.Parameter], terms: Iterable[Tensor]) -> dict[str, Tensor]:
-    """The gradient of the loss that the `terms` (see `losses`) add up to, by parameter name.
+    """Return the gradient of the sum of the `terms` (see `losses`), by parameter name.
 
-    Zero for weights that the loss does not reach. Raises InputError where it is not finite.
+    It is zero for weights that the loss does not depend on. Raise InputError where it is not finite.
     """
     parameters = list(weights.values())
     parts = (torch.autograd.grad(term, parameters, materialize_grads=True) for term in terms)
@@ -50,17 +50,19 @@ def loss_gradients(weights: dict[str, nn.Parameter], terms: Iterable[Tensor]) ->
 
 
 def hessian_gradients(weights: dict[str, nn.Parameter], terms: Callable[[], Iterable[Tensor]]) -> dict[str, Tensor]:
-    """The product Hg of the loss's Hessian and its gradient g, by parameter name; `terms` makes the loss's anew.
+    """Return the product Hg of the loss's Hessian and its gradient g, by parameter name.
 
-    Two passes over the batches: g first, then the gradient of its inner product with itself, one factor held fixed.
-    Raises InputError where it is not finite.
+    `terms` computes the terms of the loss (see `losses`), once for each of two passes over the batches: the first
+    gives g, the second the gradient of the inner product of g with itself, one factor held fixed. Raise InputError
+    where the product is not finite.
     """
     gradients = loss_gradients(weights, terms())
     parameters = list(weights.values())
 
     def part(term: Tensor) -> tuple[Tensor, ...]:
         again = torch.autograd.grad(term, parameters, create_graph=True, materialize_grads=True)
-        inner = sum((fixed * free).sum() for fixed, free in zip(gradients.values(), again, strict=True))
+        products = ((fixed * free).sum() for fixed, free in zip(gradients.values(), again, strict=True))
+        inner = sum(products, start=term.new_zeros(()))
         return torch.autograd.grad(inner, parameters, materialize_grads=True)
 
     # Fused attention cannot be differentiated twice.
@@ -69,9 +71,9 @@ def hessian_gradients(weights: dict[str, nn.Parameter], terms: Callable[[], Iter
 
 
 def finite(value: Tensor, what: str) -> Tensor:
-    """Returns `value`. Raises InputError, which calls it `what`, where it is nan or infinite."""
+    """Return `value`. Raise InputError, with `what` as its name, where it is nan or infinite."""
     values = value.detach()
-    # The sum first: it tells almost always, and takes no memory.
+    # The sum first: it is enough almost always, and takes no memory.
     if not values.sum().isfinite() and len(strange := values[~values.isfinite()]):
         raise InputError(
             f"{what} is {strange[0].item()} at the initial weights, but must be finite for weights to be scored; "

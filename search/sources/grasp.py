@@ -8,23 +8,24 @@ from .gradients import hessian_gradients, losses, working_copy
 from .setting import Setting
 from .source import Source
 
+#: Temperature of the logits, as in the authors' code: a softmax that is nearly uniform makes the scores robust to the
+#: scale of the initial weights.
 TEMPERATURE = 200
-"""Of the logits, as in the authors' code: a softmax that is nearly uniform makes the scores robust to the scale of the
-initial weights."""
 
+#: Parts that the batch is taken in, class by class, as in the authors' code.
 HALVES = 2
 
 
 class GraSP(Source):
     """The rank of w * (Hg), the loss of gradient norm if the weight is removed (Wang et al., ICLR 2020, eq. 8).
 
-    The published mask keeps the weights of the highest w * (Hg), negative ones last. A score that is >= 0 and can be
-    drawn from is made of their order over the whole network, ties broken by layer and index: 1 / position (Zipf's law),
-    whose top k are the published mask for every k.
+    The published mask keeps the weights of the highest w * (Hg), negative ones last. Their order over the network, ties
+    broken by layer and index, gives a score that is >= 0 and can be drawn from: 1 / position (Zipf's law). Its top k
+    are the published mask for every k.
 
     As in the authors' code, batch normalisation is in training mode and the batch is taken in two halves, class by
-    class. Each half has statistics of its own: at once the same batch gives another mask (a third of the weights kept
-    in common on a ResNet-20 at sparsity 0.98).
+    class, each with statistics of its own. Taken as a whole, the same batch gives another mask (a third of the kept
+    weights in common on a ResNet-20 at sparsity 0.98).
     """
 
     data_driven = True

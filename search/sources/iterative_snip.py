@@ -1,4 +1,4 @@
-"""Iterative SNIP: connection sensitivity, measured again after every round of removal."""
+"""Iterative SNIP: connection sensitivity, computed again after every round of removal."""
 
 import numpy as np
 from torch import Tensor
@@ -14,8 +14,8 @@ from .source import Source
 class IterativeSnip(Source):
     """|w * dL/dw| in rounds (Iter SNIP of de Jorge et al., ICLR 2021, section 4; Verdenius et al., 2020).
 
-    Every round sees another batch and what was removed stays removed, as in the code of de Jorge et al. The first
-    round's batch is SNIP's, so that a single round keeps what SNIP keeps.
+    Every round sees another batch, and removed weights stay removed, as in the code of de Jorge et al. The first
+    round's batch is SNIP's, so that a single round keeps the same weights as SNIP.
     """
 
     data_driven = True
@@ -31,5 +31,5 @@ class IterativeSnip(Source):
 
 
 def _kept(density: float, size: int) -> int:
-    """The authors round the number of weights that are kept down."""
+    """Return the number of weights that are kept, rounded down as in the authors' code."""
     return int(density * size)

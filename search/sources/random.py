@@ -1,4 +1,4 @@
-"""Random pruning: scores that know nothing."""
+"""Random pruning: scores that depend on no weight."""
 
 import numpy as np
 

@@ -1,51 +1,48 @@
-"""Mask sources by name."""
+"""The registry of mask sources; a new one is a file of its own and a line here. Nothing of a source is imported."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ...models.errors import InputError, nearest
-from .ascent import Ascent
-from .biregular import Biregular
-from .file import MaskFile
-from .grasp import GraSP
-from .iterative_snip import IterativeSnip
-from .magnitude import Magnitude
-from .random import Random
-from .snip import Snip
-from .source import Source
-from .synflow import SynFlow
+from ...models.errors import InputError
+from ...models.registry import Prefix, Registry
+
+if TYPE_CHECKING:
+    from .source import Source
+
+#: How the names of sources that climb begin.
+ASCENT = "ascent"
 
 
-def _ascent(start: str) -> Ascent:
-    if start.partition(":")[0] == "ascent":
-        raise InputError(f"unknown source 'ascent:{start}'; ascent starts from another source, as in ascent:snip")
-    return Ascent(start, source(start))
+def check_start(start: str) -> None:
+    """Raise InputError where `start` is no source that an ascent can start from."""
+    if not start:
+        raise InputError(f'unknown source "{ASCENT}:", did you mean "{ASCENT}"? A source may follow, as in ascent:snip')
+    if start.partition(":")[0] == ASCENT:
+        raise InputError(f"unknown source '{ASCENT}:{start}'; ascent starts from another source, as in ascent:snip")
+    SOURCES.check(start)
 
 
-SOURCES: dict[str, Callable[[], Source]] = {
-    "random": Random,
-    "magnitude": Magnitude,
-    "snip": Snip,
-    "iterative-snip": IterativeSnip,
-    "grasp": GraSP,
-    "synflow": SynFlow,
-    "biregular": Biregular,
-    "ascent": lambda: _ascent("random"),
-}
+#: Each is called without arguments (with the rest of the name, of a prefix) and returns a `Source`.
+SOURCES = Registry(
+    "source",
+    __package__,
+    {
+        "random": ".random:Random",
+        "magnitude": ".magnitude:Magnitude",
+        "snip": ".snip:Snip",
+        "iterative-snip": ".iterative_snip:IterativeSnip",
+        "grasp": ".grasp:GraSP",
+        "synflow": ".synflow:SynFlow",
+        "biregular": ".biregular:Biregular",
+        ASCENT: ".ascent:Ascent",
+    },
+    {"file:": Prefix(".file:MaskFile", "PATH"), f"{ASCENT}:": Prefix(".ascent:Ascent", "SOURCE", check_start)},
+    users="module:Class",
+)
 
-#: Sources that are named with something after a colon: what stands there, and what makes a source of it.
-PREFIXES: dict[str, tuple[str, Callable[[str], Source]]] = {
-    "file": ("PATH", MaskFile),
-    "ascent": ("SOURCE", _ascent),
-}
 
-KNOWN = (*SOURCES, *(f"{prefix}:{what}" for prefix, (what, _) in PREFIXES.items()))
+def source_called(name: str) -> "Source":
+    """Return the source called `name`. Raises InputError for a name that nothing has, and for a user's that is none."""
+    # Here, because a source needs torch, and names are checked without it.
+    from .source import Source
 
-
-def source(name: str) -> Source:
-    """The source called `name`. Raises InputError for a name that no source has."""
-    if name in SOURCES:
-        return SOURCES[name]()
-    prefix, colon, rest = name.partition(":")
-    if prefix in PREFIXES and colon and rest:
-        return PREFIXES[prefix][1](rest)
-    raise InputError(f"unknown source {name!r}{nearest(name, KNOWN)}; the sources are {', '.join(KNOWN)}")
+    return SOURCES.make(name, Source)

@@ -1,4 +1,4 @@
-"""Removal in rounds: what is left is scored again after every round, and what is removed stays removed."""
+"""Removal in rounds: the weights that are left are scored again after every round; removed weights stay removed."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,18 +9,18 @@ from torch import Tensor, nn
 from ..sampling.draw import top_k
 from .setting import Setting
 
-#: What comes next below the lowest score of a weight that is kept.
+#: The largest number below 1, the lowest score of a weight that is kept.
 BELOW = np.nextafter(1.0, 0.0)
 
-#: How a published code rounds: the number of weights kept of `size` at a density.
+#: The rounding of a published code: the number of weights kept of `size` at a density.
 Rounding = Callable[[float, int], int]
 
 
 def schedule(setting: Setting, rounded: Rounding) -> list[int]:
-    """Weights kept after each round: density^(k / rounds) of all, and after the last one exactly `setting.kept`.
+    """Return the numbers of weights kept after each round k: density^(k / rounds) of all, at last `setting.kept`.
 
     The density is the one asked for, and rounding is the published code's own, because a single weight more or less in
-    an early round decides differently on many in the later ones. At least one weight and at most all are kept.
+    an early round changes the choice of many in later ones. At least one weight and at most all are kept.
     """
     size, rounds = setting.size, setting.rounds
     kept = min(max(setting.kept, 1), size)
@@ -35,12 +35,12 @@ def remove_in_rounds(
     saliency: Callable[[int], Mapping[str, Tensor]],
     rounded: Rounding,
 ) -> dict[str, np.ndarray]:
-    """Scores whose top `setting.kept` over the network are the weights that are left by the rounds of `schedule`.
+    """Return scores whose top `setting.kept` over the network are the weights that the rounds of `schedule` leave.
 
-    `saliency(round)` scores `weights` (>= 0), which are set to zero as they are removed, lowest first; ties are broken
-    by layer and index. A weight that is left gets its saliency over the lowest that was kept in the last round: 1 or
-    more. One that was removed in a round gets its saliency over the lowest kept in that round, times the part of the
-    weights kept then that are left in the end: below 1, so that a draw still knows which weights nearly stayed.
+    `saliency(round)` scores `weights` (>= 0). The lowest are removed, which sets them to zero; ties are broken by layer
+    and index. A weight that is left in the end scores its saliency over the lowest that was kept in the last round: 1
+    or more. A weight that was removed in a round scores its saliency over the lowest kept in that round, times the
+    fraction of the weights kept then that are left in the end: below 1, and the higher the later it was removed.
     """
     counts = schedule(setting, rounded)
     scores = np.zeros(setting.size)
@@ -57,7 +57,7 @@ def remove_in_rounds(
 
 
 def _at(saliencies: Mapping[str, Tensor], weights: dict[str, nn.Parameter], left: np.ndarray) -> np.ndarray:
-    """The saliencies of the weights `left`, ascending indices over all layers."""
+    """Return the saliencies of the weights `left`, ascending indices over all layers."""
     values, first = [], 0
     for name, weight in weights.items():
         begin, end = np.searchsorted(left, [first, first + weight.numel()])
@@ -67,7 +67,7 @@ def _at(saliencies: Mapping[str, Tensor], weights: dict[str, nn.Parameter], left
 
 
 def _over(values: np.ndarray, lowest: float) -> np.ndarray:
-    """values / lowest, finite; where the lowest is 0, the smallest of the others takes its place."""
+    """Return values / lowest, finite; where the lowest is 0, the smallest of the others takes its place."""
     positive = values[values > 0]
     if lowest == 0 and positive.size:
         lowest = positive.min()

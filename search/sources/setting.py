@@ -1,9 +1,11 @@
 """What a mask source works on: the network as training starts from it, the data, and how much is to be kept."""
 
+import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,21 +15,41 @@ from ...models.batches import Batch, class_balanced_batch
 from ...models.data import Data
 from ...models.layers import layout, prunable
 from ...models.layout import Layout
-from ...spectral.objectives import OBJECTIVES, Objective
+from ...models.masks import MaskSet
+from ...models.training import MaskedTraining, Recipe
+from ...spectral.cache import SpectralCache
+from ...spectral.objectives import L2, Objective
 
-#: Images of a batch at most: one that is larger is scored piece by piece, as in the code of SynFlow's authors.
+#: Images of a batch at most: a larger batch is scored piece by piece, as in the code of SynFlow's authors.
 BATCH = 256
+
+
+@dataclass(frozen=True)
+class SourceTraining:
+    """How a source that trains does so, and where it keeps its progress."""
+
+    recipe: Recipe = field(default_factory=Recipe)
+    """The study's, with defaults in the place of searched settings."""
+    checkpoints: Path | None = None
+    """A folder that all sources of the study share: a source makes one of its own in it, named after itself and its
+    seed. None: progress is not kept."""
 
 
 @dataclass(frozen=True)
 class Setting:
     """One network, data set and budget.
 
-    `model` is the network at the very weights that training starts from; a source leaves it as it was. `kept` is the
-    number of weights to be kept among those that can be removed; `dense` names prunable parameters that are kept whole
-    and are none of those. Data-driven sources see `images_per_class` training images of each class; iterative ones
-    remove in `rounds`, on a schedule that goes to `sparsity`: the one that `kept` is rounded from, where there is one.
-    `objective` is what the study chooses masks by.
+    The network: `model` has the very weights that training starts from, and lies on the device that a source works on;
+    a source leaves it as it was.
+
+    The budget: `kept` is the number of weights to be kept among those that can be removed; `dense` names prunable
+    parameters that are kept whole and are none of those; `sparsity` is the fraction that `kept` is rounded from, in
+    [0, 1), where there is one.
+
+    How weights are scored: data-driven sources see `images_per_class` training images of each class; iterative ones
+    remove in `rounds`, on a schedule that goes to `sparsity`; sources that train do so as `training` says.
+
+    `objective` is the score that the study chooses masks by; `spectra` keeps the coordinates of scored layers.
     """
 
     model: nn.Module
@@ -37,7 +59,9 @@ class Setting:
     images_per_class: int = 10
     rounds: int = 100
     sparsity: float | None = None
-    objective: Objective = OBJECTIVES["l2"]
+    objective: Objective = L2
+    spectra: SpectralCache = field(default_factory=SpectralCache)
+    training: SourceTraining = SourceTraining()
 
     @cached_property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -46,8 +70,13 @@ class Setting:
 
     @cached_property
     def layout(self) -> Layout:
-        """How the weights lie on their axes."""
+        """The groups and the order of axes of the weights."""
         return layout(self.model)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the network lies on."""
+        return next(self.model.parameters()).device
 
     @property
     def size(self) -> int:
@@ -55,7 +84,7 @@ class Setting:
         return sum(weight.numel() for weight in self.weights.values())
 
     def split(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """Cuts one array over all weights that are scored, layer after layer, into arrays of their shapes."""
+        """Cut an array over all weights that are scored, layer after layer, into arrays of their shapes."""
         shapes = {name: tuple(weight.shape) for name, weight in self.weights.items()}
         ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
         return {
@@ -63,17 +92,25 @@ class Setting:
             for (name, shape), part in zip(shapes.items(), np.split(flat, ends[:-1]), strict=True)
         }
 
-    def batches(self, seed: int, parts: int = 1) -> Iterator[Batch]:
-        """Training images, the same number of each class, in double precision on the network's device.
+    def masked_training(self, masks: MaskSet | None, iterations: int, seed: int) -> MaskedTraining:
+        """Return a training of `iterations` optimizer steps that begins at the network's weights, under `masks`.
 
-        In one batch, or as many `parts` one after the other, class by class, where they fit into `BATCH` images;
-        otherwise in several of that size at most, of mixed classes.
+        A copy of the network is trained, with the recipe of `training`, on the network's device; `masks` None trains
+        it dense. `seed` fixes batches, augmentation and dropout.
+        """
+        model = copy.deepcopy(self.model)
+        return MaskedTraining(model, masks, self.data, self.training.recipe, iterations, seed, self.device)
+
+    def batches(self, seed: int, parts: int = 1) -> Iterator[Batch]:
+        """Yield training images, the same number of each class, in double precision on the network's device.
+
+        Where they fit into `BATCH` images they come in one batch, or in as many `parts`, class by class; otherwise in
+        several batches of mixed classes and of that size at most.
         """
         images, labels = class_balanced_batch(self.data, self.images_per_class, seed)
         if len(labels) > BATCH:
             order = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels))).to(labels.device)
             images, labels = images[order], labels[order]
-        device = next(self.model.parameters()).device
         size = min(BATCH, math.ceil(len(labels) / parts))
         for some, their in zip(images.split(size), labels.split(size), strict=True):
-            yield some.to(device).double(), their.to(device)
+            yield some.to(self.device).double(), their.to(self.device)

@@ -25,6 +25,6 @@ class Snip(Source):
 def connection_sensitivities(
     model: nn.Module, weights: dict[str, nn.Parameter], setting: Setting, seed: int
 ) -> dict[str, Tensor]:
-    """|w * dL/dw| of every weight, over the batches of `seed`."""
+    """Return |w * dL/dw| of every weight, over the batches of `seed`."""
     gradients = loss_gradients(weights, losses(model, setting, seed))
     return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}

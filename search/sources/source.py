@@ -1,4 +1,4 @@
-"""What a mask source is: it scores the weights of a network, and draws a layer's mask from their scores."""
+"""A mask source: it scores the weights of a network, and draws a layer's mask from their scores."""
 
 import math
 from abc import ABC, abstractmethod
@@ -10,9 +10,13 @@ from .setting import Setting
 
 
 class Source(ABC):
-    """A scorer of weights at initialisation. A new source overrides `scores` and stands in the registry.
+    """A scorer of the weights that training starts from. A new source overrides `scores` and stands in the registry.
 
     Its default allocation is its own: the ranking of its scores over the whole network.
+
+    A source that trains takes its training from `setting.masked_training(masks, iterations, seed)`: a `MaskedTraining`
+    of a copy of the network, on the setting's data and device, with the study's recipe. What it saves to go on after a
+    crash lies in a folder of its own under `setting.training.checkpoints`, where that is not None.
     """
 
     #: Whether the scores depend on training images; then several batches can be asked for by seed.
@@ -27,11 +31,11 @@ class Source(ABC):
     default_temperature = 0.0
 
     def check(self, setting: Setting) -> None:  # noqa: B027 - most sources can work on any
-        """Raises InputError where this source cannot work on `setting`; called once, before anything is scored."""
+        """Raise InputError where this source cannot work on `setting`; called once, before anything is scored."""
 
     @abstractmethod
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
-        """Scores of `setting.weights`: finite doubles >= 0 of their shapes; the higher, the likelier a weight is kept.
+        """Return scores of `setting.weights`, finite doubles >= 0 of their shapes: the higher, the likelier to be kept.
 
         `seed` fixes whatever the source draws: batches of the training split, or its own random numbers.
         """
@@ -39,14 +43,14 @@ class Source(ABC):
     def draw(
         self, setting: Setting, name: str, scores: np.ndarray, count: int, temperature: float, seed: int
     ) -> np.ndarray:
-        """The mask of the parameter `name`, bool, of the shape of its `scores`: `count` weights kept.
+        """Return the mask of the parameter `name`, bool, of the shape of its `scores`: `count` weights kept.
 
         A function of the arguments alone. By default the Gumbel top-k of the scores.
         """
         return sample_layer(name, scores, count, temperature, seed)
 
     def origin(self) -> dict[str, str]:
-        """What a mask file says, beside the source's name, of what the masks were made from; nothing by default."""
+        """Return metadata of mask files, beside the source's name, on the origin of the masks; none by default."""
         return {}
 
 

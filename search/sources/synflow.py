@@ -39,5 +39,5 @@ class SynFlow(Source):
 
 
 def _kept(density: float, size: int) -> int:
-    """The authors round the number of weights that are removed down."""
+    """Return the number of weights that are kept; as in the authors' code, that of removed weights is rounded down."""
     return size - int((1 - density) * size)

@@ -1,4 +1,4 @@
-"""Optuna's journal file, which only whole lines enter, whoever dies while writing."""
+"""Optuna's journal file, with whole lines only: a line that a dying process left torn is cut off."""
 
 import fcntl
 import json
@@ -11,9 +11,9 @@ from ...models.errors import InputError
 
 
 def open_journal(journal: Path, create: bool) -> JournalStorage:
-    """The storage in a journal file, which is made where it is missing and `create` is true.
+    """Return the storage in a journal file; make the file where it is missing and `create` is true.
 
-    Raises InputError where it is missing otherwise, and where a line of it is damaged.
+    Raise InputError where it is missing otherwise, and where a line of it is damaged.
     """
     if create:
         journal.parent.mkdir(parents=True, exist_ok=True)
@@ -21,11 +21,12 @@ def open_journal(journal: Path, create: bool) -> JournalStorage:
         raise InputError(f"there is no journal {str(journal)!r}; start the study first, or restore it from a backup")
     if journal.exists():
         _check_lines(journal)
-    return JournalStorage(JournalFileBackend(str(journal), JournalLock(journal)))
+    # The base class of Optuna's locks is not public.
+    return JournalStorage(JournalFileBackend(str(journal), JournalLock(journal)))  # type: ignore[arg-type]
 
 
 def _check_lines(journal: Path) -> None:
-    """Raises InputError for a line that is no entry, unless it is a last one without its end."""
+    """Raise InputError for a line that is no entry, unless it is a last one without its end."""
     with journal.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
@@ -41,8 +42,8 @@ def _check_lines(journal: Path) -> None:
 class JournalLock:
     """Optuna's lock on a journal file, by `flock` on the file itself; a torn end is cut off before anything is added.
 
-    The system lets go of it when the holder dies, where Optuna's own locks stay behind for half a minute. A torn line
-    was never acknowledged, and the next one must not be glued to it.
+    The system releases it when the owner dies, whereas Optuna's own locks stay for half a minute. A torn line was never
+    acknowledged, and the next line must not be glued to it.
     """
 
     def __init__(self, journal: Path):
@@ -50,7 +51,7 @@ class JournalLock:
         self._file: int | None = None
 
     def acquire(self) -> bool:
-        """Waits for the lock."""
+        """Wait for the lock, and take it."""
         file = os.open(self._journal, os.O_RDWR)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -58,13 +59,14 @@ class JournalLock:
         except BaseException:
             os.close(file)
             raise
-        # Only the holder of the lock gets here; other threads wait above.
+        # Only the owner of the lock gets here; other threads wait above.
         self._file = file
         return True
 
     def release(self) -> None:
-        """Lets go of the lock."""
+        """Release the lock."""
         file, self._file = self._file, None
+        assert file is not None, "acquire() comes first"
         # Unlocked before it is closed: a process that was forked meanwhile has the file open, too.
         fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)

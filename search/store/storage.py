@@ -1,4 +1,4 @@
-"""Where a study's truth is kept: a journal file, or a database, which may be away for a while."""
+"""The Optuna storage of a study: a journal file, or a database, which may be away for a while."""
 
 import contextlib
 import time
@@ -13,19 +13,20 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ...models.errors import InputError
-from ..config.study import ConfigError, Study
+from ..config.study import ConfigError
 from ..console import warn
 from ..files import sqlite_file
 from .journal import open_journal
 
 Value = TypeVar("Value")
 
-#: Seconds that a database is waited for.
-PATIENCE = 300.0
+#: Seconds for which an operation on a database that is away is retried.
+RETRY_SECONDS = 300.0
 
-#: A server that is gone without a word is noticed within half a minute (seconds; the last one milliseconds). Of a
-#: database without an encoding (SQL_ASCII), psycopg would give bytes, which SQLAlchemy does not read.
-_LIBPQ = {
+#: Settings of PostgreSQL's client, in seconds, the last one in milliseconds: a driver notices within half a minute that
+#: a server is gone. From a database without an encoding (SQL_ASCII), psycopg would otherwise return bytes, which
+#: SQLAlchemy does not read.
+_LIBPQ: dict[str, object] = {
     "client_encoding": "utf8",
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -33,10 +34,11 @@ _LIBPQ = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-#: What connections of a driver are asked for. SQLite waits that many seconds for a lock.
-_CONNECTIONS = {"pysqlite": {"timeout": 60}, "psycopg": _LIBPQ, "psycopg2": _LIBPQ}
 
-#: What drivers say that is worth repeating; the rest of it, like the URL, may hold the password.
+#: Arguments of connections, by database driver. SQLite waits that many seconds for a lock.
+_CONNECTIONS: dict[str, dict[str, object]] = {"pysqlite": {"timeout": 60}, "psycopg": _LIBPQ, "psycopg2": _LIBPQ}
+
+#: Parts of error messages that are repeated to the user; the other parts, like the URL, may hold the password.
 _REASONS = (
     "connection refused",
     "password authentication failed",
@@ -62,34 +64,36 @@ class StorageLost(InputError):
 
 
 class Disconnected(Exception):
-    """A server that cannot be reached, or was lost in the middle of an operation, which may have been committed."""
+    """A server that cannot be reached, or a connection lost during an operation, which may have been committed."""
 
 
-def open_storage(study: Study, journal: Path, create: bool = True) -> optuna.storages.BaseStorage:
-    """The study's Optuna storage: the database of `tracking.storage`, else the file `journal`.
+def open_storage(database: str | None, journal: Path, create: bool = True) -> optuna.storages.BaseStorage:
+    """Return a study's Optuna storage: the `database` of `tracking.storage`, or without one the file `journal`.
 
-    With `create` false, for those who only read, nothing is made that is not there, and nothing is mended. Raises
-    ConfigError where the database cannot be used, InputError where the journal is damaged or, for a reader, missing.
+    With `create` false, for readers, neither file nor table is made. Raise ConfigError where the database cannot be
+    used, InputError where the journal is damaged or, for a reader, missing.
     """
-    if study.tracking.storage is None:
+    if database is None:
         return open_journal(journal, create)
-    with database_told():
-        _check_present(study.tracking.storage, create)
-        settings = engine_settings(study.tracking.storage)
-        storage = optuna.storages.RDBStorage(study.tracking.storage, settings, skip_table_creation=not create)
+    with explained_errors():
+        _check_present(database, create)
+        storage = optuna.storages.RDBStorage(database, engine_settings(database), skip_table_creation=not create)
     if storage.engine.dialect.name != "sqlite":
-        event.listen(storage.engine, "handle_error", _tell_disconnected)
+        event.listen(storage.engine, "handle_error", _raise_disconnected)
     return storage
 
 
-def _tell_disconnected(context: ExceptionContext) -> None:
-    """Optuna tries five times to create a trial; after a commit whose answer was lost that would make a second one."""
+def _raise_disconnected(context: ExceptionContext) -> None:
+    """Raise Disconnected in the place of an error that Optuna would retry by itself.
+
+    Optuna tries five times to create a trial; after a commit whose answer was lost that would make a second trial.
+    """
     if not context.is_pre_ping and (context.is_disconnect or context.connection is None):
         raise Disconnected(str(context.original_exception)) from context.original_exception
 
 
-def engine_settings(database: str) -> dict[str, Any]:
-    """What SQLAlchemy is asked for beside the URL `database`, which has the last word on its connections."""
+def engine_settings(database: str) -> dict[str, object]:
+    """Return the arguments of SQLAlchemy's engine for the URL `database`; the URL's own settings take precedence."""
     url = make_url(database)
     wanted = _CONNECTIONS.get(url.get_driver_name(), {})
     return {
@@ -99,15 +103,15 @@ def engine_settings(database: str) -> dict[str, Any]:
 
 
 def _check_present(database: str, create: bool) -> None:
-    """SQLite makes a file that is not there even for a reader."""
+    """Raise InputError for a reader of a SQLite file that is not there: SQLite would make it."""
     file = sqlite_file(database)
     if not create and file and not file.exists():
         raise InputError("there is no file that tracking.storage names; start the study first, or give the right path")
 
 
 @contextlib.contextmanager
-def database_told() -> Iterator[None]:
-    """Tells in one line, which holds nothing of the URL, why the database of `tracking.storage` cannot be opened."""
+def explained_errors() -> Iterator[None]:
+    """Raise ConfigError, in one line without any part of the URL, where the block cannot open `tracking.storage`."""
     try:
         yield
     except InputError:
@@ -124,14 +128,14 @@ def database_told() -> Iterator[None]:
         ) from None
 
 
-def patiently(
-    operation: Callable[[], Value], patience: float = PATIENCE, hurried: Callable[[], bool] = lambda: False
+def with_retries(
+    operation: Callable[[], Value], seconds: float = RETRY_SECONDS, give_up: Callable[[], bool] = lambda: False
 ) -> Value:
-    """The value of `operation` on the study's storage; while its database is away, it is tried again and again.
+    """Return the value of `operation` on the study's storage; retry it while the database is away.
 
-    The pauses grow from 0.2 s to 10 s, for `patience` seconds in all, or until `hurried` says so. `operation` must be
-    idempotent: it may have been committed and only the answer lost. Raises StorageLost in the end; an error that is not
-    of a database being away (a full disk, a missing table) comes through at once.
+    The pauses grow from 0.2 s to 10 s, until `seconds` have passed or `give_up` returns true; then raise StorageLost.
+    `operation` must be idempotent: it may have been committed and only the answer lost. Errors of another kind (a full
+    disk, a missing table) are raised at once.
     """
     pause, end = 0.2, None
     while True:
@@ -143,67 +147,67 @@ def patiently(
             reason = _reason(error)
         now = time.monotonic()
         if end is None:
-            if patience > 0:
-                warn(f"the study's database does not answer ({reason}); trying again for {patience:g} s")
-            begun, end = now, now + patience
-        if now >= end or hurried():
+            if seconds > 0:
+                warn(f"the study's database does not answer ({reason}); trying again for {seconds:g} s")
+            begun, end = now, now + seconds
+        if now >= end or give_up():
             raise StorageLost(
                 f"the study's database has not answered for {now - begun:.0f} s ({reason}); nothing that was recorded "
                 "is lost: when it answers again, go on with --resume"
             )
         again = now + min(pause, end - now)
-        while (wait := again - time.monotonic()) > 0 and not hurried():
+        while (wait := again - time.monotonic()) > 0 and not give_up():
             time.sleep(min(wait, 0.5))
         pause = min(2 * pause, 10.0)
 
 
-class Patient:
-    """A storage of which every operation is tried `patiently`; only for those that may be done twice.
+class RetryingStorage:
+    """A storage whose every operation runs `with_retries`; only for operations that may be done twice.
 
-    Once it was waited for in vain, it is not waited for again.
+    After the retries have failed once, no operation is retried any more.
     """
 
     def __init__(self, storage: optuna.storages.BaseStorage):
-        self.impatient = storage
-        """The storage itself."""
-        self.hurried: Callable[[], bool] = lambda: False
-        """Says when it is no longer waited for."""
+        self.direct = storage
+        """The storage without retries."""
+        self.give_up: Callable[[], bool] = lambda: False
+        """Returns true when retries are to end."""
         self._lost: StorageLost | None = None
 
-    def patiently(self, operation: Callable[[], Value]) -> Value:
-        """The value of an operation on it."""
+    def retry(self, operation: Callable[[], Value]) -> Value:
+        """Return the value of an operation on the storage."""
         try:
-            return patiently(operation, 0.0 if self._lost else PATIENCE, self.hurried)
+            return with_retries(operation, 0.0 if self._lost else RETRY_SECONDS, self.give_up)
         except StorageLost as lost:
-            # The first one says how long it was waited for.
+            # The first one says for how long the operation was retried.
             self._lost = self._lost or lost
             raise self._lost from None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        operation = getattr(self.impatient, name)
-        return lambda *arguments, **named: self.patiently(lambda: operation(*arguments, **named))
+        operation = getattr(self.direct, name)
+        return lambda *arguments, **named: self.retry(lambda: operation(*arguments, **named))
 
 
-def _away(error: Exception) -> bool:
-    """Whether the database could not be asked, so that asking again may help."""
-    error = _told_by_database(error)
+def _away(error: BaseException) -> bool:
+    """Return whether the database could not be reached, so that a retry may help."""
+    error = _cause(error)
     if isinstance(error, Disconnected):
         return True
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     if name := getattr(error.orig, "sqlite_errorname", None):
-        return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        return str(name).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
     # PostgreSQL: no connection, an operator's intervention, a rollback among rivals, too many connections.
     state = getattr(error.orig, "sqlstate", None)
     return state is None or state.startswith(("08", "57P", "40")) or state == "53300"
 
 
-def _told_by_database(error: BaseException) -> BaseException:
-    """Optuna wraps what the database says."""
+def _cause(error: BaseException) -> BaseException:
+    """Return the error of the database, which Optuna wraps."""
     return error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
 
 
 def _reason(error: BaseException) -> str:
-    error = _told_by_database(error)
+    error = _cause(error)
     text = str(error).lower()
     return next((reason for reason in _REASONS if reason in text), type(error).__name__)

@@ -3,15 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...models.masks import MaskSet
 from ...spectral.coordinate import FIELDS, Coordinate
-from ...spectral.objectives import OBJECTIVES
+from ..files import JsonObject
 from ..guards.connectivity import Connectivity
+from ..names import Metric
+from ..scores.registry import SCORES
 
 #: What draws a mask set: one seed for all layers, or, where it is composed of several draws, one for each layer.
 Seed = int | Mapping[str, int]
+
+
+def layer_seed(seed: Seed, name: str) -> int:
+    """Return the seed that draws the mask of the layer called `name`."""
+    return seed[name] if isinstance(seed, Mapping) else seed
 
 
 @dataclass(frozen=True)
@@ -31,31 +37,31 @@ class Candidate:
     repaired: int = 0
     """Kept weights that were moved to repair what was drawn."""
 
-    def row(self) -> dict[str, Any]:
-        """What `candidates.json` says of it: seed, digest, scores, coordinate of every layer (null: undefined)."""
+    def row(self) -> JsonObject:
+        """Return its row in `candidates.json`: seed, digest, scores, coordinate of every layer (null: undefined)."""
         layers = {}
         if self.coordinate is not None:
             table = self.coordinate.to_dict()
-            layers = {name: [values[field] for field in FIELDS] for name, values in table.items()}
+            layers = {name: {field: values[field] for field in FIELDS} for name, values in table.items()}
         return {
             "seed": self.seed,
             "digest": self.digest,
             "objective": self.score,
-            **{name: self.scores.get(name) for name in OBJECTIVES},
+            **{name: self.scores.get(name) for name in SCORES},
             "rejected": self.connectivity.fault,
             "repaired": self.repaired,
             "cut": list(self.connectivity.cut),
-            "sparsity/effective": self.connectivity.effective_sparsity,
-            "guard/dead_channels": self.connectivity.dead_channels,
-            "guard/empty_channels": self.connectivity.empty_channels,
-            "guard/shortcut_coverage": self.connectivity.shortcut_coverage,
+            Metric.EFFECTIVE_SPARSITY: self.connectivity.effective_sparsity,
+            Metric.DEAD_CHANNELS: self.connectivity.dead_channels,
+            Metric.EMPTY_CHANNELS: self.connectivity.empty_channels,
+            Metric.SHORTCUT_COVERAGE: self.connectivity.shortcut_coverage,
             "defined_layers": self.coordinate.defined_layers if self.coordinate else 0,
             "layers": layers,
         }
 
 
 def better(one: Candidate | None, other: Candidate) -> Candidate | None:
-    """Whichever goes on: the higher score, the first of equals; a rejected candidate never."""
+    """Return whichever goes on: the higher score, the first of equals; a rejected candidate never."""
     if other.score is None or not math.isfinite(other.score):
         return one
-    return other if one is None or other.score > one.score else one
+    return other if one is None or one.score is None or other.score > one.score else one

@@ -6,11 +6,11 @@ import numpy as np
 
 from ...models.masks import MaskSet
 from ...spectral.objectives import Objective
-from .candidate import Candidate
+from .candidate import Candidate, layer_seed
 
 
 class Composition:
-    """Keeps, of the candidates that it is shown, the best mask of each layer, and nothing else of them.
+    """The best mask of each layer among the candidates that were added.
 
     The layers of a draw are independent of one another. Where the objective is a sum over layers, as the distance is,
     the best of n draws in each layer is the best of the n ** layers mask sets that can be put together from n draws.
@@ -27,7 +27,7 @@ class Composition:
         """The seed of the draw that each layer is taken from."""
 
     def add(self, candidate: Candidate) -> None:
-        """Takes each layer in which a drawn candidate scores higher than all before; of a rejected one, none.
+        """Take each layer in which a candidate scores higher than all before; of a rejected candidate, none.
 
         A term that is undefined counts 0, as in the distance.
         """
@@ -37,11 +37,11 @@ class Composition:
         for name, term in self._objective.terms(candidate.coordinate).items():
             term = 0.0 if math.isnan(term) else term
             if name not in self._best or term > self._best[name]:
-                self._best[name], self.seeds[name] = term, candidate.seed
+                self._best[name], self.seeds[name] = term, layer_seed(candidate.seed, name)
                 self._masks[name] = candidate.masks[name]
 
     def masks(self) -> MaskSet | None:
-        """The composed mask set; None where it is one of those it is made of."""
+        """Return the composed mask set; None where it is one of those it is made of."""
         if not self._masks:
             return None
         composed = MaskSet(self._masks)

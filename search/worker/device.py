@@ -7,7 +7,7 @@ from ..config.study import Resources
 
 
 def check_resources(resources: Resources, address: str | None) -> None:
-    """Raises InputError where the Ray on this machine (`address` None) has less than a trial is to hold.
+    """Raise InputError where the Ray on this machine (`address` None) has less than a trial is to hold.
 
     It would wait for ever; a cluster may still grow.
     """
@@ -29,7 +29,7 @@ def check_resources(resources: Resources, address: str | None) -> None:
 
 
 def claim_device(resources: Resources) -> str:
-    """Bounds this process to its CPU cores; returns "cuda" where a share of a GPU was asked for, else "cpu".
+    """Bound this process to its CPU cores; return "cuda" where a share of a GPU was asked for, else "cpu".
 
     Raises InputError where a GPU was asked for and torch sees none: training on the CPU in its place would take days.
     """

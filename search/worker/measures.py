@@ -1,29 +1,30 @@
-"""What a trial reports and writes of its best candidate."""
-
-from typing import Any
+"""The report of a trial's best candidate, and its table of coordinates."""
 
 from ...spectral.coordinate import Coordinate
+from ..files import JsonObject
+from ..names import Metric
+from ..protocol.report import Scored, finite
 from .candidate import Candidate
 
 
-def candidate_metrics(candidate: Candidate) -> dict[str, float]:
-    """The metrics of a candidate: the score that chose it, every objective, sparsities, what the guard measured."""
+def scored(candidate: Candidate, coordinate: Coordinate) -> Scored:
+    """Return the report of a candidate with its `coordinate`: its scores, sparsities, and what the guard measured."""
     connectivity = candidate.connectivity
-    coverage = connectivity.shortcut_coverage
-    return {
-        "spectral/objective": candidate.score,
-        **{f"spectral/{name}": value for name, value in candidate.scores.items()},
-        "spectral/defined_layers": candidate.coordinate.defined_layers,
-        "sparsity/global": candidate.masks.sparsity,
-        "sparsity/effective": connectivity.effective_sparsity,
-        "guard/dead_channels": connectivity.dead_channels,
-        "guard/empty_channels": connectivity.empty_channels,
-        **({} if coverage is None else {"guard/shortcut_coverage": coverage}),
+    metrics = {
+        Metric.OBJECTIVE: candidate.score,
+        **{Metric.score(name): value for name, value in candidate.scores.items()},
+        Metric.DEFINED_LAYERS: coordinate.defined_layers,
+        Metric.SPARSITY: candidate.masks.sparsity,
+        Metric.EFFECTIVE_SPARSITY: connectivity.effective_sparsity,
+        Metric.DEAD_CHANNELS: connectivity.dead_channels,
+        Metric.EMPTY_CHANNELS: connectivity.empty_channels,
+        Metric.SHORTCUT_COVERAGE: connectivity.shortcut_coverage,
     }
+    return Scored(finite({name: value for name, value in metrics.items() if value is not None}), candidate.digest)
 
 
-def coordinate_table(coordinate: Coordinate) -> dict[str, Any]:
-    """The per-layer table as MLflow shows tables: pandas' split orientation."""
+def coordinate_table(coordinate: Coordinate) -> JsonObject:
+    """Return the per-layer table as MLflow shows tables: pandas' split orientation."""
     table = coordinate.to_dict()
     columns = list(next(iter(table.values())))
     return {"columns": ["layer", *columns], "data": [[name, *row.values()] for name, row in table.items()]}

@@ -1,10 +1,12 @@
-"""Training in pieces, so that little of it is ever lost."""
+"""Training that goes on from checkpoints, so that little of it is ever lost."""
 
 import time
 from pathlib import Path
+from typing import TypedDict, cast
 
 from ...models.errors import InputError
 from ...models.training import MaskedTraining
+from ...models.trainingstate import TrainingState
 from ..console import warn
 from ..store.checkpoint import Checkpoints
 
@@ -12,12 +14,27 @@ from ..store.checkpoint import Checkpoints
 CHUNK = 10
 
 
-class Left(Exception):
+class _Piece(TypedDict):
+    """The progress within a piece."""
+
+    reported: int
+    accuracies: dict[int, float]
+    loss: float
+    """Sum of the losses since `reported`."""
+
+
+class _Checkpoint(TrainingState):
+    """The state of the training, and how far the piece has come."""
+
+    piece: _Piece
+
+
+class LeaveRequested(Exception):
     """Asked to leave: the checkpoint is saved, and another process can go on from it."""
 
 
-class Pieces:
-    """A training in pieces: it saves checkpoints on the way, and leaves when it is asked to.
+class ResumableTraining:
+    """A training that is run piece by piece: it saves checkpoints on the way, and leaves when it is asked to.
 
     It goes on from the furthest of `checkpoints` that is its own, if there is one: on the CPU to the same bits, mean
     losses included. One is saved where `every` seconds have passed since the last (0: after each chunk), and where the
@@ -42,17 +59,17 @@ class Pieces:
         self._leave = leave
         for state in checkpoints.states() if checkpoints else ():
             try:
-                self._restore(state)
+                self._restore(cast(_Checkpoint, state))
                 break
             except InputError as error:
                 warn(f"a checkpoint is passed over: {error}")
         self._saved, self._saved_at = training.iteration, time.monotonic()
 
     def run_to(self, iteration: int) -> float:
-        """Trains to `iteration`, counted from the start of the training, and returns the mean loss since `reported`.
+        """Train to `iteration`, counted from the start of the training, and return the mean loss since `reported`.
 
-        Where a checkpoint was saved at the very end of a piece, of which nobody may have heard, it returns the same
-        mean again. Raises Left, having saved, where it is asked to leave before; Diverged as `MaskedTraining.run` does;
+        Where a checkpoint was saved at the very end of a piece, whose mean may be lost, it returns the same mean again.
+        Raises LeaveRequested, having saved, where it is asked to leave before; Diverged as `MaskedTraining.run` does;
         InputError for an iteration that is reported already, or is none of this training.
         """
         training = self.training
@@ -67,7 +84,7 @@ class Pieces:
             if left == 0:
                 break
             if leaving:
-                raise Left(f"left at iteration {training.iteration} of {training.total_iterations}")
+                raise LeaveRequested(f"left at iteration {training.iteration} of {training.total_iterations}")
             count = min(CHUNK, left)
             self._loss += count * training.run(count)
         mean = self._loss / (iteration - self.reported)
@@ -76,11 +93,11 @@ class Pieces:
 
     def _save(self) -> None:
         if self._checkpoints is not None and self.training.iteration != self._saved:
-            piece = {"reported": self.reported, "accuracies": self.accuracies, "loss": self._loss}
+            piece = _Piece(reported=self.reported, accuracies=self.accuracies, loss=self._loss)
             self._checkpoints.save(self.training.state_dict() | {"piece": piece})
             self._saved, self._saved_at = self.training.iteration, time.monotonic()
 
-    def _restore(self, state: dict) -> None:
+    def _restore(self, state: _Checkpoint) -> None:
         self.training.load_state_dict(state)
         self.reported = state["piece"]["reported"]
         self.accuracies = state["piece"]["accuracies"]

@@ -2,9 +2,7 @@
 
 import contextlib
 import copy
-import json
 import traceback
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,166 +15,179 @@ from ...models.networks import build
 from ...models.seeds import derive
 from ...models.training import Diverged, MaskedTraining
 from ..config.study import Study
-from ..files import StudyFolder, broken, write_json
-from ..protocol.names import reported
+from ..files import JsonObject, StudyFolder, storage_failure, write_json
+from ..names import Artifact, Metric
 from ..protocol.outcome import Outcome
-from ..sampling.distribution import MaskDistribution
+from ..protocol.proposal import Proposal
+from ..protocol.report import Ended, LeftOnRequest, Measured, Report, StorageFailed, to_json
 from ..sources import Source
 from ..store.checkpoint import Checkpoints
 from .candidate import Candidate, better
 from .device import claim_device
-from .measures import candidate_metrics, coordinate_table
-from .resumable import Left, Pieces
+from .measures import coordinate_table, scored
+from .resumable import LeaveRequested, ResumableTraining
+from .shared import SharedInputs
 from .workbench import Workbench
 
 #: After such an error of the GPU nothing works in its process any more: the worker is given up, and the trial retried.
-_POISON = getattr(torch, "AcceleratorError", ())
+_STICKY = getattr(torch, "AcceleratorError", ())
 
 
 class MaskTrial(tune.Trainable):
     """A trial as Ray Tune runs it: its first step scores candidates, each further one is a piece of warm-up training.
 
-    The actor is reused: network, data and score tensors are loaded once for each worker. The configuration is what
-    `Dispatcher.propose` gives, as JSON; so is what the trial reports, because Tune keeps statistics of every number
-    that it sees in either. Masks, tables and checkpoints go to the trial's folder. It never ends by itself: what it
-    reports ends it.
+    The actor is reused: network, data and score tensors are loaded once for each worker. The configuration is a
+    proposal as JSON; so are its reports, because Tune keeps statistics of every number that it sees in either. Masks,
+    tables and checkpoints go to the trial's folder. It never ends by itself: the dispatcher ends it.
     """
 
-    def setup(
+    # Tune passes what is bound by `with_parameters` beside the configuration.
+    def setup(  # type: ignore[override]
         self,
-        config: dict,
+        config: dict[str, Any],
         study: Study,
         data: Data,
         state: dict[str, torch.Tensor],
         sources: dict[str, Source],
         folder: StudyFolder,
     ) -> None:
-        """Loads what every trial of this worker shares."""
+        """Load what every trial of this worker shares."""
         self._study, self._folder = study, folder
         self._device = device = claim_device(study.resources)
         self._data = data.to(device)
         model = build(study.model, data.task, study.seed)
         model.load_state_dict(state)
-        self._workbench = Workbench(study, model.to(device), self._data, sources)
+        self._workbench = Workbench(study, model.to(device), self._data, sources, folder.checkpoints("sources"))
         self._reports = study.warmup.reports
         self.reset_config(config)
 
-    def reset_config(self, new_config: dict) -> bool:
-        """Takes up another trial in the same actor."""
-        self._trial = json.loads(new_config["proposal"])
-        self._masks = self._scored_before()
-        self._pieces: Pieces | None = None
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another trial in the same actor."""
+        self._proposal = Proposal.from_json(new_config["proposal"])
+        self._masks = self._chosen_before()
+        self._training: ResumableTraining | None = None
         return True
 
-    def _scored_before(self) -> MaskSet | None:
-        """The mask that an earlier attempt of this trial chose, if it is there, whole."""
-        if self._trial["digest"] is None:
+    def _chosen_before(self) -> MaskSet | None:
+        """Return the mask that an earlier attempt of this trial chose; None where it is not there, whole."""
+        if self._proposal.digest is None:
             return None
         try:
-            masks = MaskSet.load(self._folder.trial(self._trial["number"]) / "mask.safetensors")
+            masks = MaskSet.load(self._folder.trial(self._proposal.number) / Artifact.MASK)
         except InputError:
             return None
-        return masks if masks.digest() == self._trial["digest"] else None
+        return masks if masks.digest() == self._proposal.digest else None
 
     def step(self) -> dict[str, Any]:
-        """The spectral score of the best candidate first, then one piece of warm-up at a time.
+        """Score the candidates first, then train one piece of the warm-up at a time.
 
-        An exception ends this trial and not the worker: it is reported as the trial's outcome. Reported are
-        "training/iterations", and as JSON "values" (metrics, and the outcome where the trial has ended), "left" (true
-        where it was asked to leave) or "broken" (what is wrong with the file system).
+        An exception ends this trial and not the worker: it is reported as the trial's outcome.
         """
-        try:
-            values = self._score() if self._masks is None else self._warm_up()
-        except Left:
-            return self._report({"left": True})
-        except Exception as error:
-            if reason := broken(error):
-                return self._report({"broken": reason})
-            if isinstance(error, _POISON):
-                raise
-            self._note(traceback.format_exc())
-            values = self._ended(Outcome.FAILED, first_line(error))
-        return self._report({"values": reported(values)})
+        return {Metric.ITERATIONS: self._trained, "report": to_json(self._step())}
 
-    def _report(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        return {"training/iterations": self._trained, "report": json.dumps(report)}
+    def _step(self) -> list[Report]:
+        try:
+            return self._score() if self._masks is None else self._warm_up(self._masks)
+        except LeaveRequested:
+            return [LeftOnRequest()]
+        except Exception as error:
+            if reason := storage_failure(error):
+                return [StorageFailed(reason)]
+            if isinstance(error, _STICKY):
+                raise
+            self._write_error(traceback.format_exc())
+            return [Ended(Outcome.FAILED, self._trained, first_line(error))]
 
     @property
     def _trained(self) -> int:
-        return self._pieces.training.iteration if self._pieces else 0
+        return self._training.training.iteration if self._training else 0
 
-    def _ended(self, outcome: Outcome, reason: str) -> dict[str, Any]:
-        return {"training/iterations": self._trained, "outcome": outcome.value, "reason": reason}
-
-    def _note(self, text: str) -> None:
-        folder = self._folder.trial(self._trial["number"])
+    def _write_error(self, text: str) -> None:
+        folder = self._folder.trial(self._proposal.number)
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "error.txt").write_text(text, encoding="utf-8", errors="replace")
+            (folder / Artifact.ERROR).write_text(text, encoding="utf-8", errors="replace")
 
-    def _score(self) -> dict[str, Any]:
-        distribution = MaskDistribution.from_dict(self._trial["distribution"])
+    def _score(self) -> list[Report]:
         best: Candidate | None = None
         rows = []
-        for candidate in self._workbench.candidates(distribution, self._trial["seed"]):
+        for candidate in self._workbench.candidates(self._proposal.distribution, self._proposal.seed):
             if self._folder.leave.exists():
-                raise Left
+                raise LeaveRequested
             rows.append(candidate.row())
             best = better(best, candidate)
-        folder = self._folder.trial(self._trial["number"])
-        write_json(folder / "candidates.json", self._candidates_record(distribution, rows, best))
-        if best is None:
-            undefined = f"no layer defines {self._study.score} at this sparsity"
-            # The guard's reason where it rejected all of them.
-            return self._ended(Outcome.REJECTED, rows[0]["rejected"] if all(r["rejected"] for r in rows) else undefined)
-        metadata = self._workbench.metadata(distribution, best.seed) | {"study": self._study.id}
+        folder = self._folder.trial(self._proposal.number)
+        write_json(folder / Artifact.CANDIDATES, self._candidates_record(rows, best))
+        if best is None or best.coordinate is None:
+            return [Ended(Outcome.REJECTED, 0, self._rejection(rows))]
+        metadata = self._workbench.metadata(self._proposal.distribution, best.seed) | {"study": self._study.id}
         if best.repaired:
             metadata["repaired"] = str(best.repaired)
         self._masks = MaskSet(best.masks, metadata)
-        self._masks.save(folder / "mask.safetensors")
-        write_json(folder / "coordinate.json", coordinate_table(best.coordinate))
-        result = {"training/iterations": 0} | candidate_metrics(best) | {"digest": best.digest}
-        return result if self._study.warmup.iterations else result | {"outcome": Outcome.FINISHED.value}
+        self._masks.save(folder / Artifact.MASK)
+        write_json(folder / Artifact.COORDINATE, coordinate_table(best.coordinate))
+        report = scored(best, best.coordinate)
+        return [report] if self._study.warmup.iterations else [report, Ended(Outcome.FINISHED)]
 
-    def _candidates_record(
-        self, distribution: MaskDistribution, rows: list[dict[str, Any]], best: Candidate | None
-    ) -> dict[str, Any]:
-        """All that is needed to draw each candidate again, bit by bit, beside what was found of it."""
+    def _rejection(self, rows: list[JsonObject]) -> str:
+        """Return why no candidate goes on: the guard's reason where it rejected all of them."""
+        undefined = f"no layer defines {self._study.score} at this sparsity"
+        return rows[0]["rejected"] if all(row["rejected"] for row in rows) else undefined
+
+    def _candidates_record(self, rows: list[JsonObject], best: Candidate | None) -> JsonObject:
+        """Return what draws each candidate again, bit by bit, beside what was found of it."""
         return {
-            "trial": self._trial["number"],
-            "seed": self._trial["seed"],
-            "distribution": distribution.to_dict(),
-            "counts": self._workbench.counts(distribution),
+            "trial": self._proposal.number,
+            "seed": self._proposal.seed,
+            "distribution": self._proposal.distribution.to_dict(),
+            "counts": self._workbench.counts(self._proposal.distribution),
             "best": best.seed if best else None,
             "candidates": rows,
         }
 
-    def _warm_up(self) -> dict[str, Any]:
-        pieces = self._pieces = self._pieces or self._begin()
-        training = pieces.training
+    def _warm_up(self, masks: MaskSet) -> list[Report]:
+        if self._training is None:
+            self._training = self._begin(masks)
+        resumable, training = self._training, self._training.training
         try:
             # The first report that is not behind; a checkpoint may lie between two.
-            until = next(iteration for iteration in self._reports if iteration > pieces.reported)
-            loss = pieces.run_to(until)
+            until = next(iteration for iteration in self._reports if iteration > resumable.reported)
+            loss = resumable.run_to(until)
             accuracy = training.accuracy("val")
         except Diverged as error:
-            return self._ended(Outcome.DIVERGED, str(error))
-        values = {"training/iterations": training.iteration, "training/loss": loss, "accuracy/val": accuracy}
-        if training.iteration >= self._study.warmup.iterations:
-            values |= {"outcome": Outcome.FINISHED.value}
-        return values
+            return [Ended(Outcome.DIVERGED, training.iteration, str(error))]
+        report = Measured(training.iteration, accuracy, loss)
+        if training.iteration < self._study.warmup.iterations:
+            return [report]
+        return [report, Ended(Outcome.FINISHED, training.iteration)]
 
-    def _begin(self) -> Pieces:
-        study, number = self._study, self._trial["number"]
+    def _begin(self, masks: MaskSet) -> ResumableTraining:
+        study, number = self._study, self._proposal.number
         training = MaskedTraining(
             copy.deepcopy(self._workbench.model),
-            self._masks,
+            masks,
             self._data,
-            study.training.recipe(self._trial["training"]),
+            study.training.recipe(dict(self._proposal.training)),
             study.warmup.iterations,
             # One seed for all trials: they see the same batches in the same order, so that masks are compared.
             derive(study.seed, "warm-up"),
             self._device,
         )
-        checkpoints = Checkpoints(self._folder.checkpoints(f"trial {number}"), self._trial["attempt"])
-        return Pieces(training, checkpoints, study.faults.checkpoint_seconds, self._folder.leave)
+        checkpoints = Checkpoints(self._folder.checkpoints(f"trial {number}"), self._proposal.attempt)
+        return ResumableTraining(training, checkpoints, study.faults.checkpoint_seconds, self._folder.leave)
+
+
+def trainable_of(
+    study: Study, shared: SharedInputs, sources: dict[str, Source], folder: StudyFolder
+) -> type[tune.Trainable]:
+    """Return `MaskTrial` with what all trials of a study share."""
+    trainable: type[tune.Trainable] = tune.with_parameters(
+        MaskTrial,
+        study=study,
+        data=shared.data,
+        state=shared.state,
+        sources=sources,
+        # Workers have working directories of their own.
+        folder=StudyFolder(folder.path.resolve()),
+    )
+    return trainable

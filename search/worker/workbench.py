@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -15,19 +16,24 @@ from ...models.layers import layout, prunable
 from ...models.masks import MaskSet
 from ...models.networks import initial_state
 from ...models.seeds import derive
-from ...models.weights import init_digest
+from ...models.weights import init_digest, save_state
 from ...spectral.arrays import numpy_array
 from ...spectral.coordinate import full_spectra
-from ...spectral.objectives import OBJECTIVES, Distance
+from ...spectral.objectives import Objective
 from ..config.study import Study
 from ..guards.connectivity import Connectivity, Limits, PathCounter
 from ..guards.repair import Unrepairable, repair
-from ..sampling.allocation import allocate, budget, floors
+from ..protocol.network import NetworkListing
+from ..sampling.allocation import allocate
 from ..sampling.dense import kept_dense
 from ..sampling.distribution import MaskDistribution, layer_theta
-from ..sources import Setting, Source, source
-from .candidate import Candidate, Seed
+from ..sampling.layers import Layers, budget
+from ..scores.registry import all_scores
+from ..sources import Setting, Source, source_called
+from ..sources.setting import SourceTraining
+from .candidate import Candidate, Seed, layer_seed
 from .composition import Composition
+from .listing import listing
 
 #: Weights of candidates that are drawn and scored together.
 TOGETHER = 2**24
@@ -38,16 +44,18 @@ SCORE_BYTES = 2**31
 
 @dataclass
 class Workbench:
-    """What a worker keeps between trials: the network at its initial weights, the data, and score tensors by source."""
+    """The things that a worker keeps between trials: the network at its initial weights, the data, scores by source."""
 
     study: Study
     model: nn.Module
     data: Data
     sources: dict[str, Source] = field(default_factory=dict)
     """The study's sources by name, ready to be used on any machine; made where none are given."""
+    checkpoints: Path | None = None
+    """Folder for the checkpoints of sources that train; None: they keep none."""
     _scores: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # On a GPU they stay there, and the coordinate is computed there.
         self.weights = {
             name: weight.detach() if weight.is_cuda else _read_only(numpy_array(name, weight))
@@ -55,22 +63,22 @@ class Workbench:
         }
         self.layout = layout(self.model)
         self.shapes = {name: tuple(weight.shape) for name, weight in self.weights.items()}
-        self.outputs = {
-            name: self.shapes[name][1] * self.layout.groups.get(name, 1) for name in self.layout.inputs_first
-        }
         self.init_digest = init_digest(initial_state(self.model))
-        self.objectives = OBJECTIVES | {"l2": Distance(self.study.reference, self.study.aggregate)}
+        self.objectives = all_scores(self.study.objectives, self.study.reference, self.study.aggregate)
         search = self.study.search
         self.dense = kept_dense(list(self.shapes), search.keep_dense)
+        outputs = {name: self.shapes[name][1] * self.layout.groups.get(name, 1) for name in self.layout.inputs_first}
+        self.layers = Layers(self.shapes, search.min_kept_per_output, outputs, self.dense)
         self.setting = Setting(
             self.model,
             self.data,
-            budget(self.shapes, self.study.sparsity) - sum(math.prod(self.shapes[name]) for name in self.dense),
+            budget(self.shapes, self.study.global_sparsity) - sum(math.prod(self.shapes[name]) for name in self.dense),
             self.dense,
             search.images_per_class,
             search.rounds,
-            None if self.dense else self.study.sparsity,
+            None if self.dense else self.study.global_sparsity,
             self.objectives[self.study.score],
+            training=SourceTraining(self.study.training.recipe(), self.checkpoints),
         )
         for name in search.sources:
             self.source(name)
@@ -80,15 +88,34 @@ class Workbench:
                 f"{self.study.model} are not known: torch.fx cannot trace it; leave the setting out"
             )
 
+    @property
+    def objective(self) -> Objective:
+        """The score that chooses among candidates."""
+        return self.objectives[self.study.score]
+
+    @property
+    def origins(self) -> dict[str, dict[str, str]]:
+        """The origin of the masks of each source, by the source's name."""
+        return {name: source.origin() for name, source in self.sources.items()}
+
+    @property
+    def network(self) -> NetworkListing:
+        """The list of the network's prunable parameters."""
+        return listing(self.model, self.study.model, self.data.task)
+
+    def save_initial_weights(self, file: Path) -> None:
+        """Write the state that every mask is scored on and every training starts from."""
+        save_state(file, initial_state(self.model))
+
     def source(self, name: str) -> Source:
-        """The source called `name`."""
+        """Return the source called `name`."""
         if name not in self.sources:
-            self.sources[name] = source(name)
+            self.sources[name] = source_called(name)
             self.sources[name].check(self.setting)
         return self.sources[name]
 
     def scores(self, name: str, batch_seed: int) -> dict[str, np.ndarray]:
-        """The scores of the source called `name`, computed once for each batch while there is room for them.
+        """Return the scores of the source called `name`, computed once for each batch while there is room for them.
 
         Raises InputError, naming the source, where it cannot score.
         """
@@ -112,37 +139,29 @@ class Workbench:
         return scores
 
     def counts(self, distribution: MaskDistribution) -> dict[str, int]:
-        """Kept weights of each layer under the distribution's allocation."""
-        search = self.study.search
-        ranked = None
-        if distribution.allocation == "global":
-            ranked = self.scores(distribution.source, distribution.batch_seed)
-        elif distribution.allocation == "lamp":
-            ranked = {name: np.abs(numpy_array(name, weight)) for name, weight in self.weights.items()}
+        """Return the number of kept weights of each layer under the distribution's allocation."""
         return allocate(
-            self.shapes,
-            self.study.sparsity,
+            self.layers,
+            self.study.global_sparsity,
             distribution.allocation,
-            layer_theta(list(self.shapes), search.theta, distribution.theta),
-            ranked,
-            search.min_kept_per_output,
-            self.outputs,
-            self.dense,
+            layer_theta(list(self.shapes), self.study.search.theta, distribution.theta),
+            lambda: self.scores(distribution.source, distribution.batch_seed),
+            lambda: {name: numpy_array(name, weight) for name, weight in self.weights.items()},
         )
 
     def connectivity(self, masks: Mapping[str, np.ndarray]) -> Connectivity:
-        """Collapsed layers, paths and effective sparsity of a mask set."""
+        """Return the collapsed layers, paths and effective sparsity of a mask set."""
         return self.paths.check(masks)
 
     @cached_property
     def paths(self) -> PathCounter:
-        """What finds the paths of a mask set, and judges them by the study's limits."""
+        """The counter of the paths of a mask set, with the study's limits."""
         guard = self.study.guard
         limits = Limits(guard.max_dead_channels, guard.min_shortcut_coverage)
         return PathCounter(self.model, self.data.task, limits)
 
     def draw(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
-        """The mask set that a seed draws: the same arguments give the same bits."""
+        """Return the mask set that a seed draws: the same arguments give the same bits."""
         drawer = self.source(distribution.source)
         scores = self.scores(distribution.source, distribution.batch_seed)
         masks: dict[str, np.ndarray] = {}
@@ -150,25 +169,26 @@ class Workbench:
             if name in self.dense:
                 masks[name] = np.ones(self.shapes[name], dtype=bool)
                 continue
-            layer_seed = seed[name] if isinstance(seed, Mapping) else seed
-            masks[name] = drawer.draw(self.setting, name, scores[name], count, distribution.temperature, layer_seed)
+            masks[name] = drawer.draw(
+                self.setting, name, scores[name], count, distribution.temperature, layer_seed(seed, name)
+            )
         return MaskSet(masks)
 
     def rebuild(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> tuple[MaskSet, int]:
-        """The mask set of a candidate, from what `candidates.json` says of it: drawn, and repaired as it was then.
+        """Return the mask set of a candidate from its row in `candidates.json`, and how many weights its repair moved.
 
-        With the number of weights that the repair moved.
+        It is drawn, and repaired, as it was then.
         """
         masks, _, repaired = self._guarded(self.draw(distribution, counts, seed), distribution)
         return masks, repaired
 
     def _guarded(self, masks: MaskSet, distribution: MaskDistribution | None) -> tuple[MaskSet, Connectivity, int]:
-        """The masks, repaired if need be and the study says so; their connectivity; how many weights were moved."""
+        """Return the masks, repaired where the study asks for it; their connectivity; how many weights were moved."""
         connectivity = self.connectivity(masks)
         if distribution is None or not self.study.guard.repair or not connectivity.fault:
             return masks, connectivity, 0
         scores = self.scores(distribution.source, distribution.batch_seed)
-        least = floors(self.shapes, self.study.search.min_kept_per_output, self.outputs, self.dense)
+        least = self.layers.floors()
         try:
             mended, moved = repair(self.paths, masks, scores, least)
         except Unrepairable as error:
@@ -179,9 +199,9 @@ class Workbench:
     def evaluate(
         self, drawn: Sequence[tuple[MaskSet, Seed]], distribution: MaskDistribution | None = None
     ) -> list[Candidate]:
-        """The candidates of mask sets: guarded first, and those that the guard lets through scored all at once.
+        """Return the candidates of mask sets: guarded first, and those that pass the guard scored all at once.
 
-        `distribution` is what they were drawn from: its scores say what to repair them with, where the study does.
+        They were drawn from `distribution`: its scores choose the weights that repair them, where the study does.
         """
         guarded = [self._guarded(masks, distribution) for masks, _ in drawn]
         sound = [masks for masks, connectivity, _ in guarded if not connectivity.fault]
@@ -192,6 +212,7 @@ class Workbench:
                 self.layout.groups,
                 self.layout.inputs_first,
                 threads=self.study.resources.cpus,
+                cache=self.setting.spectra,
             )
         )
         candidates = []
@@ -206,7 +227,7 @@ class Workbench:
         return candidates
 
     def candidates(self, distribution: MaskDistribution, trial_seed: int) -> Iterator[Candidate]:
-        """The candidates of a trial, some at a time: the masks of a large network need not all be held.
+        """Yield the candidates of a trial, some at a time: the masks of a large network need not all be held.
 
         Those that are drawn whole come first; with `search.draw = "per_layer"` the best layers of them are composed to
         one more, unless it is among them already.
@@ -220,7 +241,7 @@ class Workbench:
         for first in range(0, len(seeds), at_once):
             drawn = [(self.draw(distribution, counts, seed), seed) for seed in seeds[first : first + at_once]]
             for candidate in self.evaluate(drawn, distribution):
-                # What a repair moved among layers would not add up to the budget.
+                # The layers among which a repair moved weights would not add up to the budget.
                 if per_layer and not candidate.repaired:
                     composition.add(candidate)
                 yield candidate
@@ -229,7 +250,7 @@ class Workbench:
             yield from self.evaluate([(composed, composition.seeds)], distribution)
 
     def metadata(self, distribution: MaskDistribution, seed: Seed) -> dict[str, str]:
-        """What a mask file says of where its mask comes from."""
+        """Return what a mask file holds on where its mask comes from."""
         task = self.data.task
         return {
             "model": self.study.model,
@@ -257,6 +278,6 @@ def _bytes(scores: Mapping[str, np.ndarray]) -> int:
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """The array itself, which no coordinate then needs a copy of."""
+    """Return the array itself: no coordinate then needs a copy of it."""
     array.flags.writeable = False
     return array

@@ -1,1 +1,1 @@
-"""The same coordinate computed on a GPU, in torch. Nothing outside imports it before a tensor lies on one."""
+"""The same coordinate computed on a GPU, in torch; imported once a tensor lies on one."""

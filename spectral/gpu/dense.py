@@ -10,14 +10,14 @@ import torch
 class DenseMatrices:
     """Dense matrices of absolute values on a device, float64, none with more columns than rows.
 
-    The same face as `EdgeMatrices`, with every entry an edge.
+    It has the methods of `EdgeMatrices`, with every entry an edge.
     """
 
     matrices: list[torch.Tensor]
 
     @classmethod
     def of_weights(cls, weights: list[torch.Tensor]) -> "DenseMatrices":
-        """Their absolute values; matrices are transposed where they have fewer rows."""
+        """Return the absolute values of `weights`; matrices are transposed where they have fewer rows."""
         magnitudes = (matrix.to(torch.float64).abs() for matrix in weights)
         return cls([matrix.T if matrix.shape[0] < matrix.shape[1] else matrix for matrix in magnitudes])
 
@@ -34,21 +34,21 @@ class DenseMatrices:
     @property
     def edges(self) -> np.ndarray:
         """The number of entries of each matrix."""
-        return self.rows * self.columns
+        return np.array([matrix.numel() for matrix in self.matrices])
 
     def __len__(self) -> int:
         return len(self.matrices)
 
     def take(self, numbers: np.ndarray) -> "DenseMatrices":
-        """The matrices of these numbers."""
+        """Return the matrices of these numbers."""
         return DenseMatrices([self.matrices[number] for number in numbers])
 
     def scaled(self, scales: np.ndarray) -> "DenseMatrices":
-        """The matrices, each divided by its scale."""
+        """Return the matrices, each divided by its scale."""
         return DenseMatrices([matrix / scale for matrix, scale in zip(self.matrices, scales.tolist(), strict=True)])
 
     def extremes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The largest entry of each matrix; over that, how far the smallest lies below it, and the norm of all."""
+        """Return each matrix's largest entry; over that, how far the smallest lies below it, and the norm of all."""
         found = []
         for matrix in self.matrices:
             largest = matrix.amax()
@@ -57,9 +57,9 @@ class DenseMatrices:
         return tuple(torch.stack(found).T.cpu().numpy())
 
     def toarray(self, number: int) -> torch.Tensor:
-        """One matrix."""
+        """Return one matrix."""
         return self.matrices[number]
 
     def components(self) -> tuple["DenseMatrices", np.ndarray]:
-        """The matrices themselves, taken for connected, and which matrix each is."""
+        """Return the matrices themselves, taken for connected, and which matrix each is."""
         return self, np.arange(len(self))

@@ -2,46 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from ..biadjacency import MIN_SHARED, BipartiteGraph, CompleteGraph
-from ..evaluation import Layer, kept_weights
+from ..masked import Layer, MaskedLayer, kept_weights
 from .matrices import EdgeMatrices, ranges, repeated, starts, tensor_on
+
+#: A matrix of a graph on a device: the number of one of the `EdgeMatrices` and whether its pattern alone is meant; or,
+#: of a complete graph, its weights, or an array of ones.
+DeviceMatrix = tuple[int, bool] | torch.Tensor | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceGraph(BipartiteGraph):
+class DeviceGraph(BipartiteGraph[tuple[int, bool]]):
     """A graph whose edges lie on a device: matrix `number` of the `EdgeMatrices` that it came with."""
 
-    left: int
-    right: int
-    edges: int
-    full_left: int
-    full_right: int
     number: int
     subgraphs: tuple["DeviceGraph", ...] = ()
 
     def pattern(self) -> tuple[int, bool]:
-        """M: the number of the matrix, and that its pattern alone is meant."""
+        """Return M: the number of the matrix, and that its pattern alone is meant."""
         return self.number, True
 
     def weighted(self) -> tuple[int, bool]:
-        """|W∘M|: the number of the matrix, and that its entries are meant."""
+        """Return |W∘M|: the number of the matrix, and that its entries are meant."""
         return self.number, False
 
-    def nested(self) -> list[BipartiteGraph]:
-        """The nested left-regular subgraphs, by increasing degree; see `Biadjacency.nested`."""
-        # A left-regular graph is its own one subgraph.
+    def nested(self) -> Sequence["DeviceGraph"]:
+        """Return the nested left-regular subgraphs; the graph itself where it is left-regular."""
         return [self if subgraph.left == self.left else subgraph for subgraph in self.subgraphs]
 
 
 def device_graphs(
-    masked: Sequence[tuple[Layer, Any]], device: torch.device
-) -> tuple[list[BipartiteGraph], EdgeMatrices]:
-    """The graph of each layer under its mask, its nested subgraphs with it, and the edges that the graphs refer to.
+    masked: Sequence[MaskedLayer], device: torch.device
+) -> tuple[list[BipartiteGraph[DeviceMatrix]], EdgeMatrices]:
+    """Return the graph of each layer under its mask, with its nested subgraphs, and the edges that they refer to.
 
     The same graphs as `bipartite_graph` makes, with nodes and edges in the same order. `masked` pairs layers with
     boolean masks of their shape; masks and weights are numpy arrays or tensors. To the host come the numbers of nodes
@@ -54,7 +51,7 @@ def device_graphs(
     nested, whole_of = _nested(wholes)
     edges = EdgeMatrices.joined(wholes, nested)
     place = {number: place for place, number in enumerate(listed)}
-    graphs: list[BipartiteGraph] = []
+    graphs: list[BipartiteGraph[DeviceMatrix]] = []
     for number, (layer, _) in enumerate(masked):
         sides = _sides(layer)
         if number in place:
@@ -65,30 +62,31 @@ def device_graphs(
             graphs.append(_graph(edges, place[number], sides, subgraphs))
         else:
             weights = None if layer.weights is None else tensor_on(device, layer.weights).reshape(layer.shape[0], -1)
-            graphs.append(CompleteGraph(*sides, weights, *sides))
+            graphs.append(CompleteGraph.of_nodes(*sides, sides, weights))
     return graphs, edges
 
 
 def _sides(layer: Layer) -> tuple[int, int]:
-    """The numbers of left and right nodes before any are dropped."""
+    """Return the numbers of left and right nodes before any are dropped."""
     rows, positions = layer.shape[0], layer.groups * (layer.size // layer.shape[0])
     return (rows, positions) if layer.inputs_first else (positions, rows)
 
 
-def _graph(edges: EdgeMatrices, number: int, sides: tuple[int, int], subgraphs: tuple = ()) -> DeviceGraph:
-    counts = (int(counts[number]) for counts in (edges.rows, edges.columns, edges.edges))
-    return DeviceGraph(*counts, *sides, number, subgraphs)
+def _graph(
+    edges: EdgeMatrices, number: int, sides: tuple[int, int], subgraphs: tuple[DeviceGraph, ...] = ()
+) -> DeviceGraph:
+    left, right, count = (int(counts[number]) for counts in (edges.rows, edges.columns, edges.edges))
+    return DeviceGraph(left, right, count, *sides, number, subgraphs)
 
 
-def _wholes(masked: Sequence[tuple[Layer, Any]], kept: np.ndarray, device: torch.device) -> EdgeMatrices:
-    """The biadjacency matrix of each layer: left nodes by rows."""
+def _wholes(masked: Sequence[MaskedLayer], kept: np.ndarray, device: torch.device) -> EdgeMatrices:
+    """Return the biadjacency matrix of each layer: left nodes by rows."""
     if not masked:
         return EdgeMatrices.empty(device)
     layers = [layer for layer, _ in masked]
-    rows, sizes, groups = (
-        np.array([count(layer) for layer in layers], dtype=np.int64)
-        for count in (lambda layer: layer.shape[0], lambda layer: layer.size, lambda layer: layer.groups)
-    )
+    rows, sizes, groups = np.array(
+        [(layer.shape[0], layer.size, layer.groups) for layer in layers], dtype=np.int64
+    ).T.copy()
     flat = torch.cat([tensor_on(device, mask).reshape(-1) for _, mask in masked])
     place = flat.nonzero()[:, 0] - repeated(starts(sizes), kept, device)
     width = repeated(sizes // rows, kept, device)
@@ -104,13 +102,13 @@ def _wholes(masked: Sequence[tuple[Layer, Any]], kept: np.ndarray, device: torch
         torch.ones(len(places), dtype=torch.float64, device=device)
         if layer.weights is None
         else tensor_on(device, layer.weights).reshape(-1)[places].to(torch.float64).abs()
-        for layer, places in zip(layers, place[order].split(kept.tolist()), strict=True)
+        for layer, places in zip(layers, torch.split(place[order], kept.tolist()), strict=True)
     ]
     return EdgeMatrices(lefts, rights, kept, left[order], right[order], torch.cat(values))
 
 
 def _nested(wholes: EdgeMatrices) -> tuple[EdgeMatrices, np.ndarray]:
-    """The matrices of the nested subgraphs of all graphs, by increasing degree, and which graph each is of."""
+    """Return the matrices of the nested subgraphs of all graphs, by increasing degree, and which graph each is of."""
     device = wholes.row.device
     node = wholes.row + wholes.of_each(starts(wholes.rows))
     degrees = torch.bincount(node, minlength=int(wholes.rows.sum()))
@@ -131,7 +129,7 @@ def _nested(wholes: EdgeMatrices) -> tuple[EdgeMatrices, np.ndarray]:
 
 
 def _counted(nodes: torch.Tensor, sizes: np.ndarray, edges: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
-    """Node numbers within each graph counted without those that do not occur, and how many occur in each.
+    """Return node numbers within each graph counted without those that do not occur, and how many occur in each.
 
     `sizes` are the numbers of nodes that each graph could have, `edges` says how many of `nodes` are of each.
     """

@@ -27,22 +27,28 @@ class EdgeMatrices:
 
     @classmethod
     def empty(cls, device: torch.device) -> "EdgeMatrices":
-        """No matrices."""
+        """Return a list without matrices."""
         none, nothing = np.zeros(0, dtype=np.int64), torch.zeros(0, dtype=torch.int64, device=device)
         return cls(none, none, none, nothing, nothing, nothing.to(torch.float64))
 
     @classmethod
     def joined(cls, *several: "EdgeMatrices") -> "EdgeMatrices":
-        """The matrices of several lists as one."""
-        fields = zip(*(vars(one).values() for one in several), strict=True)
-        return cls(*(torch.cat(one) if isinstance(one[0], torch.Tensor) else np.concatenate(one) for one in fields))
+        """Return the matrices of several lists as one."""
+        return cls(
+            np.concatenate([one.rows for one in several]),
+            np.concatenate([one.columns for one in several]),
+            np.concatenate([one.edges for one in several]),
+            torch.cat([one.row for one in several]),
+            torch.cat([one.column for one in several]),
+            torch.cat([one.values for one in several]),
+        )
 
     def of_each(self, numbers: np.ndarray) -> torch.Tensor:
-        """A number for each matrix, repeated for each of its edges."""
+        """Return a number for each matrix, repeated for each of its edges."""
         return repeated(numbers, self.edges, self.row.device)
 
     def take(self, numbers: np.ndarray, patterns: np.ndarray | None = None) -> "EdgeMatrices":
-        """The matrices of these numbers, which may repeat; with all entries 1 where `patterns` holds."""
+        """Return the matrices of these numbers, which may repeat; with all entries 1 where `patterns` holds."""
         chosen = ranges(starts(self.edges)[numbers], self.edges[numbers], self.row.device)
         taken = EdgeMatrices(
             self.rows[numbers],
@@ -57,11 +63,11 @@ class EdgeMatrices:
         return taken
 
     def scaled(self, scales: np.ndarray) -> "EdgeMatrices":
-        """The matrices, each divided by its scale."""
+        """Return the matrices, each divided by its scale."""
         return replace(self, values=self.values / self.of_each(scales))
 
     def extremes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The largest entry of each matrix; over that, how far the smallest lies below it, and the norm of all."""
+        """Return each matrix's largest entry; over that, how far the smallest lies below it, and the norm of all."""
         offsets = torch.from_numpy(np.append(starts(self.edges), self.edges.sum())).to(self.row.device)
 
         def reduced(values: torch.Tensor, reduction: str) -> torch.Tensor:
@@ -73,7 +79,7 @@ class EdgeMatrices:
         return tuple(found.cpu().numpy())
 
     def toarray(self, number: int) -> torch.Tensor:
-        """One matrix, dense."""
+        """Return one matrix, dense."""
         first = int(self.edges[:number].sum())
         chosen = slice(first, first + int(self.edges[number]))
         dense = self.values.new_zeros(int(self.rows[number]), int(self.columns[number]))
@@ -81,7 +87,7 @@ class EdgeMatrices:
         return dense
 
     def components(self) -> tuple["EdgeMatrices", np.ndarray]:
-        """The connected components of all matrices, isolated nodes left out, and which matrix each is of."""
+        """Return the connected components of all matrices, isolated nodes left out, and which matrix each is of."""
         device = self.row.device
         total_rows, total_columns = int(self.rows.sum()), int(self.columns.sum())
         row = self.row + self.of_each(starts(self.rows))
@@ -106,33 +112,32 @@ class EdgeMatrices:
 
 
 def tensor_on(device: torch.device, values: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """The same values as a tensor on the device, without a gradient."""
+    """Return the same values as a tensor on the device, without a gradient."""
     if isinstance(values, torch.Tensor):
         return values.detach().to(device)
     return torch.tensor(values, device=device)  # which copies, as an array may be read-only
 
 
 def starts(counts: np.ndarray) -> np.ndarray:
-    """Where each of several stretches starts that lie behind each other, from how long they are."""
-    return np.cumsum(counts) - counts
+    """Return where each of several stretches starts that lie behind each other, from how long they are."""
+    return np.asarray(np.cumsum(counts) - counts)
 
 
 def repeated(numbers: np.ndarray | torch.Tensor, counts: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Each number as many times as `counts` says; nothing waits for the device."""
-    if isinstance(numbers, np.ndarray):
-        numbers = torch.from_numpy(numbers).to(device)
-    counts, total = torch.from_numpy(counts).to(device), int(counts.sum())
-    return torch.repeat_interleave(numbers, counts, output_size=total)
+    """Return each number as many times as `counts` says; nothing waits for the device."""
+    there = torch.from_numpy(numbers).to(device) if isinstance(numbers, np.ndarray) else numbers
+    times = torch.from_numpy(counts).to(device)
+    return torch.repeat_interleave(there, times, output_size=int(counts.sum()))
 
 
 def ranges(firsts: np.ndarray | torch.Tensor, counts: np.ndarray, device: torch.device) -> torch.Tensor:
-    """The numbers first, first + 1, …, as many as `counts` says, for one first after the other."""
+    """Return the numbers first, first + 1, …, as many as `counts` says, for one first after the other."""
     places = torch.arange(int(counts.sum()), device=device) - repeated(starts(counts), counts, device)
     return repeated(firsts, counts, device) + places
 
 
 def _within(nodes: torch.Tensor, part: torch.Tensor, parts: int) -> tuple[torch.Tensor, np.ndarray]:
-    """The nodes counted within their part, and how many each part has, from the node and the part of each edge."""
+    """Return the node of each edge counted within its part, from both, and how many nodes each part has."""
     found, place = torch.unique(nodes, return_inverse=True)
     part_of = torch.empty_like(found)
     part_of[place] = part

@@ -10,29 +10,27 @@ from .dense import DenseMatrices
 from .matrices import EdgeMatrices, starts
 
 
-class DeviceOperator(GramOperator):
-    """Operators whose vectors, of shape (matrices, width), are tensors in float64."""
+class DeviceOperator(GramOperator[torch.Tensor]):
+    """Operators whose vectors are tensors on one device."""
 
     _device: torch.device
 
     def noise(self, seed: int) -> torch.Tensor:
-        """The same numbers as `GramOperator.noise`."""
+        """Return the same numbers as `HostOperator.noise`."""
         table = np.random.default_rng(seed).standard_normal(self.width)
         within = torch.arange(self.width, device=self._device) < self._tensor(self.sides)[:, None]
         return self._tensor(table) * within
 
-    @staticmethod
-    def dots(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """The inner product of each row."""
+    def dots(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """Return the inner product of each row."""
         return (one * other).sum(1, keepdim=True)
 
-    @staticmethod
-    def host(numbers: list[torch.Tensor]) -> np.ndarray:
-        """Numbers that were collected step by step as an array of shape (steps, matrices)."""
-        return torch.cat(numbers, dim=1).T.cpu().numpy()
+    def host(self, numbers: list[torch.Tensor]) -> np.ndarray:
+        """Return the columns side by side, transposed, on the host."""
+        return np.asarray(torch.cat(numbers, dim=1).T.cpu().numpy())
 
     def device(self, numbers: np.ndarray) -> torch.Tensor:
-        """Numbers of shape (matrices,) as a column, where the vectors are."""
+        """Return the numbers as a column on the device."""
         return self._tensor(numbers)[:, None]
 
     def _tensor(self, numbers: np.ndarray) -> torch.Tensor:
@@ -56,11 +54,11 @@ class SparseGrams(DeviceOperator):
         self._inner = _compressed(inner, outer, matrices.values, shape[::-1])
 
     def subset(self, chosen: np.ndarray) -> "SparseGrams":
-        """The operators where `chosen` holds."""
+        """Return the operators where `chosen` holds."""
         return SparseGrams(self._matrices.take(np.flatnonzero(chosen)), self.width)
 
     def multiply(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Each operator applied to its row: two sparse products."""
+        """Return each operator applied to its row: two sparse products."""
         return (self._outer @ (self._inner @ vectors.reshape(-1))).reshape(vectors.shape)
 
 
@@ -72,11 +70,11 @@ class DenseGrams(DeviceOperator):
         self.width = width or int(self.sides.max())
 
     def subset(self, chosen: np.ndarray) -> "DenseGrams":
-        """The operators where `chosen` holds."""
+        """Return the operators where `chosen` holds."""
         return DenseGrams(self._matrices.take(np.flatnonzero(chosen)), self.width)
 
     def multiply(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Each operator applied to its row."""
+        """Return each operator applied to its row."""
         products = torch.zeros_like(vectors)
         for matrix, vector, product in zip(self._matrices.matrices, vectors, products, strict=True):
             side = matrix.shape[1]
@@ -85,7 +83,7 @@ class DenseGrams(DeviceOperator):
 
 
 def _compressed(row: torch.Tensor, column: torch.Tensor, values: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """A matrix of edges in compressed rows, with indices of 32 bits where they fit."""
+    """Return a matrix of edges in compressed rows, with indices of 32 bits where they fit."""
     order = torch.sort(row, stable=True).indices
     offsets = row.new_zeros(shape[0] + 1)
     torch.cumsum(torch.bincount(row, minlength=shape[0]), dim=0, out=offsets[1:])

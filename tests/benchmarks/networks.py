@@ -1,14 +1,11 @@
 """The prunable layers of well-known networks, with random weights and ERK-random masks, without a download."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 import torchvision
 from fullspectrum.models.layers import prunable
 from fullspectrum.search.sampling.allocation import allocate
-
-Shapes = Mapping[str, tuple[int, ...]]
+from fullspectrum.search.sampling.layers import Layers, Shapes
 
 
 def shapes(name: str, classes: int = 1000) -> dict[str, tuple[int, ...]]:
@@ -32,7 +29,7 @@ def weights(layers: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
 
 def masks(layers: Shapes, sparsity: float, seed: int = 0) -> dict[str, np.ndarray]:
     """Random masks under ERK; all ones at sparsity 0."""
-    counts = allocate(layers, sparsity, "erk", {}, None, 1.0)
+    counts = allocate(Layers(layers), sparsity)
     generator = np.random.default_rng(seed)
     drawn = {}
     for name, shape in layers.items():

@@ -11,9 +11,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
@@ -22,10 +20,13 @@ from fullspectrum.models.networks import build
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import Home, StudyFolder
+from fullspectrum.search.guidance.proposer import Proposer
 from fullspectrum.search.protocol.outcome import Outcome
-from fullspectrum.search.sampling.distribution import MaskDistribution
+from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.storage import open_storage
+from fullspectrum.search.store.writer import take_over
 from fullspectrum.search.study import run_study
 from fullspectrum.search.worker.workbench import Workbench
 from rich.console import Console
@@ -63,11 +64,11 @@ def _bench(model: str, data: str) -> Workbench:
     return Workbench(study(model, data, 1), build(model, loaded.task, 0), loaded)
 
 
-def bare_trial(model: str, data: str, proposal: Mapping[str, Any]) -> float:
+def bare_trial(model: str, data: str, proposal: Proposal) -> float:
     """The seconds of the processor that the candidates of one trial take."""
     bench = _bench(model, data)
     begun = time.process_time()
-    list(bench.candidates(MaskDistribution.from_dict(proposal["distribution"]), proposal["seed"]))
+    list(bench.candidates(proposal.distribution, proposal.seed))
     return time.process_time() - begun
 
 
@@ -76,9 +77,9 @@ def bare_loop(model: str, data: str) -> tuple[float, float]:
 
     The second is the time until the first trial has ended, as it is counted of the search.
     """
-    ledger = Ledger(study(model, data, BARE), optuna.storages.InMemoryStorage())
-    ledger.take_over(list(_bench(model, data).setting.weights))
-    proposals = [ledger.propose() for _ in range(BARE)]
+    settings, storage = study(model, data, BARE), optuna.storages.InMemoryStorage()
+    proposer = Proposer(settings, take_over(Ledger(settings, storage)), list(_bench(model, data).setting.weights))
+    proposals = list(iter(proposer.propose, None))
     trial = functools.partial(bare_trial, model, data)
     called = time.perf_counter()
     with concurrent.futures.ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
@@ -158,17 +159,19 @@ def asked(trials: int, table: Table) -> None:
     settings = study(model, data, trials + 2 * CANDIDATES)
     bench = _bench(model, data)
     with tempfile.TemporaryDirectory() as home:
-        ledger = Ledger(settings, open_storage(settings, StudyFolder(Path(home)).journal))
-        ledger.take_over(list(bench.setting.weights))
+        ledger = take_over(Ledger(settings, open_storage(settings.tracking.storage, StudyFolder(Path(home)).journal)))
+        proposer = Proposer(settings, ledger, list(bench.setting.weights))
         for number in range(trials):
-            proposal = ledger.propose()
-            objective = 1 - sum(theta**2 for theta in proposal["distribution"]["theta"].values())
-            ledger.finish(number, 1, Outcome.FINISHED, {"spectral/objective": objective, "training/iterations": 0})
+            proposal = proposer.propose()
+            objective = 1 - sum(theta**2 for theta in proposal.distribution.theta.values())
+            result = TrialResult({"spectral/objective": objective}, "digest")
+            ledger.finish(number, 1, Outcome.FINISHED, result)
+            proposer.learn(number, Outcome.FINISHED, result)
         begun = time.process_time()
-        proposals = [ledger.propose() for _ in range(2 * CANDIDATES)]
+        proposals = [proposer.propose() for _ in range(2 * CANDIDATES)]
         ask = (time.process_time() - begun) / len(proposals)
     own = sum(bare_trial(model, data, proposal) for proposal in proposals[:3]) / 3
-    dimensions = len(proposals[0]["distribution"]["theta"])
+    dimensions = len(proposals[0].distribution.theta)
     table.add_row(f"a proposal after {trials:,} trials, {dimensions} dimensions", f"{1000 * ask:.1f} ms", "")
     table.add_row(f"the candidates of a trial of {model}", f"{1000 * own:,.0f} ms", "")
     table.add_row("proposal / candidates", f"{ask / own:.3f}", "<= 0.05")

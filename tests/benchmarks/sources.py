@@ -14,7 +14,7 @@ import torch
 from fullspectrum.models.data import Data
 from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
-from fullspectrum.search.sources import Setting, source
+from fullspectrum.search.sources import Setting, source_called
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -66,7 +66,7 @@ def main() -> None:
             setting = Setting(model, data, size // 20, rounds=rounds, sparsity=0.95)
             with counted(model) as passes:
                 begun = time.perf_counter()
-                source(name).scores(setting, 0)
+                source_called(name).scores(setting, 0)
                 seconds[name] = time.perf_counter() - begun
             counts = str(passes["forward"]), str(passes["backward"])
             ratio = seconds[name] / seconds["snip"]

@@ -22,7 +22,6 @@ from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.study import run_study
 from fullspectrum.search.worker.workbench import Workbench
 from fullspectrum.spectral.coordinate import full_spectra
-from fullspectrum.spectral.evaluation import KNOWN_LAYERS
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
@@ -58,8 +57,7 @@ def seconds(work: Callable[[], object], repeats: int = 7) -> float:
 
 
 def scored_afresh(masks, bench: Workbench) -> list[float]:
-    """The distance of each mask set, computed and not remembered."""
-    KNOWN_LAYERS.clear()
+    """Return the distance of each mask set, computed without the cache of the workbench."""
     return [coordinate.l2_distance() for coordinate in full_spectra(masks, bench.weights, threads=1)]
 
 

@@ -16,7 +16,7 @@ import psutil
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import load_study
 from fullspectrum.search.files import Home, StudyFolder
-from fullspectrum.search.process.heartbeat import read_board
+from fullspectrum.search.process.heartbeat import read_heartbeat
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.storage import open_storage
@@ -54,13 +54,13 @@ checkpoint_seconds = 0
 grace_seconds = 15
 """
 
-#: Signals work as on a terminal, also where a test runs in the background of a shell, which ignores Ctrl-C. The board
-#: is renewed often, as trials last about a second.
+#: Signals work as on a terminal, also where a test runs in the background of a shell, which ignores Ctrl-C. The
+#: heartbeat is written often, as trials last about a second.
 _MAIN = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from fullspectrum.search.driver import board
-board.EVERY = 0.1
+from fullspectrum.search.process import heartbeat
+heartbeat.INTERVAL = 0.1
 from fullspectrum.search.cli import main
 sys.exit(main())
 """
@@ -138,7 +138,7 @@ class Search:
 
     @contextlib.contextmanager
     def frozen(self, undisturbed: "Search") -> Iterator[dict[str, Any]]:
-        """Stops a worker in the middle of a warm-up and yields what the board says of its trial; wakes it at the end.
+        """Stops a worker in the middle of a warm-up and yields its trial's line of the heartbeat; wakes it at the end.
 
         The trial is one of those that end only when they are trained, by what became of them in the undisturbed search:
         until the worker wakes up, it cannot end.
@@ -146,10 +146,10 @@ class Search:
         lasting = [one.number for one in undisturbed.ledger().trials() if one.outcome is Outcome.FINISHED]
 
         def freeze() -> dict[str, Any] | None:
-            for one in self.board().get("running", []):
+            for one in self.heartbeat().get("running", []):
                 if one["trial"] not in lasting or not one["pid"]:
                     continue
-                # The board is behind: by now the worker may have another trial, or be gone.
+                # The heartbeat is behind: by now the worker may have another trial, or be gone.
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one["pid"], signal.SIGSTOP)
                     self.wait(lambda: _status(one["pid"]) in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))  # noqa: B023
@@ -189,13 +189,13 @@ class Search:
             time.sleep(0.02)
         return found
 
-    def board(self) -> dict[str, Any]:
+    def heartbeat(self) -> dict[str, Any]:
         """What the driver says of itself; empty where it says nothing."""
-        return read_board(self.files.board) or {}
+        return read_heartbeat(self.files.heartbeat) or {}
 
     def ledger(self) -> Ledger:
         """What is known of the study."""
-        return Ledger(self.study, open_storage(self.study, self.files.journal, create=False))
+        return Ledger(self.study, open_storage(self.study.tracking.storage, self.files.journal, create=False))
 
     def ended_in_spool(self) -> set[str]:
         """Names of the runs whose end the record has been told."""

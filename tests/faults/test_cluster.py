@@ -69,6 +69,6 @@ def test_the_trials_of_a_lost_node_go_on_elsewhere_and_its_last_worker_wakes_up_
         search.wait(lambda: dead(victim["pid"]), ended=True)
         search.end()
     trial = search.ledger().trials()[victim["trial"]]
-    assert trial.attempt >= 2
+    assert trial.proposal.attempt >= 2
     assert search.state() == undisturbed.state()
     assert search.runs() == undisturbed.runs()

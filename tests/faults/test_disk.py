@@ -47,7 +47,7 @@ def test_a_search_on_a_full_disk_stops_cleanly_and_goes_on_when_there_is_room(tm
     """P1, P3, P5 (fault 9): under journal, spool, database and checkpoints."""
     with small_disk(tmp_path / "disk") as disk:
         search = Search(tmp_path / "full", home=str(disk / "runs")).start()
-        search.wait(lambda: any(one["iteration"] > 0 for one in search.board().get("running", [])))
+        search.wait(lambda: any(one["iteration"] > 0 for one in search.heartbeat().get("running", [])))
         filler = fill(disk)
         out, err = search.end(status=1)
         assert "No space left on device" in err

@@ -27,7 +27,7 @@ def test_a_driver_that_is_killed_at_random_points_is_started_again_and_nothing_i
 def test_sigterm_saves_checkpoints_leaves_in_time_and_says_how_to_go_on(tmp_path, undisturbed):
     """P2 (fault 16): as a cluster does that needs the machine, and requeues the command."""
     search = Search(tmp_path / "stopped").start("--resume")
-    search.wait(lambda: any(one["iteration"] > 0 for one in search.board().get("running", [])))
+    search.wait(lambda: any(one["iteration"] > 0 for one in search.heartbeat().get("running", [])))
     search.process.terminate()
     out, _ = search.end(status=128 + signal.SIGTERM, seconds=60)
     assert "Go on with:" in out
@@ -46,7 +46,7 @@ def test_sigterm_saves_checkpoints_leaves_in_time_and_says_how_to_go_on(tmp_path
 def test_a_second_driver_on_one_study_refuses_and_names_the_first(tmp_path):
     """Faults 15 and 17: also where the same study is submitted twice."""
     search = Search(tmp_path / "study", "search.trials=500", "search.samples_per_trial=1").start()
-    driver = search.wait(lambda: search.board() and search.driver())
+    driver = search.wait(lambda: search.heartbeat() and search.driver())
     for options in ((), ("--resume",)):
         second = Search(search.folder, "search.trials=500", "search.samples_per_trial=1").start(*options)
         _, err = second.end(status=2)
@@ -98,13 +98,13 @@ def stopped(tmp_path_factory) -> Search:
 _BETWEEN = """
 import os, pathlib, signal, sys
 from fullspectrum.search.record.recorder import Recorder
-told = Recorder.end_trial
+told = Recorder.trial_ended
 def dying(self, *arguments):
     if not pathlib.Path("died").exists():
         pathlib.Path("died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     told(self, *arguments)
-Recorder.end_trial = dying
+Recorder.trial_ended = dying
 from fullspectrum.search.cli import main
 sys.exit(main())
 """

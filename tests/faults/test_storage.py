@@ -17,8 +17,8 @@ from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.store import serverlock
 from fullspectrum.search.store.lock import study_lock
-from fullspectrum.search.store.owner import Holder
-from fullspectrum.search.store.storage import open_storage, patiently
+from fullspectrum.search.store.owner import LockOwner
+from fullspectrum.search.store.storage import open_storage, with_retries
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
@@ -45,15 +45,15 @@ class Writer:
 
     def __init__(self, study: Study, tmp_path):
         self.study = study
-        self.store = open_storage(study, tmp_path / "unused")
+        self.store = open_storage(study.tracking.storage, tmp_path / "unused")
         self.study_id = self.store.create_new_study([StudyDirection.MAXIMIZE], study.id)
         self.acknowledged: list[int] = []
 
     def write(self) -> None:
         """Creates the next trial, and ends it with its number as the value."""
         number = len(self.acknowledged)
-        trial = patiently(lambda: self._create(number))
-        patiently(lambda: self._end(trial, number))
+        trial = with_retries(lambda: self._create(number))
+        with_retries(lambda: self._end(trial, number))
         self.acknowledged.append(number)
 
     def _create(self, number: int) -> int:
@@ -107,7 +107,7 @@ def test_p1_p3_every_acknowledged_write_outlives_kills_of_postgresql_and_none_is
     writing.result()
     numbers = writer.acknowledged
     assert len(numbers) >= 15
-    reader = open_storage(writer.study, tmp_path / "unused", create=False)
+    reader = open_storage(writer.study.tracking.storage, tmp_path / "unused", create=False)
     assert stored(reader, writer.study) == [(number, float(number)) for number in numbers]
 
 
@@ -162,7 +162,7 @@ def folders(tmp_path) -> list[StudyFolder]:
 @pytest.fixture
 def untrusting(monkeypatch) -> None:
     """A check asks the server each time."""
-    monkeypatch.setattr(serverlock, "_TRUSTED", 0.0)
+    monkeypatch.setattr(serverlock, "_RECHECK_SECONDS", 0.0)
 
 
 def refusal(folder: StudyFolder, study: Study) -> str:
@@ -178,7 +178,7 @@ def test_two_drivers_that_share_a_server_exclude_each_other(server, folders):
     study = study_on(server.url)
     with study_lock(folders[0], study) as lock:
         assert lock.stale is None
-        name = Holder.this_process()
+        name = LockOwner.this_process()
         message = refusal(folders[1], study)
         assert f"study {study.id} is being searched by process {name.pid} on {name.host} since 20" in message
         assert f"stop it with kill {name.pid}" in message

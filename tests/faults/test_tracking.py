@@ -21,7 +21,7 @@ import pytest
 from fullspectrum.search.files import Home
 from fullspectrum.search.record import uploader
 from fullspectrum.search.record.delivery import delivered
-from fullspectrum.search.record.experiment import Destination
+from fullspectrum.search.record.destination import Destination
 from fullspectrum.search.record.spool import Spool
 from fullspectrum.search.record.tracking import client_for, set_up
 from mlflow import MlflowClient
@@ -110,7 +110,7 @@ def as_without_faults(tmp_path: Path, spool: Path) -> dict:
 def test_a_server_that_is_down_at_first_and_then_killed_gets_everything_once(tmp_path, monkeypatch):
     """Fault 7, P3, P4: no server when the search begins, one that is killed while it is told, another one after it."""
     # The last pause between two tries, which a user's server that is away for an hour brings to a minute.
-    monkeypatch.setattr(uploader, "_LONGEST", 4.0)
+    monkeypatch.setattr(uploader, "_LONGEST_PAUSE", 4.0)
     port = free_port()
     uri, spool = f"http://127.0.0.1:{port}", tmp_path / "spool.jsonl"
     client = MlflowClient(tracking_uri=uri)
@@ -129,18 +129,18 @@ def test_a_server_that_is_down_at_first_and_then_killed_gets_everything_once(tmp
         for number in range(TRIALS):
             write_trial(delivery.spool, tmp_path, number)
         # The search has gone all the way, and nobody ever answered.
-        until(lambda: delivery.problem is not None)
-        assert delivery.depth == 1 + 7 * TRIALS
+        until(lambda: delivery.state["problem"] is not None)
+        assert delivery.state["depth"] == 1 + 7 * TRIALS
         with server(tmp_path, port) as kill:
             # In the middle: of the fourth run the server knows no more than that it began.
             until(lambda: len(told) == 4)
             kill()
             killed.set()
-        assert delivery.depth == 1 + 7 * TRIALS
+        assert delivery.state["depth"] == 1 + 7 * TRIALS
         for number in range(TRIALS, TRIALS + 3):
             write_trial(delivery.spool, tmp_path, number)
         with server(tmp_path, port):
-            until(lambda: delivery.depth == 0)
+            until(lambda: delivery.state["depth"] == 0)
             found = state_of(client, "faults")
     assert len(found) == 1 + TRIALS + 3
     assert found == as_without_faults(tmp_path, spool)
@@ -153,16 +153,16 @@ def test_a_store_that_is_locked_for_a_while_gets_everything_once(tmp_path):
     place = Place(spool, home, "faults")
     with delivered(spool, Destination.of(home, None, "faults", {}, "faults")) as delivery:
         delivery.spool.start("abc", "search abc", params={}, tags={})
-        until(lambda: delivery.depth == 0)
+        until(lambda: delivery.state["depth"] == 0)
         with closing(sqlite3.connect(home.path / "mlflow.db", timeout=60, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             for number in range(5):
                 write_trial(delivery.spool, tmp_path, number)
             time.sleep(40)
             # Everything was written while nothing could be delivered.
-            assert delivery.depth == 7 * 5
+            assert delivery.state["depth"] == 7 * 5
             other.execute("ROLLBACK")
-        until(lambda: delivery.depth == 0)
+        until(lambda: delivery.state["depth"] == 0)
     assert place.state() == as_without_faults(tmp_path, spool)
 
 

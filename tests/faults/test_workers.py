@@ -19,7 +19,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_in_another_and_ends_as_if_nothin
         os.kill(victim["pid"], signal.SIGKILL)
     search.end()
     trial = search.ledger().trials()[victim["trial"]]
-    assert (trial.attempt, trial.lost) == (2, 1)
+    assert (trial.proposal.attempt, trial.lost) == (2, 1)
     assert search.state() == undisturbed.state()
     assert search.runs() == undisturbed.runs()
     assert trial.outcome is not Outcome.FAILED
@@ -62,7 +62,7 @@ def test_a_trial_that_runs_out_of_memory_fails_alone_after_its_retries(tmp_path)
     for trial in trials:
         if trial.number in hungry:
             assert (trial.outcome, trial.lost) == (Outcome.FAILED, 2)
-            assert "memory" in trial.result["reason"]
+            assert "memory" in trial.result.reason
         else:
             assert trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY)
     search.runs()

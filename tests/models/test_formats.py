@@ -3,12 +3,27 @@ import os
 import pytest
 import torch
 from fullspectrum.models.errors import InputError
-from fullspectrum.models.formats import FORMATS, export
+from fullspectrum.models.formats import FORMATS, Format, export, load
+from fullspectrum.models.formats.fullspectrum import Fullspectrum
+from fullspectrum.models.formats.torch_prune import TorchPrune
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import DEFAULT_TASKS, build, initial_state
-from fullspectrum.models.weights import init_digest, load_state
+from fullspectrum.models.testing import FormatContract
+from fullspectrum.models.weights import init_digest, load_state, save_state
 from torch import nn
 from torch.nn.utils import prune
+
+
+class TestFullspectrum(FormatContract):
+    @pytest.fixture
+    def format(self) -> Format:
+        return Fullspectrum()
+
+
+class TestTorchPrune(FormatContract):
+    @pytest.fixture
+    def format(self) -> Format:
+        return TorchPrune()
 
 
 class PlainDigitsCNN(nn.Module):
@@ -135,3 +150,56 @@ def test_an_unknown_format_names_the_nearest_and_all(tmp_path, model, masks):
 
 def test_every_format_is_described_in_one_line():
     assert all(format.description and "\n" not in format.description for format in FORMATS.values())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_exported_is_loaded_as_it_was(tmp_path, name, model, masks):
+    state = initial_state(model)
+    export(name, tmp_path / "best", masks, state)
+    loaded, weights = load(name, tmp_path / "best")
+    assert loaded == masks and init_digest(weights) == init_digest(state)
+
+
+def test_what_torch_prune_itself_has_masked_is_loaded(tmp_path, model):
+    before = model.fc2.weight.detach().clone()
+    prune.l1_unstructured(model.fc2, "weight", amount=0.75)
+    torch.save(model.state_dict(), tmp_path / "foreign.pt")
+    masks, state = load("torch-prune", tmp_path / "foreign.pt")
+    assert list(masks) == ["fc2.weight"] and masks.sparsity == 0.75
+    assert torch.equal(state["fc2.weight"], before) and "conv1.weight" in state
+
+
+def test_masks_without_weights_beside_them_are_loaded_alone(tmp_path, masks):
+    masks.save(tmp_path / "best.safetensors")
+    assert load("fullspectrum", tmp_path / "best.safetensors") == (masks, None)
+
+
+def test_other_weights_beside_the_masks_are_refused(tmp_path, model, masks):
+    _, weights = export("fullspectrum", tmp_path / "best.safetensors", masks, initial_state(model))
+    save_state(weights, initial_state(build("digits_cnn", DEFAULT_TASKS["digits_cnn"], 1)))
+    with pytest.raises(InputError, match="best.safetensors: these are not the initial weights"):
+        load("fullspectrum", tmp_path / "best.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"fc.weight": torch.ones(2)}, "at least one parameter"),
+        ({"fc.weight_orig": torch.ones(2), "fc.weight_mask": torch.tensor([1, 2])}, "only 0 and 1, but holds 2"),
+        ({"fc.weight_orig": torch.ones(2), "fc.weight_mask": torch.ones(3)}, "mask of shape .3,. for weights of shape"),
+        ({f"fc{part}": torch.ones(2) for part in ("", "_orig", "_mask")}, "at least one parameter"),
+        ({"../fc_orig": torch.ones(2), "../fc_mask": torch.ones(2)}, "is not a parameter's name"),
+    ],
+)
+def test_a_state_dict_that_is_none_of_torch_prune_is_refused(tmp_path, state, message):
+    torch.save(state, tmp_path / "foreign.pt")
+    with pytest.raises(InputError, match=f"foreign.pt: .*{message}"):
+        load("torch-prune", tmp_path / "foreign.pt")
+
+
+def test_a_users_format_is_found_by_module_and_class(tmp_path, user_module, model, masks):
+    name = user_module(
+        "from fullspectrum.models.formats.torch_prune import TorchPrune\nclass Own(TorchPrune):\n    pass"
+    )
+    export(f"{name}:Own", tmp_path / "best", masks, initial_state(model))
+    assert load(f"{name}:Own", tmp_path / "best")[0] == masks

@@ -7,7 +7,6 @@ from fullspectrum.models.networks import (
     NETWORKS,
     Task,
     build,
-    check_name,
     default_task,
     initial_state,
 )
@@ -76,10 +75,10 @@ def test_unknown_networks_are_refused_with_the_way_out(name, hint):
 
 def test_a_name_can_be_checked_before_there_is_a_task():
     for name in (*NETWORKS, "wrn-28-10", "torchvision:resnet18", "module:function"):
-        check_name(name)
-    for name in ("resnet21", "wrn-28-0"):
-        with pytest.raises(InputError, match="unknown model"):
-            check_name(name)
+        NETWORKS.check(name)
+    for name in ("resnet21", "wrn-28-0", "torchvision:resnet19"):
+        with pytest.raises(InputError, match="unknown"):
+            NETWORKS.check(name)
 
 
 def test_the_usual_task_is_that_of_the_literature():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fullspectrum.models.architectures.torchvisionnames import NAMES
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.networks import Task, adaptations, build
 from torch import nn
@@ -20,6 +21,10 @@ def on_meta(name: str, task: Task) -> nn.Module:
 
 def first_convolution(model: nn.Module) -> nn.Conv2d:
     return next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+
+
+def test_their_names_are_known_without_torchvision():
+    assert list(NAMES) == CLASSIFIERS
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

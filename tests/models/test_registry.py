@@ -62,8 +62,33 @@ def test_the_nearest_name_is_suggested():
 
 
 def test_a_hint_goes_before_the_nearest_name():
-    with pytest.raises(InputError, match='did you mean "seed:far"'):
-        THINGS.check("far", hints={"far": "seed:far"})
+    hinted = Registry("thing", "fullspectrum.models", {"fat": ".errors:nearest"}, hints={"far": "seed:far"})
+    for refuse in (hinted.check, hinted.find):
+        with pytest.raises(InputError, match='did you mean "seed:far"'):
+            refuse("far")
+
+
+def test_a_prefix_can_check_what_follows_it_and_that_something_does():
+    def even(rest: str) -> None:
+        if not rest or int(rest) % 2:
+            raise InputError(f'"{rest}" is no even number')
+
+    checked = Registry("thing", "fullspectrum.models", {}, {"even-": Prefix(".seeds:derive", "NUMBER", even)})
+    checked.check("even-2")
+    for name in ("even-3", "even-"):
+        with pytest.raises(InputError, match="is no even number"):
+            checked.find(name)
+
+
+def test_what_a_thing_makes_is_of_the_kind_asked_for(tmp_path, monkeypatch):
+    assert THINGS.make("derive", int, 1, "a") == THINGS.find("derive")(1, "a")
+    (tmp_path / "own_maker.py").write_text("def make(): return 3\ndef fail(): raise KeyError('lost')\n")
+    monkeypatch.chdir(tmp_path)
+    assert THINGS.make("own_maker:make", int) == 3
+    with pytest.raises(InputError, match='"own_maker:make" must make a str, but makes a int'):
+        THINGS.make("own_maker:make", str)
+    with pytest.raises(InputError, match="\"own_maker:fail\" failed: KeyError: 'lost'"):
+        THINGS.make("own_maker:fail", int)
 
 
 def test_a_kind_that_users_cannot_add_to_takes_no_module():

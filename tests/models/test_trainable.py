@@ -84,7 +84,7 @@ def test_a_network_that_fails_is_named_with_its_own_error_behind_it(digits):
 
     message = refused(Returns(fail), digits)
     assert message == (
-        "mine:network failed on a batch of 64 x 1 x 8 x 8 training images: ZeroDivisionError: my mistake."
+        "mine:network failed on a batch of 64 x 1 x 8 x 8 training images: ZeroDivisionError: my mistake"
     )
     with pytest.raises(InputError) as caught:
         check_trainable(Returns(fail), digits, "mine:network")

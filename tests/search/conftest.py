@@ -16,7 +16,7 @@ from rich.console import Console
 from torch import nn
 
 if TYPE_CHECKING:
-    from fullspectrum.search.study import StudyResult
+    from fullspectrum.search.report.summary import StudyResult
 
 #: A whole search in seconds: every stage is there, with as little of each as shows it.
 TINY = {

@@ -1,8 +1,12 @@
 """Records of trials and full trainings, made by hand."""
 
+from fullspectrum.search.protocol.label import Label
 from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.result import TrialResult
+from fullspectrum.search.protocol.training import TrainingEnd
 from fullspectrum.search.sampling.distribution import MaskDistribution
-from fullspectrum.search.store.ledger import FinalRecord, TrialRecord
+from fullspectrum.search.store.records import FinalRecord, TrialRecord
 
 
 class FakeLedger:
@@ -26,11 +30,10 @@ def trial(
     outcome: Outcome = Outcome.FINISHED,
     layer_density: float = 0.5,
 ) -> TrialRecord:
-    result = {"spectral/objective": score, "spectral/layer_density": layer_density, "digest": f"digest {number}"}
-    result |= {"training/iterations": iterations} | ({} if accuracy is None else {"accuracy/val": accuracy})
-    distribution = MaskDistribution("snip", 1.0, 0, {})
-    return TrialRecord(number, 1, 0, distribution, {}, outcome, result, None, {}, None, 0, None)
+    metrics = {"spectral/objective": score, "spectral/layer_density": layer_density}
+    result = TrialResult(metrics, f"digest {number}", iterations, accuracy)
+    return TrialRecord(Proposal(number, 1, 0, MaskDistribution("snip", 1.0, 0, {})), outcome, result)
 
 
 def final(label: str, accuracy_val: float, accuracy_final: float = 0.5) -> FinalRecord:
-    return FinalRecord(label, Outcome.FINISHED, accuracy_val, accuracy_final, {})
+    return FinalRecord(Label(label), TrainingEnd(Outcome.FINISHED, None, accuracy_val, accuracy_final))

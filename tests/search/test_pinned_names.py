@@ -38,6 +38,10 @@ TRAINING = {
         "gradient_clip",
         "ema",
         "compile",
+        "mask",
+        "mask_every",
+        "mask_fraction",
+        "mask_until",
     )
 }
 LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")
@@ -62,7 +66,7 @@ TRIAL_TAGS = NESTED_TAGS | {
 @pytest.fixture(scope="module")
 def trials(finished):
     """Optuna's trials of the finished study by the role of their study."""
-    storage = open_storage(finished.study, finished.folder.journal)
+    storage = open_storage(finished.study.tracking.storage, finished.folder.journal)
     studies = {study.study_name: storage.get_all_trials(study._study_id) for study in storage.get_all_studies()}
     assert studies.keys() == {f"{finished.study.id}/{role}" for role in ("masks", "training", "final")}
     return {name.rpartition("/")[2]: found for name, found in studies.items()}

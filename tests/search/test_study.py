@@ -18,10 +18,10 @@ from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.weights import init_digest, load_state
-from fullspectrum.search import study as module
 from fullspectrum.search.files import Home
 from fullspectrum.search.protocol.label import BASELINES, CHECKS
 from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.report import summary
 from fullspectrum.search.sampling.allocation import budget
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.sources import SOURCES
@@ -75,23 +75,23 @@ def test_runs_carry_the_promised_names(finished, runs):
     for trial in finished.trials:
         run = runs[f"trial {trial.number}"]
         assert run.data.tags["fullspectrum.outcome"] == trial.outcome
-        assert run.data.tags["fullspectrum.gate"] == trial.result["gate"]
-        assert run.data.tags["fullspectrum.mask_digest"] == trial.result["digest"]
+        assert run.data.tags["fullspectrum.gate"] == trial.result.gate
+        assert run.data.tags["fullspectrum.mask_digest"] == trial.result.digest
         assert run.data.params.keys() >= {"source", "temperature", "seed", "allocation", "training.learning_rate"}
         promised = {"spectral/objective", "spectral/defined_layers", "sparsity/global", "sparsity/effective"}
         assert run.data.metrics.keys() >= promised | {f"spectral/{name}" for name in OBJECTIVES}
-        assert run.data.metrics["spectral/objective"] == trial.result["spectral/l2"]
+        assert run.data.metrics["spectral/objective"] == trial.result.scores["l2"]
         if trial.outcome is Outcome.STOPPED_BY_GATE:
             assert "accuracy/warmup" not in run.data.metrics
         else:
             history = _client(finished).get_metric_history(run.info.run_id, "accuracy/val")
-            assert [point.step for point in history] == list(range(2, int(trial.result["training/iterations"]) + 1, 2))
+            assert [point.step for point in history] == list(range(2, trial.result.iterations + 1, 2))
             assert run.data.metrics["accuracy/warmup"] == history[-1].value
 
 
 def test_the_best_warmed_up_trial_and_the_baselines_are_trained_in_full(finished, runs):
     warmed = [trial for trial in finished.trials if trial.outcome is Outcome.FINISHED]
-    best = max(warmed, key=lambda trial: trial.result["accuracy/val"])
+    best = max(warmed, key=lambda trial: trial.result.accuracy)
     finals = {name for name, run in runs.items() if "accuracy/final" in run.data.metrics and "search" not in name}
     scored = SOURCES[best.distribution.source]().has_saliency
     assert finals == {f"trial {best.number}", *BASELINES} - (set() if scored else {"inverted"})
@@ -120,7 +120,7 @@ def test_the_recorded_mask_is_the_best_candidate_within_budget(finished, runs):
         masks = MaskSet.load(_artifact(finished, run, "mask.safetensors"))
         record = json.loads(_artifact(finished, run, "candidates.json").read_text())
         scores = {row["digest"]: row["l2"] for row in record["candidates"]}
-        assert masks.digest() == max(scores, key=scores.get) == trial.result["digest"]
+        assert masks.digest() == max(scores, key=scores.get) == trial.result.digest
         assert masks.kept == total - round(0.98 * total) == budget({n: m.shape for n, m in masks.items()}, 0.98)
         assert masks.metadata["study"] == finished.study.id
 
@@ -138,8 +138,9 @@ def test_every_candidate_is_rebuilt_bit_by_bit_from_its_row(finished):
             table = full_spectrum(masks, bench.weights).to_dict()
             for name, values in table.items():
                 # The mask is the same to the bit; sums of floats differ in the last digit with the number of threads.
-                again = [values[field] for field in FIELDS]
-                assert row["layers"][name] == [v if v is None else pytest.approx(v, rel=1e-9, abs=1e-9) for v in again]
+                again = {field: values[field] for field in FIELDS}
+                close = {field: v if v is None else pytest.approx(v, rel=1e-9, abs=1e-9) for field, v in again.items()}
+                assert row["layers"][name] == close
 
 
 def test_the_initial_weights_are_recorded_once_and_are_those_of_the_seed(finished, runs):
@@ -181,20 +182,20 @@ def test_random_proposals_do_not_depend_on_the_number_of_workers(finished, tmp_p
 def test_a_spectral_only_study_finishes_without_any_training(tmp_path):
     result = run_tiny(tmp_path / "runs", "warmup.iterations=0", "search.sources=['magnitude']")
     assert {trial.outcome for trial in result.trials} == {Outcome.FINISHED}
-    assert all("accuracy/val" not in trial.result for trial in result.trials)
-    assert result.rows[0].scores["l2"] == max(trial.result["spectral/l2"] for trial in result.trials)
+    assert all(trial.result.accuracy is None for trial in result.trials)
+    assert result.rows[0].scores["l2"] == max(trial.result.scores["l2"] for trial in result.trials)
     # There is nothing to draw: no accuracy was measured.
     assert [path.name for path in result.folder.report.glob("*.png")] == []
 
 
 def test_sigterm_once_all_is_done_interrupts_nothing(tmp_path, monkeypatch):
-    write = module._write_report
+    write = summary._write_report
 
     def write_and_interrupt(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         return write(*arguments)
 
-    monkeypatch.setattr(module, "_write_report", write_and_interrupt)
+    monkeypatch.setattr(summary, "_write_report", write_and_interrupt)
     result = run_tiny(tmp_path / "runs", "warmup.iterations=0", "final.top_k=0", "search.trials=1")
     assert (result.remaining, result.stopped, result.signal) == (0, None, None)
 
@@ -202,8 +203,8 @@ def test_sigterm_once_all_is_done_interrupts_nothing(tmp_path, monkeypatch):
 def test_diverged_trials_are_results_and_teach_only_finite_numbers(tmp_path):
     result = run_tiny(tmp_path / "runs", "training.learning_rate=1e30", "search.trials=2", "gate.quantile=1.0")
     assert {trial.outcome for trial in result.trials} == {Outcome.DIVERGED}
-    assert all("diverged at iteration" in trial.result["reason"] for trial in result.trials)
-    assert all(math.isfinite(v) for t in result.trials for v in t.result.values() if isinstance(v, float))
+    assert all("diverged at iteration" in trial.result.reason for trial in result.trials)
+    assert all(math.isfinite(v) for t in result.trials for v in t.result.to_dict().values() if isinstance(v, float))
     assert result.failure is None
 
 
@@ -359,7 +360,7 @@ def test_the_bundled_cifar10_study_runs_on_files_of_the_real_format(cifar10_root
     study = load_study("cifar10-resnet20", overrides)
     result = run_study(study, Home(tmp_path / "runs"), Console(file=io.StringIO()))
     assert all(trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_BY_GATE) for trial in result.trials)
-    assert all(trial.result["sparsity/global"] == pytest.approx(0.95, abs=1e-5) for trial in result.trials)
+    assert all(trial.result.metrics["sparsity/global"] == pytest.approx(0.95, abs=1e-5) for trial in result.trials)
 
 
 def test_an_interrupt_during_full_training_says_how_to_go_on(tmp_path):

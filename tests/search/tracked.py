@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from fullspectrum.search.files import Home
-from fullspectrum.search.record.experiment import Destination
+from fullspectrum.search.record.destination import Destination
 from fullspectrum.search.record.spool import Spool
 from fullspectrum.search.record.uploader import Uploader
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 #: Seconds that a delivery may take before a test fails; a delivery that works ends in a fraction of them.
-PATIENCE = 90.0
+TIMEOUT = 90.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Place:
     def deliver(self) -> Uploader:
         """Runs an uploader until all is delivered."""
         working = self.uploader().start()
-        assert working.close(PATIENCE), working.problem
+        assert working.close(TIMEOUT), working.problem
         assert working.problem is None
         return working
 
@@ -80,7 +80,8 @@ class Place:
 _DELIVERS = """
 import sys, time
 from pathlib import Path
-from fullspectrum.search.record.uploader import Destination, Uploader
+from fullspectrum.search.record.destination import Destination
+from fullspectrum.search.record.uploader import Uploader
 Uploader(Path(sys.argv[1]), Destination("http://127.0.0.1:9", "away")).start()
 print("started", flush=True)
 time.sleep(600)

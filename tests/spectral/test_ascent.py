@@ -20,7 +20,7 @@ def term(mask, weights, objective, groups=1, inputs_first=False) -> float:
 
 
 def layer(shape, density, seed=0) -> tuple[np.ndarray, np.ndarray]:
-    """A uniform random mask and normal weights."""
+    """Return a uniform random mask and normal weights."""
     generator = np.random.default_rng(seed)
     mask = np.zeros(math.prod(shape), dtype=bool)
     mask[generator.choice(mask.size, int(density * mask.size), replace=False)] = True
@@ -71,7 +71,7 @@ def test_where_there_is_nothing_to_climb_the_mask_comes_back(mask, name):
 
 
 def regular(nodes: int, degree: int) -> list[np.ndarray]:
-    """Every `degree`-regular bipartite graph of `nodes` on each side."""
+    """Yield every `degree`-regular bipartite graph of `nodes` on each side."""
     rows = [row for row in itertools.product([0, 1], repeat=nodes) if sum(row) == degree]
     graphs = [[]]
     for _ in range(nodes):

@@ -25,7 +25,7 @@ def test_every_degree_is_the_mean_rounded_down_or_up(data):
 
 
 def all_biregular(left: int, right: int, edges: int) -> set[bytes]:
-    """Every such graph, by going through all graphs."""
+    """Return every such graph, by going through all graphs."""
     rows = [np.array(row, dtype=bool) for row in itertools.product([0, 1], repeat=right)]
     graphs = (np.array(chosen) for chosen in itertools.product(rows, repeat=left))
     return {

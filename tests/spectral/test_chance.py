@@ -1,15 +1,19 @@
-"""A coordinate beside chance: standings, z-scores, and their simulation."""
+"""A coordinate beside chance: z-scores, and their simulation."""
 
 from math import isnan, nan
 
 import numpy as np
 import pytest
-from fullspectrum.spectral import full_spectrum
-from fullspectrum.spectral.chance import DRAWS, Standing, chance
+from fullspectrum.spectral import SpectralCache, full_spectrum
+from fullspectrum.spectral import chance as chance_module
+from fullspectrum.spectral.chance import DRAWS, ZScore, chance
 from fullspectrum.spectral.coordinate import FIELDS
-from fullspectrum.spectral.evaluation import Layer
+from fullspectrum.spectral.masked import Layer
 
 SHAPE = (24, 200)
+
+#: Simulations that tests have in common.
+CACHE = SpectralCache()
 
 
 def _random_mask(seed: int, kept: int = 1500, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
@@ -22,14 +26,14 @@ def _weights(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
     return np.random.default_rng(99).standard_normal(shape)
 
 
-def test_standing_is_in_standard_deviations_of_a_sample():
-    standing = Standing.among(7.0, np.array([1.0, 2.0, 3.0, nan]))
-    assert (standing.mean, standing.std, standing.z) == (2.0, 1.0, 5.0)
+def test_z_score_is_in_standard_deviations_of_a_sample():
+    z_score = ZScore.among(7.0, np.array([1.0, 2.0, 3.0, nan]))
+    assert (z_score.mean, z_score.std, z_score.z) == (2.0, 1.0, 5.0)
 
 
 @pytest.mark.parametrize("chances", [[], [nan, nan], [4.0], [4.0, 4.0], [4.0, 4.0 * (1 + 1e-12)]])
-def test_standing_is_undefined_without_a_spread(chances):
-    assert isnan(Standing.among(7.0, np.array(chances)).z)
+def test_z_score_is_undefined_without_a_spread(chances):
+    assert isnan(ZScore.among(7.0, np.array(chances)).z)
 
 
 def test_simulation_is_the_coordinates_of_masks_with_the_same_count():
@@ -49,8 +53,8 @@ def test_random_masks_stand_where_chance_has_them():
     weights = _weights()
     scores = []
     for seed in range(60):
-        standings = full_spectrum({"layer": _random_mask(seed)}, {"layer": weights}).chance()["layer"]
-        scores.append([standings[field].z for field in FIELDS])
+        z_scores = full_spectrum({"layer": _random_mask(seed)}, {"layer": weights}, cache=CACHE).chance()["layer"]
+        scores.append([z_scores[field].z for field in FIELDS])
     assert np.all(np.abs(np.mean(scores, axis=0)) < 1.57)
     assert np.all((np.std(scores, axis=0) > 0.5) & (np.std(scores, axis=0) < 2.2))
 
@@ -69,9 +73,9 @@ def test_a_block_structure_is_far_worse_connected_than_chance_and_a_plane_far_be
 
 def test_unpruned_and_empty_layers_have_no_z():
     masks = {"dense": np.ones(SHAPE, dtype=bool), "empty": np.zeros(SHAPE, dtype=bool)}
-    standings = full_spectrum(masks, dict.fromkeys(masks, _weights())).chance()
-    assert all(isnan(standing.z) for layer in standings.values() for standing in layer.values())
-    assert standings["dense"]["ramanujan_gap"].mean == standings["dense"]["ramanujan_gap"].value
+    z_scores = full_spectrum(masks, dict.fromkeys(masks, _weights())).chance()
+    assert all(isnan(z_score.z) for layer in z_scores.values() for z_score in layer.values())
+    assert z_scores["dense"]["ramanujan_gap"].mean == z_scores["dense"]["ramanujan_gap"].value
 
 
 def test_grouped_layers_are_held_against_grouped_masks():
@@ -87,9 +91,9 @@ def test_distance_stands_among_the_distances_of_random_masks(reference, aggregat
     names = ("one", "two")
     masks = {name: _random_mask(seed) for seed, name in enumerate(names)}
     weights = dict.fromkeys(names, _weights())
-    standing = full_spectrum(masks, weights).distance_chance(reference, aggregate)
-    assert standing.value == full_spectrum(masks, weights).l2_distance(reference, aggregate)
-    assert abs(standing.z) < 5
+    z_score = full_spectrum(masks, weights).distance_chance(reference, aggregate)
+    assert z_score.value == full_spectrum(masks, weights).l2_distance(reference, aggregate)
+    assert abs(z_score.z) < 5
     # The masks that chance is made of, scored by hand as mask sets.
     layers = [Layer(name, SHAPE, weights[name]) for name in names]
     vectors = chance(layers, [1500, 1500], first=DRAWS if reference == "random" else 0)
@@ -98,7 +102,7 @@ def test_distance_stands_among_the_distances_of_random_masks(reference, aggregat
     norms = np.linalg.norm(vectors - centre, axis=2).sum(axis=1)
     if aggregate == "mean_vector":
         norms = np.linalg.norm((vectors - centre).mean(axis=1), axis=1)
-    assert (standing.mean, standing.std) == pytest.approx((norms.mean(), norms.std(ddof=1)))
+    assert (z_score.mean, z_score.std) == pytest.approx((norms.mean(), norms.std(ddof=1)))
 
 
 @pytest.mark.parametrize("reference", ["origin", "random"])
@@ -111,16 +115,27 @@ def test_random_masks_have_no_z_on_average_whatever_the_reference(reference):
     scores = []
     for seed in range(12):
         masks = {name: _random_mask(1000 * seed + number, 300, shape) for number, name in enumerate(names)}
-        scores.append(full_spectrum(masks, weights).distance_chance(reference).z)
+        scores.append(full_spectrum(masks, weights, cache=CACHE).distance_chance(reference).z)
     assert abs(np.mean(scores)) < 1.2
 
 
-def test_progress_hears_of_each_draw_of_each_layer_also_when_they_are_remembered():
-    masks = {"layer": _random_mask(3), "dense": np.ones(SHAPE, dtype=bool)}
+def test_progress_is_called_for_each_draw_of_each_layer_also_when_the_cache_holds_them():
+    masks, cache = {"layer": _random_mask(3), "dense": np.ones(SHAPE, dtype=bool)}, SpectralCache()
     for _ in range(2):
-        heard = []
-        full_spectrum(masks, None).chance(4, heard.append)
-        assert sorted(heard) == ["dense"] * 4 + ["layer"] * 4
+        called = []
+        full_spectrum(masks, None, cache=cache).chance(4, called.append)
+        assert sorted(called) == ["dense"] * 4 + ["layer"] * 4
+
+
+def test_candidates_of_the_same_counts_share_what_chance_gives(monkeypatch):
+    cache, drawn = SpectralCache(), []
+    draws = chance_module._draws
+    monkeypatch.setattr(chance_module, "_draws", lambda *given: drawn.append(given) or draws(*given))
+    one, other = (full_spectrum({"layer": _random_mask(seed)}, None, cache=cache) for seed in (3, 4))
+    assert one.chance(4)["layer"]["imdb"].mean == other.chance(4)["layer"]["imdb"].mean
+    assert len(drawn) == 1
+    full_spectrum({"layer": _random_mask(3)}, None).chance(4)
+    assert len(drawn) == 2  # with a cache of its own
 
 
 def test_one_draw_has_no_deviation():

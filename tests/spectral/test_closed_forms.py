@@ -13,7 +13,7 @@ def _layer(mask: np.ndarray, weights: np.ndarray | None = None):
 
 
 def _blocks(*shapes: tuple[int, int]) -> np.ndarray:
-    """A mask (out, in) whose graph is a disjoint union of complete ones, given as (left, right) sizes."""
+    """Return a mask (out, in) whose graph is a disjoint union of complete ones, given as (left, right) sizes."""
     mask = np.zeros(tuple(np.sum(shapes, axis=0))[::-1], dtype=bool)
     row = column = 0
     for left, right in shapes:

@@ -2,12 +2,13 @@
 
 import json
 import pickle
+import sys
 from dataclasses import fields, replace
 from math import isnan
 
 import numpy as np
 import pytest
-from fullspectrum.spectral import Coordinate, evaluation, full_spectrum
+from fullspectrum.spectral import Coordinate, SpectralCache, evaluation, full_spectrum
 from fullspectrum.spectral.coordinate import FIELDS, LayerCoordinate
 
 SHAPES = {"conv1": (12, 3, 3, 3), "conv2": (16, 12, 3, 3), "fc": (10, 80)}
@@ -124,6 +125,12 @@ def test_frame_has_a_row_for_each_layer_and_a_column_for_each_field(partly_undef
     assert frame["subgraphs"].dtype == frame["weights"].dtype == np.int64
 
 
+def test_without_pandas_a_frame_is_refused_with_the_way_out(partly_undefined, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"to_frame needs pandas: pip install 'fullspectrum\[pandas\]'"):
+        partly_undefined.to_frame()
+
+
 def test_table_is_strict_json_with_null_for_undefined(partly_undefined):
     table = json.loads(json.dumps(partly_undefined.to_dict(), allow_nan=False))
     assert table == partly_undefined.to_dict()
@@ -154,26 +161,22 @@ def test_threads_do_not_change_a_bit():
     masks = {name: generator.random((256, 1100)) < 0.3 for name in ("one", "two")}
     weights = {name: generator.standard_normal(mask.shape) for name, mask in masks.items()}
     assert sum(map(np.count_nonzero, masks.values())) > evaluation.PARALLEL_EDGES
-    tables = []
-    for threads in (1, 2):
-        evaluation.KNOWN_LAYERS.clear()
-        tables.append(full_spectrum(masks, weights, threads=threads).to_dict())
+    tables = [full_spectrum(masks, weights, threads=threads).to_dict() for threads in (1, 2)]
     assert tables[0] == tables[1]
 
 
 def test_a_layer_is_computed_once_wherever_its_mask_and_kept_weights_recur(monkeypatch):
     masks, weights = _masks_and_weights()
-    evaluation.KNOWN_LAYERS.clear()
-    calls = []
+    cache, calls = SpectralCache(), []
     solve = evaluation.two_largest_of
     monkeypatch.setattr(evaluation, "two_largest_of", lambda given, run: calls.append(len(given)) or solve(given, run))
-    expected = full_spectrum(masks, weights).to_dict()
+    expected = full_spectrum(masks, weights, cache=cache).to_dict()
     renamed = {f"other.{name}": mask for name, mask in masks.items()}
     # Weights that are removed are not part of the layer.
     elsewhere = {f"other.{name}": np.where(masks[name], values, 7.0) for name, values in weights.items()}
-    assert list(full_spectrum(renamed, elsewhere).to_dict().values()) == list(expected.values())
+    assert list(full_spectrum(renamed, elsewhere, cache=cache).to_dict().values()) == list(expected.values())
     assert calls[0] > 0 and calls[1:] == [0]
     weights["fc"] = weights["fc"] * 2
-    assert full_spectrum(masks, weights).layers["fc"].weighted_sigma1 == pytest.approx(
+    assert full_spectrum(masks, weights, cache=cache).layers["fc"].weighted_sigma1 == pytest.approx(
         2 * expected["fc"]["weighted_sigma1"], rel=1e-7
     )

@@ -6,7 +6,7 @@ import torch
 from fullspectrum.spectral import full_spectrum
 
 MASK = np.random.default_rng(0).random((12, 20)) < 0.6
-# Multiples of 1/8 up to 16 are exact in every type below, float16 and bfloat16 included.
+#: Multiples of 1/8 up to 16 are exact in every type below, float16 and bfloat16 included.
 WEIGHTS = np.random.default_rng(1).integers(-127, 128, MASK.shape) / 8
 EXPECTED = full_spectrum({"fc.weight": MASK}, {"fc.weight": WEIGHTS}).to_dict()
 

@@ -15,7 +15,7 @@ from scipy.linalg import hadamard
 SINGER = {2: (7, [0, 1, 3]), 3: (13, [0, 1, 3, 9]), 4: (21, [0, 1, 4, 14, 16])}
 SINGER |= {5: (31, [0, 1, 3, 8, 12, 18]), 7: (57, [0, 1, 3, 13, 32, 36, 43, 52])}
 
-# What a family is: its mask, its singular values with their multiplicities, and the gap Δr, nan for degrees under 3.
+#: A family: its mask, its singular values with their multiplicities, and the gap Δr, nan for degrees under 3.
 Family = tuple[np.ndarray, dict[float, int], float]
 
 
@@ -25,7 +25,7 @@ def _layer(mask: np.ndarray, weights: np.ndarray | None = None) -> LayerCoordina
 
 
 def _values(spectrum: dict[float, int]) -> np.ndarray:
-    """The singular values in falling order, each as often as it occurs."""
+    """Return the singular values in falling order, each as often as it occurs."""
     values = sorted(spectrum, reverse=True)
     return np.repeat(values, [spectrum[value] for value in values])
 
@@ -38,7 +38,7 @@ def _circulant(size: int, offsets) -> np.ndarray:
 
 
 def _points(q: int, length: int) -> np.ndarray:
-    """The points of PG(length - 1, q), q prime: vectors whose first coordinate other than 0 is 1."""
+    """Return the points of PG(length - 1, q), q prime: vectors whose first coordinate other than 0 is 1."""
     vectors = product(range(q), repeat=length)
     return np.array([vector for vector in vectors if next(filter(None, vector), 0) == 1])
 
@@ -48,7 +48,7 @@ def _squares(prime: int) -> set[int]:
 
 
 def projective_plane(q: int) -> Family:
-    """Points and lines of PG(2, q), any two points on one line: M·Mᵀ = q·I + J."""
+    """Return points and lines of PG(2, q), any two points on one line: M·Mᵀ = q·I + J."""
     if q in SINGER:
         mask = _circulant(*SINGER[q])  # Singer's perfect difference set (Trans. AMS, 1938)
     else:
@@ -58,13 +58,13 @@ def projective_plane(q: int) -> Family:
 
 
 def affine_plane(q: int) -> Family:
-    """PG(2, q) less a line and its points, degrees (q + 1, q): over the points M·Mᵀ = q·I + J."""
+    """Return PG(2, q) less a line and its points, degrees (q + 1, q): over the points M·Mᵀ = q·I + J."""
     plane = projective_plane(q)[0]
     return plane[1:, ~plane[0]], {sqrt(q * q + q): 1, sqrt(q): q * q - 1}, sqrt(q - 1)
 
 
 def quadrangle(q: int) -> Family:
-    """The generalised quadrangle W(q) of the symplectic form on PG(3, q) (Payne and Thas, 1984).
+    """Return the generalised quadrangle W(q) of the symplectic form on PG(3, q) (Payne and Thas, 1984).
 
     M·Mᵀ = A + (q + 1)·I with A the collinearity graph, strongly regular with eigenvalues q(q + 1), q - 1, -(q + 1).
     """
@@ -79,33 +79,33 @@ def quadrangle(q: int) -> Family:
 
 
 def hadamard_design(prime: int) -> Family:
-    """The squares modulo p = 3 mod 4, a 2-(p, (p - 1)/2, (p - 3)/4) design (Paley, 1933): M·Mᵀ = (p + 1)/4·I + λ·J."""
+    """Return the squares modulo p = 3 mod 4, a 2-(p, (p-1)/2, (p-3)/4) design (Paley, 1933): M·Mᵀ = (p+1)/4·I + λ·J."""
     second = sqrt(prime + 1) / 2
     mask = _circulant(prime, _squares(prime))
     return mask, {(prime - 1) / 2: 1, second: prime - 1}, 2 * sqrt((prime - 3) / 2) - second
 
 
 def paley_cover(prime: int) -> Family:
-    """The bipartite double cover of the Paley graph, p = 1 mod 4: its eigenvalues are (p - 1)/2 and (-1 ± √p)/2."""
+    """Return the double cover of the Paley graph, p = 1 mod 4: its eigenvalues are (p - 1)/2 and (-1 ± √p)/2."""
     second, third, half = (sqrt(prime) + 1) / 2, (sqrt(prime) - 1) / 2, (prime - 1) // 2
     mask = _circulant(prime, _squares(prime))
     return mask, {half: 1, second: half, third: half}, 2 * sqrt(half - 1) - second
 
 
 def petersen_cover() -> Family:
-    """The bipartite double cover of the Petersen graph (disjoint pairs of five): its eigenvalues are 3, 1⁵, (-2)⁴."""
+    """Return the double cover of the Petersen graph (disjoint pairs of five): its eigenvalues are 3, 1⁵, (-2)⁴."""
     pairs = [set(pair) for pair in combinations(range(5), 2)]
     mask = np.array([[not one & other for other in pairs] for one in pairs])
     return mask, {3: 1, 2: 4, 1: 5}, 2 * sqrt(2) - 2
 
 
 def crown(size: int) -> Family:
-    """Complete bipartite less a perfect matching, the double cover of a complete graph: M = J - I."""
+    """Return the complete bipartite graph less a perfect matching, the double cover of a complete graph: M = J - I."""
     return ~np.eye(size, dtype=bool), {size - 1: 1, 1: size - 1}, 2 * sqrt(size - 2) - 1 if size > 3 else nan
 
 
 def hypercube(dimension: int) -> Family:
-    """Vertices of even and odd weight of Qₙ: the eigenvalues are n - 2k, C(n, k) times. Ramanujan for n ≤ 6 only."""
+    """Return Qₙ by vertices of even and odd weight: eigenvalues n - 2k, C(n, k) times. Ramanujan for n ≤ 6 only."""
     vertices = np.arange(2**dimension)
     odd = np.bitwise_count(vertices) % 2 == 1
     mask = np.bitwise_count(vertices[odd, None] ^ vertices[~odd]) == 1
@@ -116,26 +116,26 @@ def hypercube(dimension: int) -> Family:
 
 
 def hadamard_lift(size: int) -> Family:
-    """The 2-lift of a complete bipartite graph whose signs are a Hadamard matrix, which has all values √n."""
+    """Return the 2-lift of a complete bipartite graph whose signs are a Hadamard matrix, which has all values √n."""
     signs = hadamard(size)
     mask = np.block([[signs > 0, signs < 0], [signs < 0, signs > 0]])
     return mask, {size: 1, sqrt(size): size, 0: size - 1}, 2 * sqrt(size - 1) - sqrt(size)
 
 
 def complete(left: int, right: int) -> Family:
-    """The complete bipartite graph, of rank one."""
+    """Return the complete bipartite graph, of rank one."""
     gap = sqrt(left - 1) + sqrt(right - 1) if min(left, right) >= 3 else nan
     return np.ones((right, left), dtype=bool), {sqrt(left * right): 1, 0: min(left, right) - 1}, gap
 
 
 def cycle(half: int) -> Family:
-    """The cycle of 2n vertices: M = I + P with P a cyclic shift, hence 2·|cos(πk/n)|."""
+    """Return the cycle of 2n vertices: M = I + P with P a cyclic shift, hence 2·|cos(πk/n)|."""
     spectrum = {2 * cos(pi * k / half): 1 if k in (0, half / 2) else 2 for k in range(half // 2 + 1)}
     return _circulant(half, [0, 1]), spectrum, nan
 
 
 def path(vertices: int) -> Family:
-    """The path of n vertices: the eigenvalues are 2·cos(πk/(n + 1))."""
+    """Return the path of n vertices: the eigenvalues are 2·cos(πk/(n + 1))."""
     right = vertices // 2
     left = vertices - right
     spectrum = {2 * cos(pi * k / (vertices + 1)): 1 for k in range(1, right + 1)}
@@ -143,11 +143,11 @@ def path(vertices: int) -> Family:
 
 
 def matching(size: int) -> Family:
-    """A perfect matching: M = I."""
+    """Return a perfect matching: M = I."""
     return np.eye(size, dtype=bool), {1: size}, nan
 
 
-# The largest of most kinds lies beyond the size up to which LAPACK is used.
+#: The largest of most kinds lies beyond the size up to which LAPACK is used.
 FAMILIES = [(projective_plane, q) for q in (2, 3, 4, 5, 7, 19)]
 FAMILIES += [(affine_plane, q) for q in (3, 5)]
 FAMILIES += [(quadrangle, q) for q in (2, 3, 7)]

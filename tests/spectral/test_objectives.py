@@ -1,12 +1,14 @@
 """Objectives: a term for each layer and a value for the network, from closed forms."""
 
+import inspect
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
-from fullspectrum.spectral.objectives import OBJECTIVES, Distance
+from fullspectrum.spectral.objectives import OBJECTIVES, Distance, Objective
+from fullspectrum.spectral.testing import ScoreContract
+from fullspectrum.spectral.testing.score import mixed_coordinate, undefined_coordinate
 
 #: A complete graph K(4, 5), on which every gap is defined, and a perfect matching, whose degrees are too small for Δr.
 MASKS = {"complete.weight": np.ones((4, 5)), "matching.weight": np.eye(6)}
@@ -63,18 +65,56 @@ def test_every_objective_has_a_name_of_its_own_for_tables():
     assert len({objective.label for objective in OBJECTIVES.values()}) == len(OBJECTIVES)
 
 
-@pytest.mark.parametrize("objective", [*OBJECTIVES.values(), Distance("random"), Distance("dense")], ids=str)
-def test_gradients_are_the_derivatives_of_the_terms(objective):
-    generator, step = np.random.default_rng(0), 1e-6
-    masks = {"conv.weight": generator.random((9, 30)) < 0.5, "matching.weight": np.eye(6)}
-    weights = {name: generator.standard_normal(mask.shape) for name, mask in masks.items()}
-    coordinate = full_spectrum(masks, weights)
-    terms, gradients = objective.terms(coordinate), objective.gradients(coordinate)
-    for axis, field in enumerate(FIELDS):
-        moved = full_spectrum(masks, weights)
-        moved.layers |= {
-            name: replace(one, **{field: getattr(one, field) + step}) for name, one in moved.layers.items()
+class TestEveryScore(ScoreContract):
+    @pytest.fixture(params=[*OBJECTIVES.values(), Distance("random"), Distance("dense", "mean_vector")], ids=str)
+    def score(self, request):
+        return request.param
+
+
+class WorstGap(Objective):
+    """A score of a stranger's: the Δr of the layer where it is smallest."""
+
+    label = "worst Ramanujan gap"
+
+    def terms(self, coordinate):
+        return {name: layer.ramanujan_gap for name, layer in coordinate.layers.items()}
+
+    def gradients(self, coordinate):
+        return {
+            name: np.array([0.0 if math.isnan(term) else 1.0, 0, 0, 0]) for name, term in self.terms(coordinate).items()
         }
-        for name, term in objective.terms(moved).items():
-            slope = 0.0 if math.isnan(term) else (term - terms[name]) / step
-            assert gradients[name][axis] == pytest.approx(slope, abs=1e-4)
+
+    def value(self, coordinate):
+        return min((term for term in self.terms(coordinate).values() if not math.isnan(term)), default=math.nan)
+
+
+class TestScoreOfOnesOwn(ScoreContract):
+    @pytest.fixture
+    def score(self):
+        return WorstGap()
+
+
+#: What is wrong with a score, and a part of the name of the test that says so.
+BROKEN = {
+    "infinite where nothing is defined": ({"value": lambda self, given: math.inf}, "value_is_finite"),
+    "a gradient of another shape": (
+        {"gradients": lambda self, given: {name: np.zeros(3) for name in given.layers}},
+        "four_finite_numbers",
+    ),
+    "a gradient that is not the derivative": (
+        {"gradients": lambda self, given: {name: np.zeros(4) for name in given.layers}},
+        "is_the_derivative",
+    ),
+    "a layer is left out": ({"terms": lambda self, given: {"conv.weight": 1.0}}, "a_term_for_each_layer"),
+    "no label": ({"label": ""}, "label_is_one_line"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_the_contract_refuses(fault):
+    changes, name = BROKEN[fault]
+    suite, given = ScoreContract(), {"score": type("Broken", (WorstGap,), changes)()}
+    given |= {"coordinate": mixed_coordinate(), "undefined": undefined_coordinate()}
+    (test,) = [getattr(suite, test) for test in dir(suite) if test.startswith("test_") and name in test]
+    with pytest.raises(AssertionError):
+        test(**{name: given[name] for name in inspect.signature(test).parameters})

@@ -5,10 +5,10 @@ import pytest
 from fullspectrum.spectral import full_spectrum
 
 DRAWS = 20
-# A published value is one more draw: it lies within 5 · std · sqrt(1 + 1/20) of the mean of 20 of ours but for a chance
-# of about 1e-4 (Student's t, 19 degrees of freedom).
+#: A published value is one more draw: it lies within 5 · std · sqrt(1 + 1/20) of the mean of 20 of ours but for a
+#: chance of about 1e-4 (Student's t, 19 degrees of freedom).
 SPREADS = 5 * np.sqrt(1 + 1 / DRAWS)
-# The layer sparsities are published to four digits.
+#: The layer sparsities are published to four digits.
 ROUNDING = 5e-5
 
 #        out, left, sparsity,  sigma1, sigma2,  gap,   imdb

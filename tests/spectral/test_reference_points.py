@@ -10,7 +10,7 @@ import pytest
 from fullspectrum.spectral import full_spectrum
 from fullspectrum.spectral.coordinate import AGGREGATES, REFERENCES
 
-# Complete graphs with unit weights: x = (2·sqrt(n - 1), the same, n, n) for n nodes on each side.
+#: Complete graphs with unit weights: x = (2·sqrt(n - 1), the same, n, n) for n nodes on each side.
 COMPLETE = {"four": np.ones((4, 4), dtype=bool), "five": np.ones((5, 5), dtype=bool)}
 FOUR = np.array([2 * sqrt(3), 2 * sqrt(3), 4.0, 4.0])
 FIVE = np.array([4.0, 4.0, 5.0, 5.0])

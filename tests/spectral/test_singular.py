@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 RELATIVE = 1e-5
-# LAPACK's own backward error is a modest multiple of 2.2e-16 · sigma1 (some tens at these sizes), so that a sigma2
-# under 1e-13 · sigma1 has no digits in the reference either.
+#: LAPACK's own backward error is a modest multiple of 2.2e-16 · sigma1 (some tens at these sizes), so that a sigma2
+#: under 1e-13 · sigma1 has no digits in the reference either.
 FLOOR = 1e-13
 
 KINDS = ("bernoulli", "weighted", "rank one", "equal blocks", "duplicate rows", "empty rows", "tiny", "huge", "zeros")

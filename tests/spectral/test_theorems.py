@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from fullspectrum.spectral.coordinate import LayerCoordinate, full_spectrum
 
-# Shapes (out, in) and sparsities: wide and tall, small, and beyond the size up to which LAPACK is used.
+#: Shapes (out, in) and sparsities: wide and tall, small, and beyond the size up to which LAPACK is used.
 LAYERS = [((20, 90), 0.8), ((90, 20), 0.5), ((7, 7), 0.3), ((30, 400), 0.97), ((64, 300), 0.9), ((360, 500), 0.98)]
 EACH = pytest.mark.parametrize(("shape", "sparsity"), LAYERS)
-# A singular value is promised to a relative 1e-5.
+#: A singular value is promised to a relative 1e-5.
 PROMISED = 1e-5
 SIGMAS = ("sigma1", "sigma2", "weighted_sigma1", "weighted_sigma2")
 WEIGHTED = ("weighted_gap", "imsg", "weighted_sigma1", "weighted_sigma2")
@@ -28,7 +28,7 @@ def _draw(shape: tuple[int, ...], sparsity: float, seed: int = 0) -> tuple[np.nd
 
 
 def _assert_same(layer: LayerCoordinate, expected: LayerCoordinate) -> None:
-    """Equal but for rounding: each field within what the singular values in it are promised to."""
+    """Raise unless each field is equal up to the promised error of the singular values in it."""
     given = asdict(layer)
     for field, value in asdict(expected).items():
         size = 1.0 if field.startswith("normalized") else expected.sigma1
@@ -173,7 +173,7 @@ def _twice(block: np.ndarray) -> np.ndarray:
     return np.kron(np.eye(2, dtype=block.dtype), block)
 
 
-# What makes a layer of a kind out of a uniform draw.
+#: Functions that make a layer of a kind out of a uniform draw.
 KINDS = {
     "plain": lambda mask, weights: (mask, weights),
     "equal weights": lambda mask, weights: (mask, np.ones_like(weights)),

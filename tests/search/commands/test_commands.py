@@ -1,6 +1,7 @@
 """The command line: what it prints, and one clear line for every mistake."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.weights import load_state
 from fullspectrum.search.cli import main
-from fullspectrum.search.sampling.allocation import BASES
+from fullspectrum.search.sampling.registry import ALLOCATIONS
 from torch.nn.utils import prune
 
 SAMPLE = ["sample", "--model", "digits_cnn", "--data", "digits", "--source", "snip", "--sparsity", "0.98"]
@@ -55,7 +56,7 @@ def test_sample_of_another_seed_is_another_mask(mask_file, tmp_path):
 
 
 @pytest.mark.parametrize("source", ["random", "magnitude", "snip"])
-@pytest.mark.parametrize("allocation", BASES)
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
 def test_every_source_and_allocation_samples_exact_counts(source, allocation, tmp_path, capsys):
     path = tmp_path / "mask.safetensors"
     arguments = ["--source", source, "--allocation", allocation, "--sparsity", "0.999"]
@@ -278,3 +279,23 @@ def test_every_setting_is_listed_with_its_help(capsys):
     out = capsys.readouterr().out
     assert "search.theta_range" in out
     assert "fraction of weights removed, in [0, 1)" in out
+
+
+@pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt(), 130), (KeyboardInterrupt(signal.SIGTERM), 143)])
+def test_a_signal_ends_a_command_with_one_line(raised, status, monkeypatch, capsys):
+    def interrupted(*_):
+        raise raised
+
+    monkeypatch.setattr("fullspectrum.search.worker.listing.listing", interrupted)
+    assert main(["layers", "--model", "digits_cnn"]) == status
+    assert capsys.readouterr().err == "fullspectrum: interrupted\n"
+
+
+def test_a_command_whose_reader_is_gone_ends_without_a_word():
+    """As in `fullspectrum layers --json | head -c 1`."""
+    code = "import sys; from fullspectrum.search.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "layers", "--model", "digits_cnn", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    _, err = process.communicate()
+    assert (process.returncode, err) == (1, "")

@@ -8,6 +8,16 @@ from types import SimpleNamespace
 import pytest
 from fullspectrum.search.cli import main
 from fullspectrum.search.files import StudyFolder
+from fullspectrum.search.process.link import SupervisorLink
+from fullspectrum.search.screen import console
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """What runs in the background of a shell ignores Ctrl-C, and so would these tests."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 @pytest.fixture
@@ -15,7 +25,7 @@ def ends(monkeypatch, tmp_path, capsys):
     """Runs `search` on a study that ends as it is told to; returns the exit status and what was printed."""
 
     def run(*arguments: str, raises: BaseException | None = None, **end) -> tuple[int, str, str]:
-        def fake(study, home, console, address, resume):
+        def fake(study, home, console, address, resume, listener):
             if raises:
                 raise raises
             result = {"remaining": 0, "verdicts": [], "rows": [], "trials": [], "stopped": None, "signal": None}
@@ -62,6 +72,28 @@ def test_an_interrupt_by_python_itself_is_ctrl_c(ends):
     assert ends(raises=KeyboardInterrupt())[0] == 130
 
 
+def test_ctrl_c_as_the_first_line_is_shown_ends_with_the_same_words(ends, monkeypatch):
+    """The line is out and its reader awake before `print` returns."""
+    print_line = console.print_line
+
+    def interrupted(screen, line=""):
+        print_line(screen, line)
+        if line.startswith("study "):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(console, "print_line", interrupted)
+    status, out, err = ends()
+    assert (status, err) == (130, "")
+    assert "Interrupted. Go on with:\n  fullspectrum search digits" in out
+
+
+def test_ctrl_c_before_the_study_is_taken_up_ends_with_the_same_words(ends, monkeypatch):
+    monkeypatch.setattr(SupervisorLink, "allow_restarts", lambda *_: signal.raise_signal(signal.SIGINT))
+    status, out, _ = ends()
+    assert status == 130
+    assert "Interrupted. Go on with:\n  fullspectrum search digits" in out
+
+
 def test_a_search_that_stopped_itself_names_the_reason_and_fails(ends):
     reason = "12 of 20 trials failed; the commonest reason: out of memory"
     status, out, err = ends(stopped=reason, remaining=80, failure="out of memory")
@@ -82,17 +114,31 @@ def test_the_pareto_front_is_named(ends):
     assert "No mask is better in every objective than: trial 3, trial 9" in out
 
 
+def run_as_a_process(folder, *settings: str) -> tuple[int, list[str], list[str]]:
+    """Runs a search as a command line; returns its status, its lines on stderr, and what its processes imported."""
+    code = "import sys; from fullspectrum.search.cli import main; sys.exit(main())"
+    command = [sys.executable, "-X", "importtime", "-c", code, "search", "digits", *settings]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    imports = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    lines = [line for line in done.stderr.splitlines() if line not in imports]
+    return done.returncode, lines, [line.rpartition("|")[2].strip() for line in imports]
+
+
 @pytest.mark.timeout(120)
 def test_the_command_line_of_a_process_is_run_in_another_one(tmp_path):
-    """A study that cannot be read is found by the driver; its status and its line come through."""
-    code = "import sys; from fullspectrum.search.cli import main; sys.exit(main())"
-    command = [sys.executable, "-X", "importtime", "-c", code, "search", "digits", "--set", "search.trails=3"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
-    assert len(lines) == 1
-    assert 'did you mean "trials"?' in lines[0]
-    loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    """A budget that cannot be met is found by the driver; its status and its line come through."""
+    status, lines, loaded = run_as_a_process(tmp_path, "--set", "sparsity=0.9999")
+    assert (status, len(lines)) == (2, 1)
+    assert "highest sparsity that can be met" in lines[0]
     # By both, with the interpreter's own options; and what is slow by one of them.
     assert loaded.count("fullspectrum.search.cli") == 2
     assert loaded.count("torch") == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_wrong_setting_is_reported_before_another_process_is_started(tmp_path):
+    status, lines, loaded = run_as_a_process(tmp_path, "--set", "search.trails=3")
+    assert (status, len(lines)) == (2, 1)
+    assert 'did you mean "trials"?' in lines[0]
+    assert loaded.count("fullspectrum.search.cli") == 1
+    assert loaded.count("torch") == 0

@@ -6,7 +6,7 @@ import pytest
 from fullspectrum.search.cli import main
 from fullspectrum.search.commands import sync as module
 from fullspectrum.search.files import Home, write_json
-from fullspectrum.search.record.experiment import Destination
+from fullspectrum.search.record.destination import Destination
 from fullspectrum.search.record.uploader import record_file
 
 from ..conftest import tiny_study
@@ -87,8 +87,8 @@ def test_without_a_study_every_study_and_every_check_is_delivered(home, store, s
 
 def test_what_is_left_is_told_with_the_reason(home, store, study, capsys, monkeypatch):
     """Nothing listens on port 9, the discard service, on this machine."""
-    monkeypatch.setattr(module, "PATIENCE", 3.0)
-    # The last try ends within the patience.
+    monkeypatch.setattr(module, "STALL_SECONDS", 3.0)
+    # The last try ends within that time.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     Destination("http://somebody:secret@127.0.0.1:9", study.experiment, {}).write(record_file(study.path))
     assert sync(home, STUDY.id) == 1

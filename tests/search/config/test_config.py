@@ -10,7 +10,7 @@ from fullspectrum.search.config.help import describe_settings
 from fullspectrum.search.config.searchable import Choices, Range, Section
 from fullspectrum.search.config.study import ConfigError, Study
 from fullspectrum.search.config.studyfile import bundled, load_study, parse, with_overrides
-from fullspectrum.spectral.objectives import OBJECTIVES
+from fullspectrum.search.scores.registry import SCORES
 
 REQUIRED = {"model": "digits_cnn", "data": "digits", "sparsity": 0.98}
 
@@ -88,14 +88,29 @@ NON_DEFAULTS = [
     "final.top_k=all",
     "training.batch_size=64",
     "training.batch_size={choices=[128]}",
+]
+
+#: What only says where and how a study runs.
+RUNNING = [
     "resources.gpus=0.5",
+    "faults.retries=5",
+    "faults.max_failures=3",
     "tracking.mlflow=http://127.0.0.1:5000",
+    "tracking.storage=postgresql+psycopg://studies.internal/all",
 ]
 
 
 def test_every_other_setting_gives_another_id():
     ids = [study(override).id for override in [*SPELLED_OUT[:1], *NON_DEFAULTS]]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("override", RUNNING)
+def test_where_and_how_a_study_runs_is_no_part_of_its_id(override):
+    assert study(override).id == study().id
+    assert study(override) != study()
+    assert parse(study(override).settings()) == study(override)
+    assert study(override, "seed=1").id == study("seed=1").id
 
 
 def test_id_does_not_depend_on_the_order_of_the_settings():
@@ -106,7 +121,7 @@ def test_id_does_not_depend_on_the_order_of_the_settings():
 def test_settings_give_the_same_study_again():
     # A list is several studies, and the distance's own settings do not go with another objective.
     apart = ("sparsity=[", "objective=", "aggregate=")
-    given = study(*(override for override in NON_DEFAULTS if not override.startswith(apart)))
+    given = study(*(override for override in [*NON_DEFAULTS, *RUNNING] if not override.startswith(apart)))
     assert parse(given.settings()) == given
     assert parse(given.settings()).id == given.id
 
@@ -178,14 +193,17 @@ MISTAKES = [
     ("sparsity=[0.5, 1.5]", ["sparsity = 1.5", "less than 1", "[0, 1)"]),
     ("sparsity=[]", ["sparsity = []", "at least 1 item"]),
     ("search.sources=[]", ["search.sources = []", "at least 1 item", "random, magnitude, snip"]),
-    ("search.sources=['sinp']", ["'sinp'", 'did you mean "snip"?', "random, magnitude, snip"]),
+    (
+        "search.sources=['sinp']",
+        ['search.sources: unknown source "sinp"', 'did you mean "snip"?', "random, magnitude, snip"],
+    ),
     ("search.sources=['random', 'random']", ["search", "named twice"]),
     ("seed=-1", ["seed = -1", "greater than or equal to 0"]),
-    ("objective=l1", ["objective = 'l1'", "'l2'", "'layer_density'"]),
-    ("objective=imbd", ["objective = 'imbd'", 'did you mean "imdb"?']),
+    ("objective=l1", ['objective: unknown objective "l1"', "l2, imdb", "layer_density", "module:Class"]),
+    ("objective=imbd", ['objective: unknown objective "imbd"', 'did you mean "imdb"?']),
     ("search.draw=per-layer", ["search.draw = 'per-layer'", 'did you mean "per_layer"?']),
     ("objective={}", ["objective = {}"]),
-    ("objective=['l2', 'accuarcy']", ["objective = 'accuarcy'", 'did you mean "accuracy"?']),
+    ("objective=['l2', 'accuarcy']", ['objective: unknown objective "accuarcy"', 'did you mean "accuracy"?']),
     ("objective=[]", ["objective = []", "2 or 3 different scores"]),
     ("objective=['l2']", ['objective = ["l2"]', "2 or 3 different scores", 'as in "l2"']),
     ("objective=['l2', 'l2']", ['objective = ["l2", "l2"]', "2 or 3 different scores"]),
@@ -193,7 +211,7 @@ MISTAKES = [
     ("objective=accuracy", ['objective = "accuracy"', "before anything trains", '["l2", "accuracy"]']),
     ("objective=['accuracy']", ['objective = "accuracy"', "before anything trains", '["l2", "accuracy"]']),
     ("objective=['accuracy', 'l2']", ['objective = ["accuracy", "l2"]', "before anything trains", "first"]),
-    ("search.sampler=cma", ["search.sampler = 'cma'", 'did you mean "cmaes"?']),
+    ("search.sampler=cma", ['search.sampler: unknown sampler "cma"', 'did you mean "cmaes"?']),
     ("gate.quantile=0", ["gate.quantile = 0", "greater than 0", "1.0 switches the gate off"]),
     ("gate.control=1.1", ["gate.control = 1.1", "less than or equal to 1"]),
     ("final.top_k=-1", ["final.top_k = -1", "greater than or equal to 0", '"all"']),
@@ -272,7 +290,7 @@ def test_what_layers_do_not_add_up_to_cannot_be_composed_layer_by_layer():
     message = mistake("search.draw=per_layer", "aggregate=mean_vector")
     assert 'search.draw = "per_layer"' in message
     assert 'aggregate = "sum"' in message
-    for objective in OBJECTIVES:
+    for objective in SCORES:
         assert study("search.draw=per_layer", f"objective={objective}").objective == objective
     assert study("search.draw=per_layer", "reference=random").search.draw == "per_layer"
 
@@ -362,11 +380,13 @@ def _fields(section: type[Section], prefix: str = "") -> list[str]:
 def test_the_help_lists_every_setting_once_with_its_default():
     lines = [line for line in describe_settings() if line.startswith("  ")]
     assert [line.strip().split(":")[0] for line in lines] == _fields(Study)
-    assert all(line.count("default ") == 1 or "(required)" in line for line in lines)
-    assert any(line.endswith('(uniform | er | erk | igq | lamp | global; default "erk")') for line in lines)
-    assert [line.split(":")[0].strip() for line in lines if "(required)" in line] == ["model", "data", "sparsity"]
+    assert all(line.count("default ") == 1 or line.endswith("required)") for line in lines)
+    assert any(
+        line.endswith('(uniform | er | erk | igq | lamp | global | module:function; default "erk")') for line in lines
+    )
+    assert [line.split(":")[0].strip() for line in lines if line.endswith("required)")] == ["model", "data", "sparsity"]
     by_name = {line.strip().split(":")[0]: line for line in lines}
     assert "(default { low = 0.05, high = 2.0, log = true })" in by_name["search.temperature"]
     assert "(default none)" in by_name["tracking.mlflow"]
     assert "(default 100)" in by_name["search.trials"]
-    assert by_name["objective"].endswith(' | layer_density; default "l2")')
+    assert by_name["objective"].endswith(' | layer_density | module:Class; default "l2")')

@@ -31,6 +31,10 @@ VALUES = {
     "gradient_clip": 1.0,
     "ema": 0.999,
     "compile": True,
+    "mask": "rigl",
+    "mask_every": 50,
+    "mask_fraction": 0.2,
+    "mask_until": 0.5,
 }
 FIXED_ONLY = {"milestones", "compile"}
 
@@ -64,7 +68,7 @@ def test_every_hyperparameter_can_be_searched(name):
     choices = [getattr(Recipe(), name), VALUES[name]]
     searched = study(f"training.{name}={{ choices = {_toml(choices)} }}")
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
-    proposed = suggest_training(trial, searched)
+    proposed = suggest_training(trial, searched.training)
     assert trial.distributions == {name: optuna.distributions.CategoricalDistribution(choices)}
     assert type(proposed[name]) is type(VALUES[name])
     assert getattr(searched.training.recipe(proposed), name) in choices

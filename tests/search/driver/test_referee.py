@@ -22,8 +22,12 @@ def study(gate: float = 0.5, control: float = 0.0, **warmup) -> Study:
     )
 
 
+def referee_of(settings: Study) -> Referee:
+    return Referee(settings.warmup, settings.gate, settings.seed)
+
+
 def after_the_gate(trials: int, **warmup) -> Referee:
-    referee = Referee(study(gate=1.0, **warmup))
+    referee = referee_of(study(gate=1.0, **warmup))
     for number in range(trials):
         referee.scored(number, 1.0)
     return referee
@@ -47,7 +51,7 @@ def test_every_trial_reports_at_each_rung_whatever_it_reports_besides():
 
 
 def test_the_gate_decides_by_the_scores_of_lower_numbers_alone():
-    referee = Referee(study())
+    referee = referee_of(study())
     referee.scored(1, 1.0)
     assert (referee.gate(1), referee.clearance(1)) == (None, -1)
     referee.scored(0, 2.0)
@@ -57,7 +61,7 @@ def test_the_gate_decides_by_the_scores_of_lower_numbers_alone():
 
 
 def test_a_trial_that_never_gets_a_score_holds_nobody_up():
-    referee = Referee(study())
+    referee = referee_of(study())
     referee.scored(1, 1.0)
     assert referee.gate(1) is None
     referee.ended(0)
@@ -92,7 +96,7 @@ def test_between_rungs_nobody_is_stopped():
 
 
 def test_without_early_stopping_only_the_gate_stops():
-    referee = Referee(study(early_stopping=False))
+    referee = referee_of(study(early_stopping=False))
     for number, score in enumerate((2.0, 1.0)):
         referee.scored(number, score)
     assert [referee.stopped(number) for number in range(2)] == [None, 0]
@@ -100,7 +104,7 @@ def test_without_early_stopping_only_the_gate_stops():
 
 
 def test_a_spectral_only_study_has_nothing_to_decide():
-    referee = Referee(study(iterations=0))
+    referee = referee_of(study(iterations=0))
     referee.scored(5, 1.0)
     assert (referee.gate(5), referee.clearance(5), referee.decided(5, 0)) == (None, np.inf, True)
 
@@ -129,7 +133,7 @@ TRIALS = st.lists(
 def play(trials: list, order: np.random.Generator | None) -> list[tuple]:
     """Feeds each trial's facts, one after the other or in a random mixture; what the referee says in the end."""
     setting = study(0.6, 0.2)
-    referee, points = Referee(setting), setting.warmup.reports
+    referee, points = referee_of(setting), setting.warmup.reports
     facts = []
     for number, (score, accuracies, diverges) in enumerate(trials):
         mine = [("scored", (number, float(score)))] if score is not None else []

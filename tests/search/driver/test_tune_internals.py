@@ -72,10 +72,10 @@ def trials_and_controller(starting: set[str]) -> tuple[list, SimpleNamespace]:
 def test_a_free_worker_goes_to_the_first_trial_whose_own_is_not_starting():
     trials, controller = trials_and_controller({"a", "b"})
     assert worker_starts(controller, trials[1])
-    assert Decisions(desk=None).choose_trial_to_run(controller) is trials[2]
+    assert Decisions(adapter=None).choose_trial_to_run(controller) is trials[2]
 
 
 @pytest.mark.parametrize(("starting", "chosen"), [(set(), 1), ({"a", "b", "c"}, None)])
 def test_a_free_worker_goes_to_the_first_trial_in_order_and_kills_none_that_starts(starting, chosen):
     trials, controller = trials_and_controller(starting)
-    assert Decisions(desk=None).choose_trial_to_run(controller) is (None if chosen is None else trials[chosen])
+    assert Decisions(adapter=None).choose_trial_to_run(controller) is (None if chosen is None else trials[chosen])

@@ -11,8 +11,12 @@ from fullspectrum.search.cli import main
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import Home
 from fullspectrum.search.final.baselines import other_weights
-from fullspectrum.search.final.check import LABELS, Record, SanityCheck, settings_of
-from fullspectrum.search.final.training import Entry
+from fullspectrum.search.final.origin import settings_of
+from fullspectrum.search.final.sanity import LABELS, MASK, SanityCheck
+from fullspectrum.search.protocol.label import SHUFFLED
+from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.training import Entry, TrainingEnd
+from fullspectrum.search.record.check_recorder import CheckRecorder
 from mlflow import MlflowClient
 
 
@@ -21,8 +25,8 @@ def check_of(missing: dict[str, str] | None = None, **accuracies: list[float]) -
     for label, values in accuracies.items():
         # They end in any order.
         for repeat, value in reversed(list(enumerate(values))):
-            result = {"accuracy/final": value, "accuracy/val_final": value - 0.01, "outcome": "finished"}
-            check.add(SimpleNamespace(label=label, repeat=repeat), result)
+            end = TrainingEnd(Outcome.FINISHED, 10, value - 0.01, value)
+            check.add(SimpleNamespace(label=label, repeat=repeat), end)
     return check
 
 
@@ -39,7 +43,7 @@ def test_a_mask_that_does_not_beat_its_shuffle_is_worth_its_layer_sparsities():
 
 def test_a_baseline_that_diverged_is_missing_with_its_reason():
     check = check_of(mask=[0.9])
-    check.add(SimpleNamespace(label="shuffled", repeat=0), {"outcome": "diverged", "reason": "the loss is nan"})
+    check.add(SimpleNamespace(label="shuffled", repeat=0), TrainingEnd(Outcome.DIVERGED, 7, reason="the loss is nan"))
     assert check.verdict() == "Nothing can be said of the mask: the loss is nan."
     rows = {row["trained"]: row for row in check.to_dict()["rows"]}
     assert rows["shuffled"] == {
@@ -56,7 +60,7 @@ def test_accuracies_stand_in_the_order_of_the_repetitions():
 
 def test_trainings_that_diverged_are_told_beside_those_that_count():
     check = check_of(mask=[0.9, 0.91], shuffled=[0.7, 0.71, 0.7])
-    check.add(SimpleNamespace(label="mask", repeat=2), {"outcome": "diverged", "reason": "the loss is nan"})
+    check.add(SimpleNamespace(label="mask", repeat=2), TrainingEnd(Outcome.DIVERGED, 7, reason="the loss is nan"))
     assert check.verdict().startswith("The mask beats its own layerwise shuffle")
     assert check.verdict().endswith(" 1 of 3 trainings of the mask did not end well and do not count.")
 
@@ -85,11 +89,11 @@ def test_whatever_ends_a_check_no_run_stays_open(error, status):
     masks = MaskSet({"a": np.ones((2, 2), dtype=bool)})
     study = parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.0})
     spool = Events()
-    record = Record(spool, "key", study)
-    with pytest.raises(error), record.opened("check", masks):
-        for label in ("mask", "shuffled"):
-            record.start(Entry(label, masks, {}, file=Path(label)))
-        record.result(Entry("mask", masks, {}), {"outcome": "finished", "accuracy/final": 0.5})
+    recorder = CheckRecorder(spool, "key", study)
+    with pytest.raises(error), recorder.opened("check", masks):
+        for label in (MASK, SHUFFLED):
+            recorder.start(Entry(label, masks, file=Path(label)))
+        recorder.result(Entry(MASK, masks), TrainingEnd(Outcome.FINISHED, 10, 0.5, 0.5))
         raise error
     assert spool.ended == {"key": status, "key/mask 0": "FINISHED", "key/shuffled 0": status}
 
@@ -134,6 +138,9 @@ def test_a_check_trains_all_of_them_and_records_every_training(snip, tmp_path, c
     for row in document["rows"]:
         recorded = [runs[f"{row['trained']} {n}"].data.metrics["accuracy/final"] for n in range(2)]
         assert sorted(recorded) == sorted(row["accuracy/final"])
+    kinds = {name: run.data.tags["fullspectrum.kind"] for name, run in runs.items()}
+    assert {name for name, kind in kinds.items() if kind == "mask"} == {"mask 0", "mask 1"}
+    assert {name for name, kind in kinds.items() if kind == "check"} == {"check mask.safetensors"}
     parent = runs["check mask.safetensors"]
     assert parent.data.tags["mlflow.note.content"] == document["verdict"]
     digests = {run.data.tags["fullspectrum.mask_digest"] for run in runs.values()}

@@ -8,33 +8,48 @@ from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import ray
 import torch
 from fullspectrum.clusters.connection import connect
 from fullspectrum.models.errors import InputError
+from fullspectrum.models.formats import export
+from fullspectrum.models.layers import prunable
+from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
+from fullspectrum.models.weights import load_state
+from fullspectrum.search.driver.running import RunningSearch
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.final import check
 from fullspectrum.search.final import training as final
-from fullspectrum.search.final.training import Entry, checkpoint_folder, train_all, train_entries, train_fully
+from fullspectrum.search.final.baselines import shuffled
+from fullspectrum.search.final.full import FullTraining, train_fully
+from fullspectrum.search.final.sanity import SanityCheck
+from fullspectrum.search.final.training import checkpoint_folder, train_all, train_entries
+from fullspectrum.search.protocol import label
+from fullspectrum.search.protocol.events import Listener, Listeners
 from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.report import StorageFailed
+from fullspectrum.search.protocol.training import Entry, TrainingEnd, TrainingProgress, TrainingReport
 from fullspectrum.search.store.checkpoint import Checkpoints, last_attempt
-from fullspectrum.search.store.ledger import FinalRecord
-from fullspectrum.search.worker.resumable import Left
+from fullspectrum.search.store.records import FinalRecord
+from fullspectrum.search.worker.resumable import LeaveRequested
+from fullspectrum.search.worker.shared import SharedInputs
 
 from ..conftest import tiny_study
 
 # 1,079 images make 16 batches of 64 an epoch, after each of which accuracy is measured.
 STUDY = tiny_study("final.epochs=3", "faults.checkpoint_seconds=0", "faults.retries=1")
 ENDS = [16, 32, 48]
-DENSE = Entry("dense", None, {"learning_rate": 0.05})
+DENSE = Entry(label.DENSE, None, {"learning_rate": 0.05})
+FULL = FullTraining.of(STUDY, DENSE.training)
 
 
-def trained(digits, **more) -> list[dict]:
+def trained(digits, **more) -> list[TrainingReport]:
     """What a full training yields, in this process."""
     model = build(STUDY.model, digits.task, STUDY.seed)
-    return list(train_fully(STUDY, digits, model, None, STUDY.training.recipe(DENSE.proposed), "cpu", **more))
+    return list(train_fully(model, None, digits, FULL, **more))
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +62,11 @@ def threads():
 
 
 @pytest.fixture(scope="module")
-def whole(digits, threads) -> list[dict]:
+def whole(digits, threads) -> list[TrainingReport]:
     """What the training that nobody disturbs yields."""
     found = trained(digits)
-    assert [result["training/iterations"] for result in found] == [*ENDS, ENDS[-1]]
-    assert found[-1]["outcome"] == "finished" and found[-1]["accuracy/val_final"] == found[-2]["accuracy/val_final"]
+    assert [report.iteration for report in found] == [*ENDS, ENDS[-1]]
+    assert found[-1].outcome is Outcome.FINISHED and found[-1].accuracy_val == found[-2].accuracy_val
     return found
 
 
@@ -79,11 +94,10 @@ def test_cut_after_any_checkpoint_it_yields_what_it_would_have_yielded(digits, w
 def test_asked_to_leave_it_leaves_and_goes_on_later(digits, whole, tmp_path):
     leave, checkpoints = tmp_path / "leave", Checkpoints(tmp_path / "checkpoints")
     model = build(STUDY.model, digits.task, STUDY.seed)
-    recipe = STUDY.training.recipe(DENSE.proposed)
-    results = train_fully(STUDY, digits, model, None, recipe, "cpu", checkpoints=checkpoints, leave=leave)
+    results = train_fully(model, None, digits, FULL, checkpoints, leave)
     assert next(results) == whole[0]
     leave.touch()
-    with pytest.raises(Left):
+    with pytest.raises(LeaveRequested):
         next(results)
     leave.unlink()
     assert trained(digits, checkpoints=checkpoints, leave=leave) == whole
@@ -97,24 +111,25 @@ def test_a_worker_that_cannot_write_says_so(digits, threads, tmp_path):
     state = initial_state(build(STUDY.model, digits.task, STUDY.seed))
     task = final._train_remotely._function
     full = Full(tmp_path / "checkpoints")
-    assert list(task(STUDY, digits, state, DENSE, full, tmp_path / "leave")) == [{"broken": "No space left on device"}]
+    reports = list(task(STUDY, digits, state, DENSE, full, tmp_path / "leave"))
+    assert reports == [StorageFailed("No space left on device")]
 
 
 @pytest.fixture(scope="module")
 def shared(digits):
     """Data and initial weights in Ray's object store."""
     with connect():
-        yield ray.put(digits), ray.put(initial_state(build(STUDY.model, digits.task, STUDY.seed)))
+        yield SharedInputs(ray.put(digits), ray.put(initial_state(build(STUDY.model, digits.task, STUDY.seed))))
 
 
-class Asked:
-    """A drain without signals."""
+class RequestedByHand:
+    """A shutdown without signals."""
 
     def __init__(self):
-        self.asked = self.overdue = False
+        self.requested = self.overdue = False
 
-    def ask(self, reason: str) -> None:
-        self.asked, self.reason = True, reason
+    def request(self, reason: str) -> None:
+        self.requested, self.reason = True, reason
 
 
 class Workers:
@@ -143,7 +158,7 @@ class Workers:
 @pytest.mark.timeout(120)
 def test_a_killed_worker_costs_no_result_and_changes_none(shared, whole, tmp_path, monkeypatch):
     workers, folder, found = Workers(monkeypatch, tmp_path), StudyFolder(tmp_path), []
-    for entry, result in train_entries(STUDY, [DENSE], *shared, folder, Asked()):
+    for entry, result in train_entries(STUDY, [DENSE], shared, folder, RequestedByHand()):
         assert entry is DENSE
         if not found:
             os.kill(*workers.seen(), signal.SIGKILL)
@@ -157,20 +172,20 @@ def test_a_killed_worker_costs_no_result_and_changes_none(shared, whole, tmp_pat
 @pytest.mark.timeout(120)
 def test_a_worker_that_always_dies_is_given_up_after_the_retries(shared, tmp_path, monkeypatch):
     workers = Workers(monkeypatch, tmp_path, begin=lambda: os.kill(os.getpid(), signal.SIGKILL))
-    ((entry, result),) = train_entries(STUDY, [DENSE], *shared, StudyFolder(tmp_path), Asked())
-    assert entry is DENSE and result["outcome"] == "failed"
-    assert result["reason"].startswith("its worker died (")
+    ((entry, result),) = train_entries(STUDY, [DENSE], shared, StudyFolder(tmp_path), RequestedByHand())
+    assert entry is DENSE and result.outcome is Outcome.FAILED
+    assert result.reason.startswith("its worker died (")
     assert len(workers.seen()) == 1 + STUDY.faults.retries
 
 
 def test_progress_makes_up_for_workers_that_died(tmp_path):
-    training = final._Training(DENSE, tmp_path)
+    attempts = final._Attempts(DENSE, tmp_path)
     for iteration in range(1, 4):
-        assert training.new({"training/iterations": iteration})
-        assert training.died(ray.exceptions.WorkerCrashedError(), retries=1) is None
-        # What the next worker tells again is none.
-        assert not training.new({"training/iterations": iteration})
-    assert training.died(ray.exceptions.WorkerCrashedError(), retries=1)["outcome"] == "failed"
+        assert attempts.is_new(TrainingProgress(iteration, 0.5))
+        assert attempts.lost(ray.exceptions.WorkerCrashedError(), retries=1) is None
+        # What the next worker reports again is none.
+        assert not attempts.is_new(TrainingProgress(iteration, 0.5))
+    assert attempts.lost(ray.exceptions.WorkerCrashedError(), retries=1).outcome is Outcome.FAILED
 
 
 @pytest.mark.timeout(120)
@@ -179,51 +194,51 @@ def test_what_a_worker_raises_itself_is_told_and_not_tried_again(shared, tmp_pat
         raise ValueError("no such thing.")
 
     workers = Workers(monkeypatch, tmp_path, begin)
-    ((_, result),) = train_entries(STUDY, [DENSE], *shared, StudyFolder(tmp_path), Asked())
-    assert result == {"outcome": "failed", "reason": "ValueError: no such thing"}
+    ((_, result),) = train_entries(STUDY, [DENSE], shared, StudyFolder(tmp_path), RequestedByHand())
+    assert result == TrainingEnd(Outcome.FAILED, reason="ValueError: no such thing")
     assert len(workers.seen()) == 1
 
 
 @pytest.mark.timeout(120)
 def test_asked_to_end_the_workers_leave_and_another_driver_goes_on(shared, whole, tmp_path, monkeypatch):
-    workers, folder, drain, found = Workers(monkeypatch, tmp_path), StudyFolder(tmp_path), Asked(), []
-    for _, result in train_entries(STUDY, [DENSE], *shared, folder, drain):
+    workers, folder, shutdown, found = Workers(monkeypatch, tmp_path), StudyFolder(tmp_path), RequestedByHand(), []
+    for _, result in train_entries(STUDY, [DENSE], shared, folder, shutdown):
         found.append(result)
         folder.leave.touch()
-        drain.ask("Ctrl-C")
+        shutdown.request("Ctrl-C")
         workers.go.touch()
     assert found == whole[:1]
     # Nothing is trained while the marker is there.
-    assert list(train_entries(STUDY, [DENSE], *shared, folder, Asked())) == []
+    assert list(train_entries(STUDY, [DENSE], shared, folder, RequestedByHand())) == []
     assert Checkpoints(checkpoint_folder(folder, DENSE)).load()["iteration"] == ENDS[0]
     folder.leave.unlink()
-    assert [result for _, result in train_entries(STUDY, [DENSE], *shared, folder, Asked())] == whole
+    assert [result for _, result in train_entries(STUDY, [DENSE], shared, folder, RequestedByHand())] == whole
 
 
 @pytest.mark.timeout(120)
 def test_nobody_is_waited_for_after_the_grace_period(shared, tmp_path):
-    drain = Asked()
-    drain.overdue = True
-    assert list(train_entries(STUDY, [DENSE], *shared, StudyFolder(tmp_path), drain)) == []
+    shutdown = RequestedByHand()
+    shutdown.overdue = True
+    assert list(train_entries(STUDY, [DENSE], shared, StudyFolder(tmp_path), shutdown)) == []
 
 
 @pytest.mark.timeout(120)
 def test_a_worker_that_cannot_write_ends_the_search_and_not_its_entry(shared, tmp_path, monkeypatch):
     @ray.remote(max_retries=0)
     def breaks(*_):
-        yield {"broken": "No space left on device"}
+        yield StorageFailed("No space left on device")
 
-    drain = Asked()
+    shutdown = RequestedByHand()
     monkeypatch.setattr(final, "_train_remotely", breaks)
-    assert list(train_entries(STUDY, [DENSE], *shared, StudyFolder(tmp_path), drain)) == []
-    assert drain.reason == "No space left on device"
+    assert list(train_entries(STUDY, [DENSE], shared, StudyFolder(tmp_path), shutdown)) == []
+    assert shutdown.reason == "No space left on device"
 
 
-class Told:
-    """Stands for the ledger, the record and the progress: what each was told, in order."""
+class Ledger:
+    """Stands for the ledger of full trainings."""
 
-    def __init__(self, *records: FinalRecord):
-        self.records, self.events = list(records), []
+    def __init__(self):
+        self.records: list[FinalRecord] = []
 
     def finals(self):
         return list({record.label: record for record in self.records}.values())
@@ -231,39 +246,43 @@ class Told:
     def record_final(self, record):
         self.records.append(record)
 
-    def start_baseline(self, label, *_):
-        self.events.append(f"start {label}")
 
-    def final_progress(self, label, accuracy, iteration):
-        self.events.append(f"{label} {accuracy} at {iteration}")
+class Heard(Listener):
+    """The events of full trainings, in order."""
 
-    def end_final(self, label, result):
+    hears_history = True
+
+    def __init__(self, ledger: Ledger):
+        self.ledger, self.events = ledger, []
+
+    def training_opened(self, entry, again):
+        self.events.append(f"open {entry.label}" + (" again" if again else ""))
+
+    def training_progressed(self, entry, progress):
+        self.events.append(f"{entry.label} {progress.accuracy_val} at {progress.iteration}")
+
+    def training_ended(self, entry, end):
         # The ledger comes first.
-        assert label in {record.label for record in self.records}
-        self.events.append(f"end {label} {result['outcome']} {result.get('accuracy/final')}")
+        assert entry.label in {record.label for record in self.ledger.records}
+        self.events.append(f"end {entry.label} {end.outcome} {end.accuracy_final}")
 
-    def finals_started(self, total):
-        self.events.append(f"{total} to go")
-
-    def final_result(self, *_):
-        pass
+    def trainings_started(self, entries):
+        self.events.append(f"{len(entries)} to go")
 
 
 def test_every_end_stands_in_the_ledger_and_only_what_failed_is_trained_again(tmp_path, monkeypatch):
-    folder, told, asked = StudyFolder(tmp_path), Told(), []
-    entries = [Entry(label, None, {}) for label in ("trial 3", "dense", "erk-random")]
-    finished = {"outcome": "finished", "accuracy/val_final": 0.5, "accuracy/final": 0.25, "training/iterations": 48}
-    diverged = {"training/iterations": 7, "reason": "the loss is nan"}
-    ends = {
-        "trial 3": finished,
-        "dense": {"outcome": "diverged"} | diverged,
-        "erk-random": {"outcome": "failed", "reason": "its worker died"},
-    }
+    folder, ledger, asked = StudyFolder(tmp_path), Ledger(), []
+    heard = Heard(ledger)
+    entries = [Entry(name, None) for name in (label.Label.of_trial(3), label.DENSE, label.ERK_RANDOM)]
+    finished = TrainingEnd(Outcome.FINISHED, 48, 0.5, 0.25)
+    diverged = TrainingEnd(Outcome.DIVERGED, 7, reason="the loss is nan")
+    failed = TrainingEnd(Outcome.FAILED, reason="its worker died")
+    ends = dict(zip([entry.label for entry in entries], [finished, diverged, failed], strict=True))
 
-    def train(study, entries, data, state, folder, drain):
+    def train(study, entries, shared, folder, shutdown):
         asked.append([entry.label for entry in entries])
         for entry in entries:
-            yield entry, {"accuracy/val_final": 0.5, "training/iterations": 16}
+            yield entry, TrainingProgress(16, 0.5)
             yield entry, ends[entry.label]
 
     monkeypatch.setattr(final, "train_entries", train)
@@ -271,32 +290,24 @@ def test_every_end_stands_in_the_ledger_and_only_what_failed_is_trained_again(tm
     def run():
         for entry in entries:
             Checkpoints(checkpoint_folder(folder, entry)).save({"iteration": 16})
-        told.events.clear()
-        train_all(STUDY, entries, None, None, told, told, told, folder, Asked())
+        heard.events.clear()
+        bench = SimpleNamespace(study=STUDY)
+        search = RunningSearch(bench, folder, ledger, None, Listeners(heard), RequestedByHand(), None)
+        train_all(search, entries)
 
     run()
-    assert told.records == [
-        FinalRecord("trial 3", Outcome.FINISHED, 0.5, 0.25, {"training": {}, "training/iterations": 48}),
-        FinalRecord(
-            "dense",
-            Outcome.DIVERGED,
-            None,
-            None,
-            {"training": {}, "training/iterations": 7, "reason": "the loss is nan"},
-        ),
-        FinalRecord("erk-random", Outcome.FAILED, None, None, {"training": {}, "reason": "its worker died"}),
-    ]
+    assert ledger.records == [FinalRecord(name, end) for name, end in ends.items()]
     left = [checkpoint_folder(folder, entry).exists() for entry in entries]
     assert left == [False, False, True]
-    # The next driver does not know whether the record was told of the ends.
-    ends["erk-random"] = finished
+    # The next driver does not know whether the record has the ends.
+    ends[label.ERK_RANDOM] = finished
     run()
     assert asked == [["trial 3", "dense", "erk-random"], ["erk-random"]]
-    assert told.events == [
+    assert heard.events == [
         "end trial 3 finished 0.25",
-        "start dense",
+        "open dense",
         "end dense diverged None",
-        "start erk-random",
+        "open erk-random again",
         "1 to go",
         "erk-random 0.5 at 16",
         "end erk-random finished 0.25",
@@ -305,27 +316,51 @@ def test_every_end_stands_in_the_ledger_and_only_what_failed_is_trained_again(tm
 
 
 def test_repetitions_have_checkpoints_of_their_own(tmp_path):
-    entries = [Entry("mask", None, {}, repeat=repeat) for repeat in range(3)] + [Entry("trial 3", None, {})]
+    entries = [Entry(label.Label("mask"), None, repeat=repeat) for repeat in range(3)]
+    entries.append(Entry(label.Label.of_trial(3), None))
     assert len({checkpoint_folder(StudyFolder(tmp_path), entry) for entry in entries}) == 4
 
 
 @pytest.mark.parametrize(("ask", "error"), [(signal.SIGINT, KeyboardInterrupt), (None, InputError)])
 def test_a_check_that_is_ended_early_is_over_and_leaves_no_checkpoints(tmp_path, monkeypatch, ask, error):
-    def train(study, entries, data, state, folder, drain):
+    def train(study, entries, shared, folder, shutdown):
         Checkpoints(checkpoint_folder(folder, DENSE)).save({"iteration": 16})
-        yield DENSE, {"accuracy/val_final": 0.5, "training/iterations": 16}
-        signal.raise_signal(ask) if ask else drain.ask("No space left on device")
+        yield DENSE, TrainingProgress(16, 0.5)
+        signal.raise_signal(ask) if ask else shutdown.request("No space left on device")
 
     monkeypatch.setattr(check, "train_entries", train)
-    monkeypatch.setattr(check, "_entries", lambda *_: ([DENSE], {}))
-    monkeypatch.setattr(check.ray, "put", lambda value: value)
-    bench = SimpleNamespace(study=STUDY, data=SimpleNamespace(splits={"test": []}))
-    record = SimpleNamespace(start=lambda entry: None, result=lambda entry, result: None)
+    bench, folder = SimpleNamespace(study=STUDY), StudyFolder(tmp_path)
+    ready = check.Check(bench, None, folder, [DENSE], SanityCheck(1, 0, {}))
+    recorder = SimpleNamespace(start=lambda entry: None, result=lambda entry, result: None)
     # Whatever this process inherited: in the background of a shell, Ctrl-C is ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(error):
-            check.run_check(bench, None, {}, 1, tmp_path, record)
+            ready.run(recorder, lambda label: None)
     finally:
         signal.signal(signal.SIGINT, before)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_masks_of_the_end_are_kept_with_their_weights_where_they_changed(digits, threads, tmp_path):
+    study = tiny_study("final.epochs=1", 'training.mask="set"', "training.mask_every=4")
+    model = build(study.model, digits.task, study.seed)
+    start = shuffled(
+        MaskSet({name: np.arange(w.numel()).reshape(w.shape) % 50 == 0 for name, w in prunable(model).items()}), 0
+    )
+    entry = Entry(label.Label.of_trial(3), start, {"learning_rate": 0.05}, ends=tmp_path)
+    task, checkpoints = final._train_remotely._function, Checkpoints(tmp_path / "checkpoints")
+    *_, end = task(study, digits, initial_state(model), entry, checkpoints, tmp_path / "leave")
+    ended, state = MaskSet.load(tmp_path / "end_mask.safetensors"), load_state(tmp_path / "end_weights.safetensors")
+    assert end.outcome is Outcome.FINISHED and end.masks == ended != start
+    assert {name: int(mask.sum()) for name, mask in ended.items()} == {n: int(m.sum()) for n, m in start.items()}
+    # The weights are those that were trained under them.
+    assert all(not state[name].numpy()[~mask].any() for name, mask in ended.items())
+    # The export takes them for one another's.
+    export("torch-prune", tmp_path / "end.pt", ended, state)
+    with pytest.raises(InputError, match="not the initial weights"):
+        export("torch-prune", tmp_path / "mixed.pt", ended, initial_state(model))
+
+
+def test_a_fixed_mask_has_no_other_end(whole):
+    assert whole[-1].masks is None

@@ -18,16 +18,16 @@ from fullspectrum.search.config.studyfile import parse, with_overrides
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards.connectivity import Limits, PathCounter
 from fullspectrum.search.guards.repair import Unrepairable, repair
-from fullspectrum.search.protocol.names import METRICS
-from fullspectrum.search.sampling.allocation import allocate, budget, floors
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.sampling.draw import sample
-from fullspectrum.search.worker.measures import candidate_metrics
+from fullspectrum.search.sampling.layers import Layers, budget
+from fullspectrum.search.worker.measures import scored
 from fullspectrum.search.worker.workbench import Workbench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from ...shares import allocate
 from ..conftest import run_tiny
 from .test_channels import Decides, dense, mlp
 
@@ -49,7 +49,7 @@ def repaired(model: nn.Module, task: Task, masks, limits=ANYTHING, least: float 
     """The repaired masks and the weights moved, with everything checked that a repair promises."""
     counter = PathCounter(model, task, limits)
     shapes = {name: mask.shape for name, mask in masks.items()}
-    least = floors(shapes, least, dense=without)
+    least = Layers(shapes, least, dense=without).floors()
     before = {name: mask.copy() for name, mask in masks.items()}
     scores = magnitudes(model, without)
     mended, moved = repair(counter, masks, scores, least)
@@ -296,14 +296,13 @@ def test_what_cannot_be_repaired_is_rejected_with_both_reasons(digits):
 
 def test_what_the_guard_measured_is_on_record(digits):
     candidate = next(bench_of(study("sparsity=0.9"), digits).candidates(BROKEN, 11))
-    row, metrics = candidate.row(), candidate_metrics(candidate)
+    row, metrics = candidate.row(), scored(candidate, candidate.coordinate).metrics
     found = candidate.connectivity
     assert row["guard/dead_channels"] == metrics["guard/dead_channels"] == found.dead_channels > 0
     assert row["guard/empty_channels"] == metrics["guard/empty_channels"] == found.empty_channels
     assert found.empty_channels <= found.dead_channels
     # A chain has no shortcuts.
     assert row["guard/shortcut_coverage"] is None and "guard/shortcut_coverage" not in metrics
-    assert all(name.startswith(METRICS) for name in metrics)
 
 
 def test_coverage_cannot_be_asked_of_a_network_that_cannot_be_traced(digits):
@@ -355,7 +354,7 @@ def test_a_search_over_allocations_repairs_and_records_what_the_guard_found(tmp_
     moved = 0
     for trial in result.trials:
         assert trial.distribution.allocation in ("global", "lamp", "igq")
-        assert trial.result["guard/dead_channels"] >= trial.result["guard/empty_channels"] > 0
+        assert trial.result.metrics["guard/dead_channels"] >= trial.result.metrics["guard/empty_channels"] > 0
         record = json.loads((result.folder.trial(trial.number) / "candidates.json").read_text())
         for row in record["candidates"]:
             masks, repaired = bench.rebuild(trial.distribution, record["counts"], row["seed"])

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fullspectrum.search.process.shutdown import drained
+from fullspectrum.search.process.shutdown import shutdown_on_signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,33 +27,33 @@ def marker(tmp_path) -> Path:
 
 @pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
 def test_the_first_signal_asks_and_raises_nothing(marker, number, reason):
-    with drained(marker, 60) as drain:
-        assert not (drain.asked or drain.overdue or marker.exists())
-        assert (drain.reason, drain.signal) == (None, None)
+    with shutdown_on_signals(marker, 60) as shutdown:
+        assert not (shutdown.requested or shutdown.overdue or marker.exists())
+        assert (shutdown.reason, shutdown.signal) == (None, None)
         signal.raise_signal(number)
-        assert drain.asked
+        assert shutdown.requested
         assert marker.exists()
-        assert (drain.reason, drain.signal) == (reason, number)
-        assert not drain.overdue
+        assert (shutdown.reason, shutdown.signal) == (reason, number)
+        assert not shutdown.overdue
 
 
 @pytest.mark.parametrize("second", SIGNALS)
 def test_the_second_signal_is_raised_at_once(marker, second):
-    with pytest.raises(KeyboardInterrupt) as raised, drained(marker, 60) as drain:
+    with pytest.raises(KeyboardInterrupt) as raised, shutdown_on_signals(marker, 60) as shutdown:
         signal.raise_signal(signal.SIGINT)
-        assert 0 < drain.left <= 60
+        assert 0 < shutdown.seconds_left <= 60
         signal.raise_signal(second)
     assert raised.value.args == (second,)
-    assert drain.overdue
-    assert drain.left == 0
-    assert drain.signal == signal.SIGINT
+    assert shutdown.overdue
+    assert shutdown.seconds_left == 0
+    assert shutdown.signal == signal.SIGINT
 
 
 def test_sigterm_to_the_driver_and_through_its_supervisor_is_one(marker, monkeypatch):
-    with drained(marker, 60) as drain:
+    with shutdown_on_signals(marker, 60) as shutdown:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        assert drain.asked and not drain.overdue
+        assert shutdown.requested and not shutdown.overdue
         monkeypatch.setattr("fullspectrum.search.process.shutdown._AT_ONCE", 0.0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
@@ -68,18 +68,18 @@ class Swallows:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_signals_that_a_destructor_swallows_are_noted(marker):
-    with drained(marker, 60) as drain:
+    with shutdown_on_signals(marker, 60) as shutdown:
         Swallows()
-        assert drain.asked
-        assert not drain.overdue
+        assert shutdown.requested
+        assert not shutdown.overdue
         Swallows()
-        assert drain.overdue
+        assert shutdown.overdue
 
 
 def test_handlers_are_put_back_and_the_marker_is_gone_afterwards(marker):
     before = [signal.getsignal(number) for number in SIGNALS]
-    with drained(marker, 60) as drain:
-        drain.ask("for a test")
+    with shutdown_on_signals(marker, 60) as shutdown:
+        shutdown.request("for a test")
         assert [signal.getsignal(number) for number in SIGNALS] != before
     assert [signal.getsignal(number) for number in SIGNALS] == before
     assert not marker.exists()
@@ -87,45 +87,45 @@ def test_handlers_are_put_back_and_the_marker_is_gone_afterwards(marker):
 
 def test_a_marker_that_a_driver_left_behind_asks_nobody(marker):
     marker.touch()
-    with drained(marker, 60) as drain:
+    with shutdown_on_signals(marker, 60) as shutdown:
         assert not marker.exists()
-        assert not drain.asked
+        assert not shutdown.requested
 
 
 def test_a_search_asks_by_itself_and_the_first_reason_stays(marker):
-    with drained(marker, 60) as drain:
-        drain.ask("12 of 20 trials failed")
-        drain.ask("the disk is full")
+    with shutdown_on_signals(marker, 60) as shutdown:
+        shutdown.request("12 of 20 trials failed")
+        shutdown.request("the disk is full")
         assert marker.exists()
-        assert (drain.reason, drain.signal) == ("12 of 20 trials failed", None)
+        assert (shutdown.reason, shutdown.signal) == ("12 of 20 trials failed", None)
         # Of signals it is the first: nobody is impatient yet.
         signal.raise_signal(signal.SIGTERM)
-        assert (drain.reason, drain.signal) == ("12 of 20 trials failed", signal.SIGTERM)
-        assert not drain.overdue
+        assert (shutdown.reason, shutdown.signal) == ("12 of 20 trials failed", signal.SIGTERM)
+        assert not shutdown.overdue
 
 
 def test_it_is_overdue_once_the_grace_period_is_over(marker):
-    with drained(marker, 0.2) as drain:
+    with shutdown_on_signals(marker, 0.2) as shutdown:
         begun = time.monotonic()
-        drain.ask("for a test")
-        while not drain.overdue:
+        shutdown.request("for a test")
+        while not shutdown.overdue:
             time.sleep(0.01)
         assert time.monotonic() - begun > 0.2
 
 
 def test_a_marker_that_cannot_be_written_does_not_matter(tmp_path):
-    with drained(tmp_path / "nosuch" / "leave", 60) as drain:
+    with shutdown_on_signals(tmp_path / "nosuch" / "leave", 60) as shutdown:
         signal.raise_signal(signal.SIGINT)
-        assert drain.asked
+        assert shutdown.requested
 
 
 def test_an_ignored_ctrl_c_stays_ignored_and_sigterm_asks(marker):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with drained(marker, 60) as drain:
+    with shutdown_on_signals(marker, 60) as shutdown:
         signal.raise_signal(signal.SIGINT)
-        assert not drain.asked
+        assert not shutdown.requested
         signal.raise_signal(signal.SIGTERM)
-        assert drain.asked
+        assert shutdown.requested
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -133,9 +133,9 @@ def test_in_another_thread_nothing_is_installed(marker):
     before, found = signal.getsignal(signal.SIGINT), []
 
     def work() -> None:
-        with drained(marker, 60) as drain:
-            drain.ask("for a test")
-            found.extend([signal.getsignal(signal.SIGINT), drain.asked])
+        with shutdown_on_signals(marker, 60) as shutdown:
+            shutdown.request("for a test")
+            found.extend([signal.getsignal(signal.SIGINT), shutdown.requested])
 
     thread = threading.Thread(target=work)
     thread.start()

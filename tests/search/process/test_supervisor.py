@@ -18,7 +18,7 @@ import fcntl, os, signal, sys, termios
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if os.isatty(0):
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from fullspectrum.search.driver import supervisor
+from fullspectrum.search.process import supervisor
 supervisor.PAUSE = float(sys.argv[1])
 sys.exit(supervisor.supervise([sys.executable, *sys.argv[2:]], "AGAIN"))
 """
@@ -27,22 +27,21 @@ sys.exit(supervisor.supervise([sys.executable, *sys.argv[2:]], "AGAIN"))
 DRIVER = """
 import json, os, signal, sys, time
 from pathlib import Path
-from fullspectrum.search.driver import lifeline
-from fullspectrum.search.process.link import FAILED
+from fullspectrum.search.process import link
 
-lifeline.FAREWELL = 0.5
+link.ORPHAN_SECONDS = 0.5
 folder = Path(sys.argv[1])
 
 def note(word):
     with (folder / "notes").open("a") as notes:
         notes.write(word + "\\n")
 
-def heed(number, frame):
+def on_signal(number, frame):
     note(signal.Signals(number).name)
 
-signal.signal(signal.SIGINT, heed)
-signal.signal(signal.SIGTERM, heed)
-line = lifeline.lifeline()
+signal.signal(signal.SIGINT, on_signal)
+signal.signal(signal.SIGTERM, on_signal)
+line = link.SupervisorLink.from_environment()
 plan = json.loads((folder / "plan").read_text())
 past = (folder / "notes").read_text().count("start") if (folder / "notes").exists() else 0
 note("start " + " ".join(sys.argv[2:]))
@@ -50,11 +49,13 @@ note("start " + " ".join(sys.argv[2:]))
 for action in plan[past]:
     word, _, number = action.partition(" ")
     if word == "restarts":
-        line.restarts(int(number))
+        line.allow_restarts(int(number))
     elif word == "progress":
-        line.progressed()
+        line.report_progress()
     elif word == "failed":
-        line.say(FAILED)
+        line.report_failure()
+    elif word == "default":
+        signal.signal(int(number), signal.SIG_DFL)
     elif word == "die":
         os.kill(os.getpid(), int(number))
     elif word == "exit":
@@ -63,7 +64,7 @@ for action in plan[past]:
         print("drawn" + "\\r", flush=True)
     elif word == "wait":
         note("waits")
-        # A driver that drains: leaves once as many signals have come, or one that hangs never.
+        # A driver that shuts down in good order: leaves once as many signals have come, or one that hangs never.
         while int(number) == 0 or (folder / "notes").read_text().count("SIG") < int(number):
             time.sleep(0.01)
 """
@@ -201,6 +202,14 @@ def test_a_driver_that_dies_while_it_is_asked_to_end_is_not_started_again(superv
     assert supervised.starts == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_driver_handles_any_says_how_to_go_on(supervised, number):
+    """As in its first second, when Python itself is starting."""
+    ends = supervised.start(["restarts 3", f"default {number:d}", f"die {number:d}"]).result()
+    assert ends == (128 + number, "fullspectrum: interrupted; go on with: AGAIN\n")
+    assert supervised.starts == 1
+
+
 def test_a_signal_between_two_drivers_ends_it(supervised):
     supervised.start(["restarts 3", f"die {signal.SIGKILL:d}"], pause=1000)
     line = supervised.process.stderr.readline()
@@ -266,12 +275,12 @@ def test_a_cursor_that_a_killed_driver_had_hidden_is_shown_again(supervised, ter
     assert b"\x1b[?25h" in os.read(ours, 4096)
 
 
-def test_the_driver_hands_its_lifeline_to_nobody(tmp_path):
+def test_the_driver_hands_its_link_to_nobody(tmp_path):
     code = """
 import os
-from fullspectrum.search.process.link import VARIABLE, lifeline
+from fullspectrum.search.process.link import VARIABLE, SupervisorLink
 handed = int(os.environ[VARIABLE])
-assert lifeline().held
+assert SupervisorLink.from_environment().connected
 assert VARIABLE not in os.environ
 assert not os.get_inheritable(handed)
 """

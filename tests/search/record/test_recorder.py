@@ -2,14 +2,22 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fullspectrum.search.files import StudyFolder
+from fullspectrum.search.protocol.events import Summary
+from fullspectrum.search.protocol.label import DENSE, Label
 from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.report import Measured, Scored
+from fullspectrum.search.protocol.result import TrialResult
+from fullspectrum.search.protocol.training import Entry, TrainingEnd, TrainingProgress
 from fullspectrum.search.record.recorder import Recorder
 from fullspectrum.search.record.spool import Spool
-from fullspectrum.spectral.chance import Standing
+from fullspectrum.search.sampling.distribution import MaskDistribution
+from fullspectrum.spectral.chance import ZScore
 
 from ..conftest import tiny_study
 
@@ -27,37 +35,32 @@ def folder(tmp_path) -> StudyFolder:
     return folder
 
 
-def proposal(number: int, attempt: int = 1) -> dict:
-    distribution = {
-        "source": "snip",
-        "temperature": 1.0,
-        "batch_seed": 0,
-        "allocation": "erk",
-        "theta": {"conv1": 0.25},
-    }
-    return {"number": number, "attempt": attempt, "seed": 7, "distribution": distribution, "training": {}}
+def proposal(number: int, attempt: int = 1) -> Proposal:
+    return Proposal(number, attempt, 7, MaskDistribution("snip", 1.0, 0, {"conv1": 0.25}))
 
 
-SCORE = {"spectral/objective": 3.5, "sparsity/global": 0.98, "digest": "d1", "training/iterations": 0}
-WARM = {"accuracy/val": 0.5, "training/loss": 1.0, "training/iterations": 2}
-LAST = WARM | {"accuracy/val": 0.75, "training/iterations": 4}
-FINAL = {"outcome": "finished", "training/iterations": 25, "accuracy/val_final": 0.9, "accuracy/final": 0.875}
+TRIAL = Label.of_trial(0)
+TRAINED = Entry(TRIAL, None)
+SCORE = Scored({"spectral/objective": 3.5, "sparsity/global": 0.98}, "d1")
+WARM, LAST = Measured(2, 0.5, 1.0), Measured(4, 0.75, 1.0)
+RESULT = TrialResult().after(SCORE).after(LAST)
+FINAL = TrainingEnd(Outcome.FINISHED, 25, 0.9, 0.875)
 
 
 def study_of(recorder: Recorder, folder: StudyFolder) -> list:
-    """What a driver tells of a study with a trial and a baseline, in order."""
+    """The events of a study with a trial and a baseline, in order."""
     return [
-        lambda: recorder.start_trial(proposal(0)),
-        lambda: recorder.trial_result(0, dict(SCORE), "passed"),
-        lambda: recorder.trial_result(0, dict(WARM), "passed"),
-        lambda: recorder.trial_result(0, dict(LAST), "passed"),
-        lambda: recorder.end_trial(0, Outcome.FINISHED, SCORE | LAST),
-        lambda: recorder.start_baseline("dense", {}, folder.trial(1) / "mask.safetensors", None),
-        lambda: recorder.final_progress("trial 0", 0.8, 12),
-        lambda: recorder.end_final("trial 0", dict(FINAL)),
-        lambda: recorder.final_progress("dense", 0.9, 12),
-        lambda: recorder.end_final("dense", dict(FINAL)),
-        lambda: recorder.standing("trial 0", Standing(3.5, 3.0, 0.25), folder.trial(0) / "coordinate.png"),
+        lambda: recorder.trial_started(proposal(0)),
+        lambda: recorder.trial_reported(0, SCORE, "passed"),
+        lambda: recorder.trial_reported(0, WARM, "passed"),
+        lambda: recorder.trial_reported(0, LAST, "passed"),
+        lambda: recorder.trial_ended(0, Outcome.FINISHED, RESULT),
+        lambda: recorder.training_opened(Entry(DENSE, None, file=folder.trial(1) / "mask.safetensors"), False),
+        lambda: recorder.training_progressed(TRAINED, TrainingProgress(12, 0.8)),
+        lambda: recorder.training_ended(TRAINED, FINAL),
+        lambda: recorder.training_progressed(Entry(DENSE, None), TrainingProgress(12, 0.9)),
+        lambda: recorder.training_ended(Entry(DENSE, None), FINAL),
+        lambda: recorder.compared_with_chance(TRIAL, ZScore(3.5, 3.0, 0.25), folder.trial(0) / "coordinate.png"),
     ]
 
 
@@ -152,15 +155,15 @@ def test_events_torn_in_the_middle_of_a_result_are_completed(folder):
 def test_a_later_attempt_goes_on_in_the_same_run_and_says_so(folder):
     with closing(Spool(folder.spool)) as spool:
         recorder = Recorder(STUDY, folder, spool)
-        recorder.start_trial(proposal(0))
-        recorder.trial_result(0, dict(SCORE), None)
-        recorder.trial_result(0, dict(WARM), None)
+        recorder.trial_started(proposal(0))
+        recorder.trial_reported(0, SCORE, None)
+        recorder.trial_reported(0, WARM, None)
         for _ in range(2):
-            recorder.start_trial(proposal(0, attempt=2))
+            recorder.trial_started(proposal(0, attempt=2))
         # From its last checkpoint, which was before what it reported last.
-        recorder.trial_result(0, dict(SCORE), None)
-        recorder.trial_result(0, dict(WARM), None)
-        recorder.trial_result(0, dict(LAST), None)
+        recorder.trial_reported(0, SCORE, None)
+        recorder.trial_reported(0, WARM, None)
+        recorder.trial_reported(0, LAST, None)
     starts = [event for event in events(folder) if event["op"] == "start"]
     assert [event["tags"]["fullspectrum.attempt"] for event in starts] == ["1", "2"]
     assert [(step, value) for name, step, value in points(folder, "trial 0") if name == "accuracy/val"] == [
@@ -180,21 +183,21 @@ def test_a_later_attempt_goes_on_in_the_same_run_and_says_so(folder):
 def test_a_trial_has_training_settings_where_it_trains_or_proposes_some(folder, iterations, setting, proposed, rate):
     settings = tiny_study(f"warmup.iterations={iterations}", f"training.learning_rate={setting}")
     with closing(Spool(folder.spool)) as spool:
-        Recorder(settings, folder, spool).start_trial(proposal(0) | {"training": proposed})
+        Recorder(settings, folder, spool).trial_started(replace(proposal(0), training=proposed))
     [start] = events(folder)
     assert start["params"].get("training.learning_rate") == rate
     assert ("training.optimizer" in start["params"]) == (rate is not None)
 
 
 def test_full_training_that_comes_to_nothing_says_why(folder):
-    lost = {"outcome": "failed", "reason": "its worker died", "training/iterations": 12}
+    lost = TrainingEnd(Outcome.FAILED, 12, reason="its worker died")
     with closing(Spool(folder.spool)) as spool:
         recorder = Recorder(STUDY, folder, spool)
         for tell in study_of(recorder, folder)[:5]:
             tell()
-        recorder.end_final("trial 0", lost)
-        recorder.start_baseline("dense", {}, None, None)
-        recorder.end_final("dense", lost)
+        recorder.training_ended(TRAINED, lost)
+        recorder.training_opened(Entry(DENSE, None), False)
+        recorder.training_ended(Entry(DENSE, None), lost)
     said = tags(folder, "trial 0")
     assert (said["fullspectrum.outcome"], said["fullspectrum.final_outcome"]) == ("finished", "failed")
     assert said["fullspectrum.reason"] == tags(folder, "dense")["fullspectrum.reason"] == "its worker died"
@@ -203,15 +206,15 @@ def test_full_training_that_comes_to_nothing_says_why(folder):
 
 
 def test_trials_on_the_pareto_front_are_tagged_and_lose_the_tag_when_they_leave_it(folder):
-    fronts = [["trial 0"], None, ["trial 1"]]
+    fronts = [[TRIAL], None, [Label.of_trial(1)]]
     for front in fronts:
         with closing(Spool(folder.spool)) as spool:
             recorder = Recorder(STUDY, folder, spool)
-            recorder.start_study({"adaptations": []})
+            recorder.study_started({"adaptations": []})
             for number in range(2):
-                recorder.start_trial(proposal(number))
-                recorder.end_trial(number, Outcome.FINISHED, {})
-            recorder.end_study({}, (), "FINISHED", pareto=front)
+                recorder.trial_started(proposal(number))
+                recorder.trial_ended(number, Outcome.FINISHED, TrialResult())
+            recorder.study_ended(Summary("FINISHED", pareto=front))
     told = [
         (event["run"].removeprefix(f"{STUDY.id}/"), event["tags"])
         for event in events(folder)
@@ -228,8 +231,9 @@ def test_every_driver_opens_and_closes_the_run_of_the_study_with_its_tables(fold
     for best in (0.5, 0.75):
         with closing(Spool(folder.spool)) as spool:
             recorder = Recorder(STUDY, folder, spool)
-            recorder.start_study({"adaptations": []})
-            recorder.end_study({"accuracy/final": best}, [folder.report / "study.json"], "FINISHED", ["A verdict."])
+            recorder.study_started({"adaptations": []})
+            files = [folder.report / "study.json"]
+            recorder.study_ended(Summary("FINISHED", {"accuracy/final": best}, files, ["A verdict."]))
     parent = [event for event in events(folder) if event["run"] == STUDY.id]
     assert [event["op"] for event in parent].count("start") == 2
     assert [event["metrics"] for event in parent if event["op"] == "metrics"] == [

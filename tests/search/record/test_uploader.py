@@ -13,13 +13,13 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.search.files import Home
 from fullspectrum.search.record import uploader as module
 from fullspectrum.search.record.delivery import delivered
-from fullspectrum.search.record.experiment import Destination
+from fullspectrum.search.record.destination import Destination
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from sqlalchemy.exc import InterfaceError
 
-from ..tracked import PATIENCE, Place, another_delivers, write_study
+from ..tracked import TIMEOUT, Place, another_delivers, write_study
 
 # MLflow loads for seconds and makes its tables when a store is first used, longer on a busy machine.
 pytestmark = pytest.mark.timeout(120)
@@ -38,7 +38,7 @@ def place(tmp_path, store, request) -> Place:
 
 def until(happened) -> None:
     """Waits for something that the uploader's thread does."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert happened()
@@ -112,7 +112,7 @@ def test_a_crash_at_any_request_leaves_nothing_missing_and_nothing_twice(place, 
 
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, request_name, dying)
-        assert not place.uploader().start().close(PATIENCE)
+        assert not place.uploader().start().close(TIMEOUT)
     place.deliver()
     delivered_after_a_crash = place.state()
     whole = Place(place.path, place.home, f"{place.experiment} undisturbed")
@@ -135,7 +135,7 @@ def test_a_run_that_was_made_by_a_request_that_failed_is_not_made_twice(place, m
     monkeypatch.setattr(MlflowClient, "create_run", answer_lost)
     working = place.uploader().start()
     until(lambda: working.delivered)
-    assert working.close(PATIENCE)
+    assert working.close(TIMEOUT)
     assert calls == ["search abc", "trial 0", "trial 1"]
     assert set(place.runs()) == set(calls)
 
@@ -262,7 +262,7 @@ def test_an_experiment_that_was_deleted_can_be_restored_and_nothing_is_lost(plac
     working = place.uploader().start()
     until(lambda: working.problem)
     assert "was deleted in MLflow; restore it" in working.problem
-    assert not working.close(PATIENCE)
+    assert not working.close(TIMEOUT)
     place.client.restore_experiment(experiment_id)
     place.deliver()
     assert (set(place.runs()), place.refused()) == ({"search abc", "trial 0", "trial 1", "trial 2"}, [])
@@ -275,7 +275,7 @@ def test_a_server_that_is_away_delays_nobody_and_loses_nothing(place):
     write_study(place)
     until(lambda: away.problem)
     assert "\n" not in away.problem
-    assert not away.close(PATIENCE)
+    assert not away.close(TIMEOUT)
     assert (away.position, away.depth) == (0, 9)
 
     place.deliver()
@@ -313,7 +313,7 @@ def test_what_may_pass_is_tried_again_and_the_problem_forgotten(place, monkeypat
         spool.start("abc", "search abc", params={}, tags={})
     working.start()
     until(lambda: working.delivered)
-    assert working.close(PATIENCE)
+    assert working.close(TIMEOUT)
     assert seen[0] is None
     assert type(failure()).__name__ in seen[1]
     assert "\n" not in seen[1]
@@ -324,13 +324,13 @@ def test_what_may_pass_is_tried_again_and_the_problem_forgotten(place, monkeypat
 def test_somebody_is_told_the_ids_of_runs_that_are_made_and_found(place):
     told = []
     write_study(place)
-    assert place.uploader(on_runs=lambda runs: told.append(dict(runs))).start().close(PATIENCE)
+    assert place.uploader(on_runs=lambda runs: told.append(dict(runs))).start().close(TIMEOUT)
     runs = place.runs()
     names = {"abc": "search abc", "abc/trial 0": "trial 0", "abc/trial 1": "trial 1"}
     assert told == [{key: runs[name].info.run_id for key, name in names.items()}]
     with place.opened() as spool:
         spool.end("abc/trial 1", "FINISHED")
-    assert place.uploader(on_runs=lambda runs: told.append(dict(runs))).start().close(PATIENCE)
+    assert place.uploader(on_runs=lambda runs: told.append(dict(runs))).start().close(TIMEOUT)
     assert told[1] == told[0]
 
 
@@ -345,7 +345,7 @@ def test_a_listener_that_fails_is_told_again(place):
     write_study(place)
     working = place.uploader(on_runs=listen).start()
     until(lambda: working.delivered)
-    assert working.close(PATIENCE)
+    assert working.close(TIMEOUT)
     assert told[0] == told[1]
     assert len(told) == 2
     assert len(place.runs()) == 3
@@ -380,7 +380,7 @@ def test_to_another_place_than_before_everything_goes(place):
 def test_there_is_nothing_to_deliver_where_nothing_was_written(place):
     idle = place.uploader().start()
     assert idle.delivered
-    assert idle.close(PATIENCE)
+    assert idle.close(TIMEOUT)
     assert place.client.get_experiment_by_name(place.experiment) is None
 
 
@@ -409,8 +409,8 @@ def test_a_delivery_warns_of_what_is_left_and_of_what_was_refused(place, capsys,
     monkeypatch.setattr(module, "Experiment", lambda destination: 1 / 0)
     with delivered(place.path, Destination(place.home.tracking_uri, place.experiment)) as delivery:
         delivery.spool.end("abc", "FINISHED")
-        until(lambda: delivery.problem)
-        assert delivery.depth == 1
+        until(lambda: delivery.state["problem"])
+        assert delivery.state["depth"] == 1
     warning = capsys.readouterr().err.splitlines()[0]
     assert "ZeroDivisionError" in warning
     assert f"it is kept in {place.path} until fullspectrum sync delivers it" in warning

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.search.report.layerplot import plot_coordinate
-from fullspectrum.spectral.chance import Standing
+from fullspectrum.spectral.chance import ZScore
 from fullspectrum.spectral.coordinate import FIELDS
 
 
 @pytest.fixture
 def drawn(tmp_path, figures):
-    """Draws layers with these standings in every component; returns the panels, the last of them the sparsities."""
+    """Draws layers with these z-scores in every component; returns the panels, the last of them the sparsities."""
 
-    def draw(*standings: Standing, names: tuple[str, ...] = (), to: str = "mask.png", title: str = "a title") -> list:
-        names = names or tuple(f"layer{number}.weight" for number in range(len(standings)))
+    def draw(*z_scores: ZScore, names: tuple[str, ...] = (), to: str = "mask.png", title: str = "a title") -> list:
+        names = names or tuple(f"layer{number}.weight" for number in range(len(z_scores)))
         coordinate = SimpleNamespace(layers={name: SimpleNamespace(sparsity=0.5) for name in names})
-        chance = {name: dict.fromkeys(FIELDS, one) for name, one in zip(names, standings, strict=True)}
+        chance = {name: dict.fromkeys(FIELDS, one) for name, one in zip(names, z_scores, strict=True)}
         plot_coordinate(coordinate, chance, title, tmp_path / to)
         return figures[-1].axes
 
@@ -38,15 +38,15 @@ def heights(panel, values: list[float]) -> np.ndarray:
 
 
 def test_a_mask_is_filled_only_beyond_two_standard_deviations(drawn):
-    standings = [Standing(value, 1.0, 0.1) for value in (1.3, 1.1, 0.7)] + [Standing(2.0, 2.0, 0.0)]
-    *components, _ = drawn(*standings, Standing(-1.0, nan, nan))
+    z_scores = [ZScore(value, 1.0, 0.1) for value in (1.3, 1.1, 0.7)] + [ZScore(2.0, 2.0, 0.0)]
+    *components, _ = drawn(*z_scores, ZScore(-1.0, nan, nan))
     assert len(components) == len(FIELDS)
     for panel in components:
         assert dots(panel) == {"#0072B2": [(0, 1.3), (2, 0.7)], "white": [(1, 1.1), (3, 2.0), (4, -1.0)]}
 
 
 def test_chance_is_a_box_of_two_standard_deviations_to_both_sides_of_a_line(drawn):
-    panel, *_ = drawn(Standing(1.0, 2.0, 0.25), Standing(nan, nan, nan), Standing(1.0, -1.0, 0.5))
+    panel, *_ = drawn(ZScore(1.0, 2.0, 0.25), ZScore(nan, nan, nan), ZScore(1.0, -1.0, 0.5))
     boxes = [(box.get_y(), box.get_y() + box.get_height()) for box in panel.patches]
     assert [boxes[0], boxes[2]] == [(1.5, 2.5), (-2.0, 0.0)]
     (lines,) = panel.collections
@@ -55,7 +55,7 @@ def test_chance_is_a_box_of_two_standard_deviations_to_both_sides_of_a_line(draw
 
 def test_small_layers_can_be_read_beside_an_unpruned_one(drawn):
     small = [-0.1, 0.1, 0.2, 0.4, 0.8]
-    panel, *_ = drawn(*(Standing(value, value, 0.01) for value in (*small, 90.0)))
+    panel, *_ = drawn(*(ZScore(value, value, 0.01) for value in (*small, 90.0)))
     places = heights(panel, [*small, 90.0])
     # On a linear axis, all but the last would share a hundredth of the height.
     assert np.diff(places).min() > 0.03
@@ -65,7 +65,7 @@ def test_small_layers_can_be_read_beside_an_unpruned_one(drawn):
 
 @pytest.mark.parametrize("values", [[3e-5, 4e-5], [-0.2, 0.01, 20.0], [7.0], [-900.0, -3.0], [1e6, 2e6], [0.0, 0.3]])
 def test_ticks_are_round_stand_apart_and_have_zero_among_them(drawn, values):
-    panel, *_ = drawn(*(Standing(value, value, 0.0) for value in values))
+    panel, *_ = drawn(*(ZScore(value, value, 0.0) for value in values))
     ticks = panel.get_yticks()
     assert 2 <= len(ticks) <= 13
     assert 0 in ticks
@@ -75,18 +75,18 @@ def test_ticks_are_round_stand_apart_and_have_zero_among_them(drawn, values):
 
 
 def test_a_component_that_no_layer_defines_says_so(drawn):
-    panel, *_ = drawn(Standing(nan, nan, nan), Standing(nan, nan, nan))
+    panel, *_ = drawn(ZScore(nan, nan, nan), ZScore(nan, nan, nan))
     assert [text.get_text() for text in panel.texts] == ["undefined in every layer"]
 
 
 def test_a_component_that_is_zero_in_every_layer_is_drawn(drawn):
-    panel, *_ = drawn(Standing(0.0, 0.0, 0.0))
+    panel, *_ = drawn(ZScore(0.0, 0.0, 0.0))
     assert dots(panel)["white"] == [(0, 0.0)]
     assert not panel.texts
 
 
 def test_layers_are_named_by_the_ends_of_their_names_unless_they_are_too_many(drawn):
-    one = Standing(1.0, 1.0, 0.1)
+    one = ZScore(1.0, 1.0, 0.1)
     long = "encoder.layers.encoder_layer_10.self_attention.in_proj_weight"
     *_, last = drawn(one, one, names=("fc.weight", long))
     labels = [label.get_text() for label in last.get_xticklabels()]
@@ -100,18 +100,18 @@ def test_layers_are_named_by_the_ends_of_their_names_unless_they_are_too_many(dr
     ("name", "signature"), [("mask.png", b"\x89PNG\r\n\x1a\n"), ("mask.PDF", b"%PDF"), ("mask.svg", b"<?xml")]
 )
 def test_the_suffix_says_the_format(drawn, tmp_path, name, signature):
-    drawn(Standing(1.0, 1.0, 0.1), to=name)
+    drawn(ZScore(1.0, 1.0, 0.1), to=name)
     assert (tmp_path / name).read_bytes().startswith(signature)
 
 
 @pytest.mark.parametrize("name", ["mask.jpg", "mask", "nowhere/mask.png"])
 def test_other_formats_and_missing_folders_are_refused(drawn, tmp_path, name):
     with pytest.raises(InputError, match=name):
-        drawn(Standing(1.0, 1.0, 0.1), to=name)
+        drawn(ZScore(1.0, 1.0, 0.1), to=name)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_dollar_begins_no_formula(drawn):
     # As a formula it would be an error.
-    *_, last = drawn(Standing(1.0, 1.0, 0.1), names=("$\\frac$.weight",), title=r"$\frac$")
+    *_, last = drawn(ZScore(1.0, 1.0, 0.1), names=("$\\frac$.weight",), title=r"$\frac$")
     assert [label.get_text() for label in last.get_xticklabels()] == [r"$\frac$"]

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.report.leaderboard import Row, leaderboard, split_table
 from fullspectrum.search.report.verdicts import FEWEST, against_baselines, trust
 from fullspectrum.search.screen.tables import screen_table
-from fullspectrum.search.store.ledger import FinalRecord, TrialRecord
+from fullspectrum.search.store.records import FinalRecord, TrialRecord
 from rich.console import Console
 from scipy.stats import spearmanr
 
@@ -51,19 +52,19 @@ def test_baselines_come_last_however_good_they_are():
         FakeLedger([trial(0, 1.0)], [final("dense", 0.99), final("trial 0", 0.1), final("erk-random", 0.9)])
     )
     assert [row.label for row in rows] == ["trial 0", "dense", "erk-random"]
-    assert rows[1] == Row("dense", "", {}, None, 0.99, 0.5, "")
+    assert rows[1] == Row("dense", accuracy_val=0.99, accuracy_final=0.5)
 
 
 def test_trials_without_a_mask_are_no_rows():
-    rejected = replace(trial(1, 0.0), outcome=Outcome.REJECTED, result={"reason": "collapsed"})
-    running = replace(trial(2, 0.0), outcome=None, result={})
+    rejected = replace(trial(1, 0.0), outcome=Outcome.REJECTED, result=TrialResult(reason="collapsed"))
+    running = replace(trial(2, 0.0), outcome=None, result=TrialResult())
     assert order([rejected, trial(0, 1.0), running]) == ["trial 0"]
     assert leaderboard(FakeLedger([])) == []
 
 
 def test_a_row_says_what_the_records_say():
     rows = leaderboard(FakeLedger([trial(4, 2.5, 100, 0.75, layer_density=0.4)], [final("trial 4", 0.8, 0.7)]))
-    assert rows == [Row("trial 4", "snip", {"objective": 2.5, "layer_density": 0.4}, 0.75, 0.8, 0.7, "digest 4")]
+    assert rows == [Row("trial 4", "snip", {"objective": 2.5, "layer_density": 0.4}, 0.75, 0.8, 0.7, "digest 4", 4)]
     table = split_table(rows)
     assert dict(zip(table["columns"], table["data"][0], strict=True)) == {
         "mask": "trial 4",

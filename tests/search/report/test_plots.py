@@ -49,3 +49,17 @@ def test_final_accuracies_stand_beside_the_baselines_in_order(drawn):
         "dense (baseline)",
     ]
     assert [float(line.get_xdata()[0]) for line in right.lines] == [0.75, 0.85, 0.95]
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_the_former_one(drawn, tmp_path, monkeypatch):
+    drawn(TRIALS)
+    before = (tmp_path / "report" / "study.png").read_bytes()
+
+    def fails(_, target, **__):
+        target.write(b"the first bytes")
+        raise MemoryError
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", fails)
+    with pytest.raises(MemoryError):
+        drawn(TRIALS)
+    assert [path.read_bytes() for path in (tmp_path / "report").iterdir()] == [before]

@@ -20,16 +20,18 @@ from fullspectrum.search.commands import status as command
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import load_study
 from fullspectrum.search.files import Home, StudyFolder, write_json
-from fullspectrum.search.process.heartbeat import Board, read_board
+from fullspectrum.search.process.heartbeat import Heartbeat, read_heartbeat
 from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.record.spool import Spool
 from fullspectrum.search.report.status import State, Status, status_of
-from fullspectrum.search.store.ledger import FinalRecord, Ledger
+from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.lock import study_lock
-from fullspectrum.search.store.owner import moment
 from fullspectrum.search.store.storage import open_storage
 
 from ..conftest import tiny_study
+from ..drivers import OpenStudy
+from ..records import final
 
 TRIALS = 6
 
@@ -42,21 +44,22 @@ class Begun:
         self.study = study
         self.folder: StudyFolder = Home(home).create().study(self.study.id)
         write_json(self.folder.settings, self.study.settings())
-        self.ledger = Ledger(self.study, open_storage(self.study, self.folder.journal))
-        self.ledger.take_over(["conv1.weight", "fc.weight"])
+        self.ledger = OpenStudy(self.study, open_storage(self.study.tracking.storage, self.folder.journal))
 
     def end(self, trials: int, outcome: Outcome = Outcome.FINISHED) -> None:
         """The next trials, run to an end."""
         for _ in range(trials):
             proposal = self.ledger.propose()
-            number = proposal["number"]
-            result = {"spectral/objective": 3.0 + number, "digest": f"digest {number}", "training/iterations": 4}
-            accuracy = {"accuracy/val": 0.5 + number / 100} if outcome is Outcome.FINISHED else {}
-            assert self.ledger.finish(number, proposal["attempt"], outcome, result | accuracy)
+            number = proposal.number
+            accuracy = 0.5 + number / 100 if outcome is Outcome.FINISHED else None
+            result = TrialResult({"spectral/objective": 3.0 + number}, f"digest {number}", 4, accuracy)
+            assert self.ledger.finish(number, proposal.attempt, outcome, result)
 
     def seen(self) -> Status:
         """The status, as another process reads it."""
-        return status_of(self.study, self.folder, Ledger(self.study, open_storage(self.study, self.folder.journal)))
+        return status_of(
+            self.study, self.folder, Ledger(self.study, open_storage(self.study.tracking.storage, self.folder.journal))
+        )
 
     def shown(self, capsys, *arguments: str) -> str:
         """What the command prints."""
@@ -81,13 +84,13 @@ def running(begun) -> Iterator[Begun]:
         ],
         "spool": {"depth": 12, "problem": "the server does not answer"},
     }
-    with study_lock(begun.folder, begun.study), Board(begun.folder.board, lambda: snapshot):
+    with study_lock(begun.folder, begun.study), Heartbeat(begun.folder.heartbeat, lambda: snapshot):
         begun.end(2)
         begun.end(1, Outcome.STOPPED_BY_GATE)
         begun.ledger.propose()
         begun.ledger.lost(3, 1, 0)
         begun.ledger.propose()
-        while read_board(begun.folder.board) is None:
+        while read_heartbeat(begun.folder.heartbeat) is None:
             time.sleep(0.01)
         yield begun
 
@@ -121,10 +124,10 @@ def test_what_a_running_search_shows(running, capsys):
 
 
 def test_the_rate_is_that_of_the_trials_since_the_driver_began(running):
-    holder = json.loads(running.folder.lock.read_text())
+    owner = json.loads(running.folder.lock.read_text())
     # A quarter of an hour ago, so that only the last ten minutes count, in which all three trials ended.
     earlier = datetime.fromtimestamp(time.time() - 900, UTC)
-    running.folder.lock.write_text(json.dumps(holder | {"since": moment(earlier)}))
+    running.folder.lock.write_text(json.dumps(owner | {"since": earlier.isoformat()}))
     seen = running.seen()
     assert seen.rate == pytest.approx(3 * 6, rel=0.01)
     assert seen.seconds_left == pytest.approx(3 / 18 * 3600, rel=0.01)
@@ -138,7 +141,7 @@ def test_a_search_that_is_asked_to_end_says_so(running, capsys):
 
 def test_looking_on_changes_nothing_and_is_in_nobodys_way(running, capsys):
     def files() -> dict[Path, bytes]:
-        # The driver itself renews its board.
+        # The driver itself renews its heartbeat.
         return {path: path.read_bytes() for path in running.folder.path.rglob("*") if "board" not in path.name}
 
     before = files()
@@ -150,7 +153,7 @@ def test_looking_on_changes_nothing_and_is_in_nobodys_way(running, capsys):
 
 
 def test_a_search_that_was_interrupted(begun, capsys):
-    with study_lock(begun.folder, begun.study), Board(begun.folder.board, lambda: {"phase": "trials"}):
+    with study_lock(begun.folder, begun.study), Heartbeat(begun.folder.heartbeat, lambda: {"phase": "trials"}):
         begun.end(2)
     seen = begun.seen()
     assert (seen.state, seen.driver, seen.phase, seen.rate, seen.running) == (State.INTERRUPTED, None, None, None, [])
@@ -158,7 +161,7 @@ def test_a_search_that_was_interrupted(begun, capsys):
 
 
 def test_a_search_that_was_interrupted_in_full_training_has_not_finished(begun):
-    with study_lock(begun.folder, begun.study), Board(begun.folder.board, lambda: {"phase": "full training"}):
+    with study_lock(begun.folder, begun.study), Heartbeat(begun.folder.heartbeat, lambda: {"phase": "full training"}):
         begun.end(TRIALS)
     assert begun.seen().state is State.INTERRUPTED
 
@@ -181,10 +184,10 @@ with study_lock(folder, SimpleNamespace(id="x", tracking=SimpleNamespace(storage
     assert f"the driver died: process {killed.pid}" in begun.shown(capsys)
 
 
-def test_a_finished_search_needs_no_board(begun, capsys):
+def test_a_finished_search_needs_no_heartbeat(begun, capsys):
     begun.end(TRIALS)
-    begun.ledger.record_final(FinalRecord("trial 2", Outcome.FINISHED, 0.91, 0.92, {}))
-    begun.ledger.record_final(FinalRecord("dense", Outcome.FINISHED, 0.95, 0.96, {}))
+    begun.ledger.record_final(final("trial 2", 0.91, 0.92))
+    begun.ledger.record_final(final("dense", 0.95, 0.96))
     seen = begun.seen()
     assert (seen.state, seen.finals, seen.best.label) == (State.FINISHED, 2, "trial 2")
     assert seen.seconds_left is None
@@ -258,16 +261,16 @@ def test_a_study_is_found_by_the_settings_it_was_searched_with(tmp_path, capsys)
     assert f"the studies there are {begun.study.id}" in capsys.readouterr().err
 
 
-class TestBoard:
+class TestHeartbeat:
     """What the driver says of itself."""
 
     def test_who_and_when_are_added_and_the_last_word_is_the_newest(self, tmp_path):
         said = {"phase": "trials"}
-        with Board(tmp_path / "board.json", lambda: said):
+        with Heartbeat(tmp_path / "board.json", lambda: said):
             said["phase"] = "done"
-        board = read_board(tmp_path / "board.json")
-        assert (board["phase"], board["pid"], board["host"]) == ("done", os.getpid(), socket.gethostname())
-        assert abs(board["time"] - time.time()) < 10
+        heartbeat = read_heartbeat(tmp_path / "board.json")
+        assert (heartbeat["phase"], heartbeat["pid"], heartbeat["host"]) == ("done", os.getpid(), socket.gethostname())
+        assert abs(heartbeat["time"] - time.time()) < 10
         assert [path.name for path in tmp_path.iterdir()] == ["board.json"]
 
     def test_what_fails_in_it_hurts_nobody(self, tmp_path):
@@ -275,10 +278,10 @@ class TestBoard:
             raise RuntimeError("dictionary changed size during iteration")
 
         for path, snapshot in ((tmp_path / "nosuch" / "board.json", dict), (tmp_path / "board.json", fails)):
-            with Board(path, snapshot):
+            with Heartbeat(path, snapshot):
                 pass
-            assert read_board(path) is None
+            assert read_heartbeat(path) is None
 
-    def test_a_torn_board_is_no_board(self, tmp_path):
+    def test_a_torn_heartbeat_is_none(self, tmp_path):
         (tmp_path / "board.json").write_text('{"phase": "tri')
-        assert read_board(tmp_path / "board.json") is None
+        assert read_heartbeat(tmp_path / "board.json") is None

@@ -13,10 +13,13 @@ from fullspectrum.models.layers import prunable
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.guidance.space import suggest_mask
-from fullspectrum.search.sampling.allocation import BASES, AllocationError, allocate, budget
 from fullspectrum.search.sampling.distribution import MaskDistribution
+from fullspectrum.search.sampling.layers import AllocationError, budget
+from fullspectrum.search.sampling.registry import ALLOCATIONS
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+from ...shares import allocate
 
 DIGITS = {
     "conv1": (32, 1, 3, 3),
@@ -62,7 +65,7 @@ def test_a_sparsity_outside_its_range_is_refused(sparsity):
         budget(DIGITS, sparsity)
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", ALLOCATIONS)
 @given(shapes=SHAPES, sparsity=SPARSITY, thetas=st.lists(THETA, min_size=8, max_size=8), floor=FLOOR)
 def test_counts_sum_to_the_budget_between_floors_and_sizes(base, shapes, sparsity, thetas, floor):
     assume(budget_is_met(shapes, sparsity, floor))
@@ -224,7 +227,7 @@ def test_global_without_scores_is_refused():
         allocate(DIGITS, 0.9, "global")
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", ALLOCATIONS)
 def test_sparsity_zero_keeps_every_weight(base):
     sizes = {name: math.prod(shape) for name, shape in DIGITS.items()}
     assert allocate(DIGITS, 0.0, base, {"conv1": -5.0}, scores_of(DIGITS)) == sizes
@@ -254,7 +257,7 @@ def test_a_budget_below_the_floors_is_told_in_one_line():
 
 
 def test_an_unknown_base_gets_the_nearest_name():
-    with pytest.raises(AllocationError, match="unknown allocation 'unifrom', did you mean \"uniform\"[?]; .*global"):
+    with pytest.raises(InputError, match='unknown allocation "unifrom", did you mean "uniform"[?] .*global'):
         allocate(DIGITS, 0.9, "unifrom")
 
 
@@ -360,7 +363,7 @@ def test_lamp_gives_a_layer_that_starts_at_zero_its_floor():
     assert allocate(shapes, 0.75, "lamp", scores=scores) == {"a": 16, "b": 4}
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", ALLOCATIONS)
 def test_theta_on_top_of_any_base_is_proportional_to_its_exponential(base):
     shapes = {"a": (100, 1000), "b": (100, 1000)}
     generator = np.random.default_rng(0)
@@ -379,7 +382,7 @@ def searched(allocation) -> Study:
 def test_a_searched_allocation_is_drawn_for_each_trial_and_recorded():
     study = searched({"choices": ["erk", "igq", "lamp"]})
     proposals = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = [suggest_mask(proposals.ask(), study, ["fc1.weight"]) for _ in range(20)]
+    found = [suggest_mask(proposals.ask(), study.search, ["fc1.weight"]) for _ in range(20)]
     # Three choices, twenty draws: one of them misses by a chance of 3 (2/3) ** 20 < 0.001.
     assert {distribution.allocation for distribution in found} == {"erk", "igq", "lamp"}
     assert all(MaskDistribution.from_dict(d.to_dict()) == d for d in found)
@@ -389,14 +392,14 @@ def test_a_searched_allocation_is_drawn_for_each_trial_and_recorded():
 def test_a_fixed_allocation_stands_in_every_distribution_and_is_no_parameter_of_the_search():
     proposals = optuna.create_study()
     trial = proposals.ask()
-    assert suggest_mask(trial, searched("igq"), ["fc1.weight"]).allocation == "igq"
+    assert suggest_mask(trial, searched("igq").search, ["fc1.weight"]).allocation == "igq"
     assert "allocation" not in trial.params
 
 
 @pytest.mark.parametrize(
     ("allocation", "reason"),
     [
-        ({"choices": ["erk", "ergk"]}, "'ergk'"),
+        ({"choices": ["erk", "ergk"]}, '"ergk"'),
         ({"low": 0.1, "high": 0.2}, "searched by { choices"),
         ("lampp", 'did you mean "lamp"'),
     ],

@@ -12,13 +12,16 @@ from fullspectrum.search.cli import main
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse, with_overrides
 from fullspectrum.search.final.baselines import erk_random
-from fullspectrum.search.sampling.allocation import BASES, AllocationError, allocate, budget
 from fullspectrum.search.sampling.dense import kept_dense
 from fullspectrum.search.sampling.distribution import MaskDistribution
+from fullspectrum.search.sampling.layers import AllocationError, budget
+from fullspectrum.search.sampling.registry import ALLOCATIONS
 from fullspectrum.search.sources import SOURCES
 from fullspectrum.search.worker.workbench import Workbench
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+from ...shares import allocate
 
 NAMES = [
     "conv1.weight",
@@ -77,7 +80,7 @@ SHAPES = st.lists(st.tuples(SIDES, SIDES), min_size=2, max_size=6).map(
 )
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", ALLOCATIONS)
 @given(shapes=SHAPES, sparsity=st.floats(0, 0.99), some=st.data())
 def test_the_budget_is_exact_with_dense_layers_whatever_the_allocation(base, shapes, sparsity, some):
     dense = some.draw(st.sets(st.sampled_from(list(shapes)), max_size=len(shapes) - 1))

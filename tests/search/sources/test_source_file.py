@@ -13,7 +13,7 @@ from fullspectrum.search.cli import main
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.sampling.draw import sample
-from fullspectrum.search.sources import Setting, source
+from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.worker.workbench import Workbench
 from torch import nn
 
@@ -30,7 +30,7 @@ def random_masks(network: nn.Module, sparsity: float = 0.98, seed: int = 0, **la
 
 
 def scores_of(masks: MaskSet, network: nn.Module, data: Data, path, seed: int = 0) -> dict[str, np.ndarray]:
-    made = source(f"file:{masks.save(path)}")
+    made = source_called(f"file:{masks.save(path)}")
     made.check(given := Setting(network, data, masks.kept))
     return made.scores(given, seed)
 

@@ -12,9 +12,8 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.config.studyfile import parse
-from fullspectrum.search.sources import Setting
+from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.sources import setting as setting_module
-from fullspectrum.search.sources import source as source_called
 from fullspectrum.search.sources.gradients import hessian_gradients, losses, working_copy
 from fullspectrum.search.sources.grasp import TEMPERATURE
 from fullspectrum.search.worker.workbench import Workbench

@@ -10,12 +10,12 @@ from fullspectrum.models.layers import prunable
 from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards.connectivity import PathCounter
-from fullspectrum.search.sources import Setting, source
+from fullspectrum.search.sources import Setting, source_called
 from torch import nn
 
 
 def scores_of(network: nn.Module, data: Data, kept: int, rounds: int = 1) -> dict[str, np.ndarray]:
-    return source("synflow").scores(Setting(network, data, kept, rounds=rounds), 0)
+    return source_called("synflow").scores(Setting(network, data, kept, rounds=rounds), 0)
 
 
 def shares(scores: dict[str, np.ndarray]) -> np.ndarray:

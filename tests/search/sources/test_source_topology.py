@@ -12,7 +12,7 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.sampling.distribution import MaskDistribution
-from fullspectrum.search.sources import Setting, source
+from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.worker.workbench import Workbench
 from fullspectrum.spectral.coordinate import full_spectrum
 from fullspectrum.spectral.objectives import OBJECTIVES
@@ -42,7 +42,7 @@ def blocks(name: str, mask: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.31, 0.77, 1.0])
 def test_biregular_masks_of_every_kind_of_layer_meet_counts_and_degrees_exactly(share):
     counts = {name: round(share * weight.numel()) for name, weight in prunable(MODEL).items()}
-    for name, mask in drawn(source("biregular"), counts).items():
+    for name, mask in drawn(source_called("biregular"), counts).items():
         assert mask.dtype == bool and mask.shape == tuple(prunable(MODEL)[name].shape) and mask.sum() == counts[name]
         graphs = blocks(name, mask)
         assert np.ptp(graphs.sum(axis=(1, 2))) <= 1
@@ -51,7 +51,7 @@ def test_biregular_masks_of_every_kind_of_layer_meet_counts_and_degrees_exactly(
 
 def test_a_biregular_draw_depends_on_layer_and_seed_alone():
     counts = {name: weight.numel() // 3 for name, weight in prunable(MODEL).items()}
-    called = source("biregular")
+    called = source_called("biregular")
     masks, again = drawn(called, counts), drawn(called, dict(reversed(counts.items())))
     assert all(np.array_equal(masks[name], again[name]) for name in counts)
     assert not np.array_equal(masks["head.weight"], drawn(called, counts, seed=1)["head.weight"])
@@ -62,7 +62,7 @@ def test_a_biregular_draw_depends_on_layer_and_seed_alone():
 def test_ascent_keeps_every_degree_of_its_start_and_no_layers_term_falls(start, objective):
     counts = {name: weight.numel() // 3 for name, weight in prunable(MODEL).items()}
     setting = dataclasses.replace(SETTING, objective=OBJECTIVES[objective])
-    before, after = (drawn(source(name), counts, 0, setting) for name in (start, f"ascent:{start}"))
+    before, after = (drawn(source_called(name), counts, 0, setting) for name in (start, f"ascent:{start}"))
     for name in counts:
         for axis in (1, 2):
             assert np.array_equal(blocks(name, before[name]).sum(axis), blocks(name, after[name]).sum(axis))
@@ -80,13 +80,14 @@ def test_ascent_keeps_every_degree_of_its_start_and_no_layers_term_falls(start, 
 def test_ascent_by_itself_starts_from_random():
     counts = {"head.weight": 30}
     assert np.array_equal(
-        drawn(source("ascent"), counts)["head.weight"], drawn(source("ascent:random"), counts)["head.weight"]
+        drawn(source_called("ascent"), counts)["head.weight"],
+        drawn(source_called("ascent:random"), counts)["head.weight"],
     )
 
 
 @pytest.mark.parametrize("start", ["snip", "magnitude", "biregular", "random"])
 def test_ascent_is_searched_as_its_start_is(start):
-    one, other = source(start), source(f"ascent:{start}")
+    one, other = source_called(start), source_called(f"ascent:{start}")
     for attribute in ("data_driven", "has_saliency", "searches_temperature", "default_temperature"):
         assert getattr(one, attribute) == getattr(other, attribute)
     assert other.scored_as == start and one.scored_as is None
@@ -95,7 +96,7 @@ def test_ascent_is_searched_as_its_start_is(start):
 def test_ascent_from_a_file_reads_it_once_and_says_what_it_started_from(tmp_path):
     masks = MaskSet({name: np.ones(tuple(weight.shape), dtype=bool) for name, weight in prunable(MODEL).items()})
     path = masks.save(tmp_path / "mask.safetensors")
-    called = source(f"ascent:file:{path}")
+    called = source_called(f"ascent:file:{path}")
     called.check(SETTING)
     path.unlink()
     elsewhere = pickle.loads(pickle.dumps(called))
@@ -108,14 +109,14 @@ def test_ascent_from_a_file_reads_it_once_and_says_what_it_started_from(tmp_path
     [
         ("ascent:ascent", "ascent starts from another source, as in ascent:snip"),
         ("ascent:ascent:snip", "ascent starts from another source"),
-        ("ascent:snop", "unknown source 'snop', did you mean \"snip\""),
+        ("ascent:snop", 'unknown source "snop", did you mean "snip"'),
         ("ascent:", 'did you mean "ascent"'),
         ("biregulr", 'did you mean "biregular"'),
     ],
 )
 def test_a_start_that_cannot_be_is_refused_in_one_line(name, message):
     with pytest.raises(InputError, match=message):
-        source(name)
+        source_called(name)
 
 
 def test_a_study_climbs_its_own_objective_and_scores_its_start_once():

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -10,17 +11,29 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse, with_overrides
+from fullspectrum.search.protocol.label import DENSE, SHUFFLED, Label
 from fullspectrum.search.protocol.outcome import Outcome
-from fullspectrum.search.sampling.distribution import MaskDistribution
-from fullspectrum.search.store.ledger import FinalRecord, Ledger
+from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.report import Ended, Measured, Scored
+from fullspectrum.search.protocol.result import TrialResult
+from fullspectrum.search.protocol.training import TrainingEnd
+from fullspectrum.search.store.ledger import Ledger
+from fullspectrum.search.store.records import FinalRecord
 from fullspectrum.search.store.storage import open_storage
+from fullspectrum.search.store.writer import LedgerWriter
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.trial import TrialState
 
-NAMES = ["conv1.weight", "conv2.weight", "fc.weight"]
-SCORED = {"training/iterations": 0, "spectral/objective": 3.5, "digest": "d"}
-MEASURED = {"training/iterations": 10, "training/loss": 1.5, "accuracy/val": 0.25}
-TRAINED = SCORED | {"training/iterations": 100, "accuracy/val": 0.75}
+from ..drivers import OpenStudy
+
+SCORED = TrialResult({"spectral/objective": 3.5}, digest="d")
+MEASURED = Measured(10, accuracy=0.25, loss=1.5)
+TRAINED = replace(SCORED, iterations=100, accuracy=0.75)
+REPORT = Scored({"spectral/objective": 3.5}, "d")
+
+
+def with_objective(result: TrialResult, value: float) -> TrialResult:
+    return replace(result, metrics={"spectral/objective": value})
 
 
 def study(*overrides: str) -> Study:
@@ -34,20 +47,18 @@ def study(*overrides: str) -> Study:
     return parse(with_overrides(settings, overrides))
 
 
-def ledger_of(settings: Study, storage=None) -> Ledger:
-    ledger = Ledger(settings, storage or InMemoryStorage())
-    ledger.take_over(NAMES)
-    return ledger
+def ledger_of(settings: Study, storage=None) -> OpenStudy:
+    return OpenStudy(settings, storage)
 
 
-def all_proposals(ledger: Ledger) -> list[dict]:
-    return list(iter(ledger.propose, None))
+def all_proposals(ledger: OpenStudy) -> list[Proposal]:
+    return ledger.all_proposals()
 
 
 @pytest.fixture
 def journal(tmp_path):
     """Opens the study's journal as a new process does: a storage that holds nothing but what the file says."""
-    return lambda settings: open_storage(settings, tmp_path / "study" / "journal.log")
+    return lambda settings: open_storage(settings.tracking.storage, tmp_path / "study" / "journal.log")
 
 
 def optuna_trials(settings: Study, storage, role: str) -> list[optuna.trial.FrozenTrial]:
@@ -57,25 +68,24 @@ def optuna_trials(settings: Study, storage, role: str) -> list[optuna.trial.Froz
 def test_a_proposal_is_all_that_a_trial_needs():
     settings = study()
     proposal = ledger_of(settings).propose()
-    assert list(proposal) == ["number", "attempt", "seed", "distribution", "training"]
-    assert (proposal["number"], proposal["attempt"]) == (0, 1)
-    assert proposal["seed"] == derive(0, "trial", 0)
-    distribution = MaskDistribution.from_dict(proposal["distribution"])
-    assert set(distribution.theta) == {"conv1", "conv2", "fc"}
-    assert set(proposal["training"]) == {"learning_rate"}
-    assert 0.01 <= proposal["training"]["learning_rate"] <= 0.3
+    assert list(proposal.to_dict()) == ["number", "attempt", "seed", "distribution", "training"]
+    assert (proposal.number, proposal.attempt) == (0, 1)
+    assert proposal.seed == derive(0, "trial", 0)
+    assert set(proposal.distribution.theta) == {"conv1", "conv2", "fc"}
+    assert set(proposal.training) == {"learning_rate"}
+    assert 0.01 <= proposal.training["learning_rate"] <= 0.3
 
 
 def test_as_many_trials_are_proposed_as_the_study_has():
     ledger = ledger_of(study())
     assert (ledger.proposed, ledger.remaining) == (0, 6)
     proposals = all_proposals(ledger)
-    assert [proposal["number"] for proposal in proposals] == list(range(6))
-    assert len({proposal["seed"] for proposal in proposals}) == 6
-    assert len({str(proposal["distribution"]) for proposal in proposals}) == 6
+    assert [proposal.number for proposal in proposals] == list(range(6))
+    assert len({proposal.seed for proposal in proposals}) == 6
+    assert len({str(proposal.distribution) for proposal in proposals}) == 6
     assert (ledger.proposed, ledger.remaining) == (6, 6)
     ledger.finish(0, 1, Outcome.FINISHED, TRAINED)
-    ledger.finish(1, 1, Outcome.FAILED, {})
+    ledger.finish(1, 1, Outcome.FAILED, TrialResult())
     assert (ledger.proposed, ledger.remaining) == (6, 4)
     assert ledger.propose() is None
 
@@ -87,25 +97,23 @@ def test_random_proposals_do_not_depend_on_results_or_their_order():
     for step in range(6):
         disturbed.append(ledger.propose())
         if step in (2, 4):
-            ledger.finish(step, 1, Outcome.FINISHED, TRAINED | {"spectral/objective": float(step)})
+            ledger.finish(step, 1, Outcome.FINISHED, with_objective(TRAINED, float(step)))
             ledger.finish(step - 1, 1, Outcome.STOPPED_BY_GATE, SCORED)
     assert disturbed == undisturbed
 
 
 def test_another_seed_gives_other_proposals():
     one, other = (all_proposals(ledger_of(study(f"seed={seed}"))) for seed in (0, 1))
-    assert all(
-        a["seed"] != b["seed"] and a["distribution"] != b["distribution"] for a, b in zip(one, other, strict=True)
-    )
+    assert all(a.seed != b.seed and a.distribution != b.distribution for a, b in zip(one, other, strict=True))
 
 
-def _run_told(settings: Study, reward) -> list[dict]:
+def _run_told(settings: Study, reward) -> list[Proposal]:
     ledger, proposals = ledger_of(settings), []
     while (proposal := ledger.propose()) is not None:
         proposals.append(proposal)
         score = reward(proposal)
-        result = TRAINED | {"spectral/objective": score, "accuracy/val": 1 / (1 + abs(score))}
-        ledger.finish(proposal["number"], 1, Outcome.FINISHED, result)
+        result = replace(with_objective(TRAINED, score), accuracy=1 / (1 + abs(score)))
+        ledger.finish(proposal.number, 1, Outcome.FINISHED, result)
     return proposals
 
 
@@ -115,9 +123,9 @@ def test_tpe_told_the_same_proposes_the_same_and_told_otherwise_something_else()
     one, again, other = (
         _run_told(settings, reward)
         for reward in (
-            lambda proposal: proposal["distribution"]["theta"]["fc"],
-            lambda proposal: proposal["distribution"]["theta"]["fc"],
-            lambda proposal: -proposal["distribution"]["theta"]["fc"],
+            lambda proposal: proposal.distribution.theta["fc"],
+            lambda proposal: proposal.distribution.theta["fc"],
+            lambda proposal: -proposal.distribution.theta["fc"],
         )
     )
     assert one == again
@@ -136,9 +144,9 @@ def test_a_proposal_is_stored_before_it_is_handed_out(journal):
     proposal = ledger_of(settings, journal(settings)).propose()
     stored = optuna_trials(settings, journal(settings), "masks")[0]
     assert stored.state == TrialState.RUNNING
-    assert stored.user_attrs == proposal
-    assert stored.params["source"] == proposal["distribution"]["source"]
-    assert optuna_trials(settings, journal(settings), "training")[0].params == proposal["training"]
+    assert stored.user_attrs == proposal.to_dict()
+    assert stored.params["source"] == proposal.distribution.source
+    assert optuna_trials(settings, journal(settings), "training")[0].params == proposal.training
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
@@ -153,14 +161,14 @@ def test_unfinished_trials_are_proposed_again_and_the_rest_as_if_nothing_had_hap
     second = ledger_of(settings, journal(settings))
     assert (second.proposed, second.remaining) == (4, 5)
     resumed = all_proposals(second)
-    assert [proposal["number"] for proposal in resumed] == [0, 2, 3, 4, 5]
-    assert [proposal["attempt"] for proposal in resumed] == [2, 2, 2, 1, 1]
+    assert [proposal.number for proposal in resumed] == [0, 2, 3, 4, 5]
+    assert [proposal.attempt for proposal in resumed] == [2, 2, 2, 1, 1]
     expected = [uninterrupted[n] for n in (0, 2, 3, 4, 5)]
-    assert [p | {"attempt": 1} for p in resumed] == expected
+    assert [replace(p, attempt=1) for p in resumed] == expected
     assert second.proposed == 6
 
     third = all_proposals(ledger_of(settings, journal(settings)))
-    assert [proposal["attempt"] for proposal in third] == [3, 3, 3, 2, 2]
+    assert [proposal.attempt for proposal in third] == [3, 3, 3, 2, 2]
 
 
 ENDS = [
@@ -168,12 +176,12 @@ ENDS = [
     (Outcome.FINISHED, SCORED, TrialState.COMPLETE, TrialState.FAIL),
     (Outcome.STOPPED_BY_GATE, SCORED, TrialState.COMPLETE, TrialState.FAIL),
     (Outcome.STOPPED_EARLY, TRAINED, TrialState.COMPLETE, TrialState.PRUNED),
-    (Outcome.DIVERGED, SCORED | {"reason": "NaN"}, TrialState.COMPLETE, TrialState.PRUNED),
-    (Outcome.REJECTED, {"training/iterations": 0, "reason": "collapsed"}, TrialState.FAIL, TrialState.FAIL),
-    (Outcome.FAILED, {}, TrialState.FAIL, TrialState.FAIL),
+    (Outcome.DIVERGED, replace(SCORED, reason="NaN"), TrialState.COMPLETE, TrialState.PRUNED),
+    (Outcome.REJECTED, TrialResult(reason="collapsed"), TrialState.FAIL, TrialState.FAIL),
+    (Outcome.FAILED, TrialResult(), TrialState.FAIL, TrialState.FAIL),
     (Outcome.FAILED, TRAINED, TrialState.FAIL, TrialState.FAIL),
-    (Outcome.STOPPED_BY_GATE, SCORED | {"spectral/objective": math.nan}, TrialState.FAIL, TrialState.FAIL),
-    (Outcome.FINISHED, TRAINED | {"spectral/objective": math.inf}, TrialState.FAIL, TrialState.COMPLETE),
+    (Outcome.STOPPED_BY_GATE, with_objective(SCORED, math.nan), TrialState.FAIL, TrialState.FAIL),
+    (Outcome.FINISHED, with_objective(TRAINED, math.inf), TrialState.FAIL, TrialState.COMPLETE),
 ]
 
 
@@ -185,11 +193,11 @@ def test_each_end_is_told_to_the_samplers_as_what_it_teaches(outcome, result, ma
     ledger.finish(0, 1, outcome, result)
     told = optuna_trials(settings, storage, "masks")[0]
     assert told.state == masks
-    assert told.value == (result["spectral/objective"] if masks is TrialState.COMPLETE else None)
+    assert told.value == (result.objective if masks is TrialState.COMPLETE else None)
     trained = optuna_trials(settings, storage, "training")[0]
     assert trained.state == training
     if training is TrialState.COMPLETE:
-        assert trained.value == result["accuracy/val"]
+        assert trained.value == result.accuracy
     stopped_at = {100: 0.75} if outcome is Outcome.STOPPED_EARLY else {}
     assert trained.intermediate_values == stopped_at
 
@@ -197,7 +205,7 @@ def test_each_end_is_told_to_the_samplers_as_what_it_teaches(outcome, result, ma
 def test_without_searched_training_settings_there_is_nobody_to_tell():
     settings, storage = study("training.learning_rate=0.1"), InMemoryStorage()
     ledger = ledger_of(settings, storage)
-    assert ledger.propose()["training"] == {}
+    assert ledger.propose().training == {}
     ledger.finish(0, 1, Outcome.FINISHED, TRAINED)
     assert optuna_trials(settings, storage, "training") == []
 
@@ -223,7 +231,7 @@ def test_an_end_that_was_written_but_not_told_is_told_on_opening(journal, monkey
 
     reopened = ledger_of(settings, journal(settings))
     assert reopened.remaining == 5
-    assert reopened.propose()["number"] == 1
+    assert reopened.propose().number == 1
     told_now = optuna_trials(settings, journal(settings), "masks")[0]
     assert (told_now.state, told_now.value) == (TrialState.COMPLETE, 3.5)
     trained = optuna_trials(settings, journal(settings), "training")[0]
@@ -248,29 +256,28 @@ def _entries(settings: Study, journal) -> list[dict]:
 
 def test_a_proposal_of_many_layers_is_two_lines_of_the_journal(journal):
     settings, names = study(), [f"layer{n}.weight" for n in range(50)]
-    ledger = Ledger(settings, journal(settings))
-    ledger.take_over(names)
+    ledger = OpenStudy(settings, journal(settings), names)
     before = len(_entries(settings, journal))
-    assert len(ledger.propose()["distribution"]["theta"]) == 50
+    assert len(ledger.propose().distribution.theta) == 50
     assert len(_entries(settings, journal)) == before + 2
 
 
 def test_a_proposal_of_which_only_the_training_half_was_written_keeps_it(journal, monkeypatch):
     settings = study("search.sampler=tpe")
     ledger = ledger_of(settings, journal(settings))
-    create = Ledger._create
+    create = LedgerWriter.create
 
-    def dying(self, role, *arguments):
+    def dying(self, role, trial):
         if role == "masks":
             raise KeyboardInterrupt
-        return create(self, role, *arguments)
+        create(self, role, trial)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Ledger, "_create", dying)
+        patch.setattr(LedgerWriter, "create", dying)
         ledger.propose()
     (stored,) = optuna_trials(settings, journal(settings), "training")
     proposals = all_proposals(ledger_of(settings, journal(settings)))
-    assert proposals[0]["training"] == stored.params
+    assert proposals[0].training == stored.params
     assert len(proposals) == len(optuna_trials(settings, journal(settings), "training")) == 6
 
 
@@ -280,10 +287,10 @@ def test_what_an_older_attempt_writes_is_refused(journal):
     zombie = ledger_of(settings, journal(settings))
     zombie.propose()
     heir = ledger_of(settings, journal(settings))
-    assert heir.propose()["attempt"] == 2
-    assert not zombie.scored(0, 1, SCORED)
+    assert heir.propose().attempt == 2
+    assert not zombie.scored(0, 1, REPORT)
     assert not zombie.measured(0, 1, MEASURED)
-    assert not zombie.said(0, 1, {"outcome": "diverged"})
+    assert not zombie.ended(0, 1, Ended(Outcome.DIVERGED))
     assert not zombie.finish(0, 1, Outcome.DIVERGED, SCORED)
     assert heir.finish(0, 2, Outcome.FINISHED, TRAINED)
     (trial,) = heir.trials()
@@ -295,7 +302,7 @@ def test_the_first_end_of_a_trial_stands():
     ledger = ledger_of(study())
     ledger.propose()
     assert ledger.finish(0, 1, Outcome.FINISHED, TRAINED)
-    assert not ledger.finish(0, 1, Outcome.FAILED, {"reason": "too late"})
+    assert not ledger.finish(0, 1, Outcome.FAILED, TrialResult(reason="too late"))
     assert ledger.trials()[0].result == TRAINED
 
 
@@ -303,11 +310,11 @@ def test_facts_on_the_way_are_there_for_the_next_driver(journal):
     settings = study()
     ledger = ledger_of(settings, journal(settings))
     ledger.propose()
-    assert ledger.scored(0, 1, SCORED)
+    assert ledger.scored(0, 1, REPORT)
     assert ledger.measured(0, 1, MEASURED)
-    assert ledger.measured(0, 1, MEASURED | {"training/iterations": 20})
+    assert ledger.measured(0, 1, replace(MEASURED, iteration=20))
     (trial,) = Ledger(settings, journal(settings)).trials()
-    assert (trial.scored, trial.measured) == (SCORED, {10: MEASURED, 20: MEASURED | {"training/iterations": 20}})
+    assert (trial.scored, trial.measured) == (REPORT, {10: MEASURED, 20: replace(MEASURED, iteration=20)})
     assert trial.outcome is None
 
 
@@ -315,10 +322,10 @@ def test_a_trial_that_said_how_it_ended_is_not_run_again(journal):
     settings = study()
     ledger = ledger_of(settings, journal(settings))
     ledger.propose()
-    ledger.said(0, 1, {"outcome": "diverged", "training/iterations": 7})
+    ledger.ended(0, 1, Ended(Outcome.DIVERGED, 7))
     heir = ledger_of(settings, journal(settings))
-    assert heir.propose()["number"] == 1
-    assert heir.trials()[0].end == {"outcome": "diverged", "training/iterations": 7}
+    assert heir.propose().number == 1
+    assert heir.trials()[0].end == Ended(Outcome.DIVERGED, 7)
     assert heir.finish(0, 1, Outcome.DIVERGED, SCORED)
 
 
@@ -330,9 +337,9 @@ def test_a_trial_whose_worker_died_comes_first_again_until_its_retries_are_used_
     for attempt in (1, 2):
         assert ledger.lost(0, attempt, 20)
         again = ledger.propose()
-        assert (again["number"], again["attempt"]) == (0, attempt + 1)
+        assert (again.number, again.attempt) == (0, attempt + 1)
     assert not ledger.lost(0, 3, 20)
-    assert ledger.propose()["number"] == 2
+    assert ledger.propose().number == 2
     assert ledger.trials()[0].lost == 3
 
 
@@ -342,7 +349,7 @@ def test_a_driver_that_dies_while_it_notes_a_lost_worker_leaves_a_ledger_that_th
     settings = study()
     ledger = ledger_of(settings, journal(settings))
     ledger.propose()
-    write = Ledger._set
+    write = LedgerWriter._set
 
     def dying(self, number, key, value) -> None:
         if key == "lost":
@@ -350,10 +357,10 @@ def test_a_driver_that_dies_while_it_notes_a_lost_worker_leaves_a_ledger_that_th
         write(self, number, key, value)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Ledger, "_set", dying)
+        patch.setattr(LedgerWriter, "_set", dying)
         ledger.lost(0, 1, 20)
     heir = ledger_of(settings, journal(settings))
-    assert heir.propose()["attempt"] == 2
+    assert heir.propose().attempt == 2
     assert heir.lost(0, 2, 20)
     assert heir.trials()[0].lost == 1
 
@@ -374,8 +381,8 @@ def test_an_interruption_that_is_not_the_trials_fault_uses_up_no_retries():
     ledger = ledger_of(study("faults.retries=0"))
     ledger.propose()
     for attempt in (1, 2, 3):
-        ledger.interrupted(0, attempt)
-        assert ledger.propose()["attempt"] == attempt + 1
+        ledger.proposer.retry(0)
+        assert ledger.propose().attempt == attempt + 1
     assert ledger.trials()[0].lost == 0
 
 
@@ -386,8 +393,7 @@ def test_whoever_lost_the_lock_writes_nothing():
         if not held:
             raise InputError("another driver took over")
 
-    ledger = Ledger(study(), InMemoryStorage())
-    ledger.take_over(NAMES, check)
+    ledger = OpenStudy(study(), check=check)
     ledger.propose()
     held = False
     for write in (ledger.propose, lambda: ledger.finish(0, 1, Outcome.FINISHED, TRAINED)):
@@ -401,11 +407,11 @@ def test_several_objectives_make_a_front():
     ledger = ledger_of(settings)
     for number, (score, accuracy) in enumerate([(1.0, 0.9), (2.0, 0.8), (1.5, 0.7), (3.0, 0.1)]):
         ledger.propose()
-        result = TRAINED | {"spectral/objective": score, "accuracy/val": accuracy}
+        result = replace(with_objective(TRAINED, score), accuracy=accuracy)
         outcome = Outcome.STOPPED_EARLY if number == 3 else Outcome.FINISHED
         ledger.finish(number, 1, outcome, result)
     # The third is worse than the second in both; the fourth did not train to the end.
-    assert ledger.pareto() == [0, 1]
+    assert ledger.pareto() == ["trial 0", "trial 1"]
     assert ledger_of(study()).pareto() == []
 
 
@@ -416,25 +422,29 @@ def test_ids_of_runs_stand_beside_the_trials(journal):
     assert Ledger(settings, journal(settings)).runs() == {f"{settings.id}/trial 0": "abc", settings.id: "def"}
 
 
+DONE = TrainingEnd(Outcome.FINISHED, 10, 0.9, 0.8)
+LOST = TrainingEnd(Outcome.FAILED, reason="its worker died")
+
+
 def test_a_full_training_has_one_end_unless_it_failed():
     ledger = ledger_of(study())
-    failed = FinalRecord("dense", Outcome.FAILED, None, None, {"reason": "its worker died"})
-    done = FinalRecord("dense", Outcome.FINISHED, 0.9, 0.8, {})
+    failed, done = FinalRecord(DENSE, LOST), FinalRecord(DENSE, DONE)
     ledger.record_final(failed)
     assert ledger.finals() == [failed]
     ledger.record_final(done)
-    ledger.record_final(FinalRecord("dense", Outcome.FINISHED, 0.1, 0.1, {}))
+    ledger.record_final(FinalRecord(DENSE, replace(DONE, accuracy_val=0.1)))
     assert ledger.finals() == [done]
 
 
 def test_the_check_of_another_trial_takes_the_place_of_the_former():
     ledger = ledger_of(study())
-    former, other = (FinalRecord("shuffled", Outcome.FINISHED, 0.9, 0.8, {"of": of}) for of in ("trial 1", "trial 2"))
+    trials = [Label.of_trial(number) for number in (1, 2)]
+    former, other = (FinalRecord(SHUFFLED, DONE, of=of) for of in trials)
     for record in (former, other, other):
         ledger.record_final(record)
     assert ledger.finals() == [other]
     [known] = ledger.finals()
-    assert [known.settles("shuffled", of) for of in ("trial 1", "trial 2")] == [False, True]
+    assert [known.settles(SHUFFLED, of) for of in trials] == [False, True]
 
 
 def test_reading_a_study_that_is_not_there_makes_nothing(tmp_path):
@@ -446,36 +456,22 @@ def test_trials_come_back_as_they_were_written(journal):
     settings = study()
     ledger = ledger_of(settings, journal(settings))
     proposals = [ledger.propose() for _ in range(3)]
-    ledger.finish(2, 1, Outcome.DIVERGED, SCORED | {"reason": "loss is nan"})
+    ledger.finish(2, 1, Outcome.DIVERGED, replace(SCORED, reason="loss is nan"))
     records = ledger_of(settings, journal(settings)).trials()
     assert [record.number for record in records] == [0, 1, 2]
     assert [record.label for record in records] == ["trial 0", "trial 1", "trial 2"]
     assert [record.outcome for record in records] == [None, None, Outcome.DIVERGED]
-    assert records[2].result == SCORED | {"reason": "loss is nan"}
-    assert records[0].result == {}
+    assert records[2].result == replace(SCORED, reason="loss is nan")
+    assert records[0].result == TrialResult()
     for record, proposal in zip(records, proposals, strict=True):
-        assert record.distribution == MaskDistribution.from_dict(proposal["distribution"])
-        assert record.training == proposal["training"]
-        assert record.attempt == 1
-
-
-def test_results_that_were_written_when_the_distance_was_the_only_objective_are_read_under_todays_names():
-    ledger = ledger_of(study())
-    ledger.propose()
-    ledger.finish(0, 1, Outcome.FINISHED, {"spectral/l2": 2.5, "sparsity/layer_mean": 0.75, "digest": "d"})
-    assert ledger.trials()[0].result == {
-        "spectral/objective": 2.5,
-        "spectral/l2": 2.5,
-        "spectral/layer_density": 0.25,
-        "digest": "d",
-    }
+        assert record.proposal == proposal
 
 
 def test_finals_come_back_in_their_order(journal):
     settings = study()
     finals = [
-        FinalRecord("trial 3", Outcome.FINISHED, 0.8, 0.7, {"training/iterations": 10}),
-        FinalRecord("dense", Outcome.DIVERGED, None, None, {"reason": "the loss is nan"}),
+        FinalRecord(Label.of_trial(3), DONE, {"learning_rate": 0.1}),
+        FinalRecord(DENSE, TrainingEnd(Outcome.DIVERGED, 7, reason="the loss is nan")),
     ]
     ledger = ledger_of(settings, journal(settings))
     assert ledger.finals() == []
@@ -489,7 +485,7 @@ def test_studies_in_one_storage_do_not_see_each_other():
     storage = InMemoryStorage()
     one, other = ledger_of(study(), storage), ledger_of(study("seed=1"), storage)
     one.propose()
-    one.record_final(FinalRecord("dense", Outcome.FINISHED, 0.9, 0.9, {}))
+    one.record_final(FinalRecord(DENSE, DONE))
     assert (other.proposed, other.trials(), other.finals()) == (0, [], [])
 
 
@@ -499,5 +495,5 @@ def test_reading_a_ledger_changes_nothing_of_a_study_that_is_running(journal):
     proposal = driver.propose()
     reader = Ledger(settings, journal(settings))
     assert [trial.outcome for trial in reader.trials()] == [None]
-    driver.finish(proposal["number"], 1, Outcome.FINISHED, TRAINED)
+    driver.finish(proposal.number, 1, Outcome.FINISHED, TRAINED)
     assert [trial.outcome for trial in reader.trials()] == [Outcome.FINISHED]

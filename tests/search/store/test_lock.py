@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from fullspectrum.models.errors import InputError
@@ -17,7 +18,7 @@ from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.store.lock import study_lock
-from fullspectrum.search.store.owner import Holder
+from fullspectrum.search.store.owner import LockOwner
 from fullspectrum.search.store.serverlock import advisory_key
 
 SETTINGS = {"model": "digits_cnn", "data": "digits", "sparsity": 0.9}
@@ -77,7 +78,7 @@ def test_a_driver_on_another_machine_is_named_with_it(folder, study):
     folder.path.mkdir(parents=True)
     with folder.lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(Holder("gpu-7", 123, "2026-11-20 12:00:00 UTC").to_json())
+        file.write(LockOwner("gpu-7", 123, datetime(2026, 11, 20, 12, tzinfo=UTC)).to_json())
         file.flush()
         assert refusal(folder, study) == (
             f"study {study.id} is being searched by process 123 on gpu-7 since 2026-11-20 12:00:00 UTC; "

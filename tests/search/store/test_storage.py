@@ -11,11 +11,10 @@ import threading
 import optuna
 import pytest
 from fullspectrum.models.errors import InputError
-from fullspectrum.search.config.study import ConfigError, Study
-from fullspectrum.search.config.studyfile import parse
+from fullspectrum.search.config.study import ConfigError
 from fullspectrum.search.store import storage as module
 from fullspectrum.search.store.journal import JournalLock
-from fullspectrum.search.store.storage import Patient, StorageLost, engine_settings, open_storage, patiently
+from fullspectrum.search.store.storage import RetryingStorage, StorageLost, engine_settings, open_storage, with_retries
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.storages.journal import JournalFileBackend
@@ -23,16 +22,11 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 
-def study(storage: str | None = None) -> Study:
-    tracking = {"tracking": {"storage": storage}} if storage else {}
-    return parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.9} | tracking)
-
-
 @pytest.fixture
 def journal(tmp_path):
     """A journal in which one trial with the attributes 0 and 1 stands."""
     file = tmp_path / "journal.log"
-    trial = optuna.create_study(study_name="s", storage=open_storage(study(), file)).ask()
+    trial = optuna.create_study(study_name="s", storage=open_storage(None, file)).ask()
     for number in range(2):
         trial.set_user_attr(str(number), number)
     return file
@@ -44,7 +38,7 @@ def attributes(storage: optuna.storages.BaseStorage) -> dict:
 
 @pytest.mark.parametrize("database", [None, "sqlite:///{}/optuna.db"])
 def test_what_was_written_is_there_when_the_store_is_opened_anew(tmp_path, database):
-    file, stored = tmp_path / "new" / "journal.log", study(database and database.format(tmp_path))
+    file, stored = tmp_path / "new" / "journal.log", database and database.format(tmp_path)
     trial = optuna.create_study(study_name="s", storage=open_storage(stored, file)).ask()
     trial.set_user_attr("a", [1, "b", None])
     assert attributes(open_storage(stored, file)) == {"a": [1, "b", None]}
@@ -53,8 +47,8 @@ def test_what_was_written_is_there_when_the_store_is_opened_anew(tmp_path, datab
 
 
 def test_a_reader_makes_no_file(tmp_path):
-    database = study(f"sqlite:///{tmp_path}/hunter2.db")
-    for unknown, message in ((study(), "there is no journal"), (database, "there is no file that tracking.storage")):
+    database = f"sqlite:///{tmp_path}/hunter2.db"
+    for unknown, message in ((None, "there is no journal"), (database, "there is no file that tracking.storage")):
         with pytest.raises(InputError, match=message) as caught:
             open_storage(unknown, tmp_path / "new" / "journal.log", create=False)
         assert "hunter2" not in str(caught.value)
@@ -64,7 +58,7 @@ def test_a_reader_makes_no_file(tmp_path):
 def test_a_reader_leaves_a_line_that_is_being_written(journal):
     content = journal.read_bytes() + b'{"op_code": 8, "wor'
     journal.write_bytes(content)
-    assert attributes(open_storage(study(), journal, create=False)) == {"0": 0, "1": 1}
+    assert attributes(open_storage(None, journal, create=False)) == {"0": 0, "1": 1}
     assert journal.read_bytes() == content
 
 
@@ -76,19 +70,19 @@ def test_wherever_the_last_line_is_torn_the_next_one_stands_alone(journal, data)
     torn = data.draw(st.integers(last, len(whole) - 1))
     file = journal.parent / "torn.log"
     file.write_bytes(whole[:torn])
-    trial = optuna.load_study(study_name="s", storage=open_storage(study(), file)).get_trials()[0]
+    trial = optuna.load_study(study_name="s", storage=open_storage(None, file)).get_trials()[0]
     # Optuna itself would append to what is torn, and then refuse the file.
-    open_storage(study(), file).set_trial_user_attr(trial._trial_id, "next", True)
+    open_storage(None, file).set_trial_user_attr(trial._trial_id, "next", True)
     assert file.read_bytes().startswith(whole[:last])
-    assert attributes(open_storage(study(), file)) == {"0": 0, "next": True}
+    assert attributes(open_storage(None, file)) == {"0": 0, "next": True}
 
 
 def test_a_write_that_the_disk_refused_halfway_does_not_spoil_the_next(journal):
-    store = open_storage(study(), journal)
+    store = open_storage(None, journal)
     with journal.open("ab") as file:
         file.write(b'{"op_code": 8, "worker_id"')
     store.set_trial_user_attr(0, "next", True)
-    assert attributes(store) == attributes(open_storage(study(), journal)) == {"0": 0, "1": 1, "next": True}
+    assert attributes(store) == attributes(open_storage(None, journal)) == {"0": 0, "1": 1, "next": True}
 
 
 @pytest.mark.parametrize("garbage", [b"\0" * 40, b'{"op_code": 8, "worker', b"[]", b"7", b"", b"{}", b"\xff\xfe"])
@@ -101,7 +95,7 @@ def test_a_damaged_line_is_a_loud_error_that_names_it(journal, garbage, position
     journal.write_bytes(damaged)
     number = range(1, len(lines) + 1)[position]
     with pytest.raises(InputError) as caught:
-        open_storage(study(), journal, create)
+        open_storage(None, journal, create)
     assert str(caught.value) == (
         f"{str(journal)!r} is damaged: line {number} is no entry of it; restore the file from a backup"
     )
@@ -114,8 +108,8 @@ def test_a_writer_that_is_killed_leaves_no_lock_behind(journal):
     with subprocess.Popen([sys.executable, "-c", holder, journal], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         process.send_signal(signal.SIGKILL)
-    open_storage(study(), journal).set_trial_user_attr(0, "next", True)
-    assert attributes(open_storage(study(), journal))["next"] is True
+    open_storage(None, journal).set_trial_user_attr(0, "next", True)
+    assert attributes(open_storage(None, journal))["next"] is True
     assert list(journal.parent.iterdir()) == [journal]
 
 
@@ -166,7 +160,7 @@ def test_lines_of_many_writers_are_all_there_and_whole(tmp_path):
 )
 def test_a_database_that_cannot_be_used_is_told_without_its_password(tmp_path, url):
     with pytest.raises(ConfigError) as caught:
-        open_storage(study(url), tmp_path / "journal.log")
+        open_storage(url, tmp_path / "journal.log")
     message = str(caught.value)
     assert "tracking.storage" in message
     assert "expected a database URL" in message
@@ -177,7 +171,7 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(tmp_path, u
 def test_a_driver_that_is_not_installed_is_told_with_the_way_to_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     with pytest.raises(ConfigError, match=r"driver .* is not installed; .* pip install 'fullspectrum\[postgres\]'"):
-        open_storage(study("postgresql+psycopg2://ada:hunter2@127.0.0.1:1/optuna"), tmp_path / "journal.log")
+        open_storage("postgresql+psycopg2://ada:hunter2@127.0.0.1:1/optuna", tmp_path / "journal.log")
 
 
 def test_connections_notice_that_their_server_is_gone_and_the_url_has_the_last_word():
@@ -239,7 +233,7 @@ def test_an_operation_is_tried_again_until_the_database_answers(locked, clock, c
             other.execute("COMMIT")
 
     clock.sleep = sleep_and_unlock
-    assert patiently(lambda: write(engine)) == 1
+    assert with_retries(lambda: write(engine)) == 1
     # After 0.2, 0.6 and 1.4 s; it looks up now and then, whether it is still to wait.
     assert clock.pauses == pytest.approx([0.2, 0.4, 0.5, 0.3])
     assert capsys.readouterr().err == (
@@ -247,10 +241,10 @@ def test_an_operation_is_tried_again_until_the_database_answers(locked, clock, c
     )
 
 
-def test_patience_ends_with_the_way_to_go_on(locked, clock, capsys):
+def test_retries_end_with_the_way_to_go_on(locked, clock, capsys):
     tries = []
     with pytest.raises(StorageLost) as caught:
-        patiently(lambda: tries.append(clock.now) or write(locked[0]))
+        with_retries(lambda: tries.append(clock.now) or write(locked[0]))
     message = str(caught.value)
     assert "has not answered for 300 s (database is locked)" in message
     assert "--resume" in message
@@ -263,25 +257,25 @@ def test_patience_ends_with_the_way_to_go_on(locked, clock, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_who_is_in_a_hurry_waits_no_longer(locked, clock):
+def test_who_gives_up_waits_no_longer(locked, clock):
     with pytest.raises(StorageLost, match="has not answered for 3 s"):
-        patiently(lambda: write(locked[0]), hurried=lambda: clock.now >= 3)
+        with_retries(lambda: write(locked[0]), give_up=lambda: clock.now >= 3)
     assert clock.now < 3.5
 
 
 def test_what_was_waited_for_in_vain_is_not_waited_for_again(tmp_path, clock, capsys):
-    store = open_storage(study(f"sqlite:///{tmp_path}/optuna.db?timeout=0"), tmp_path / "unused")
-    patient = Patient(store)
+    store = open_storage(f"sqlite:///{tmp_path}/optuna.db?timeout=0", tmp_path / "unused")
+    retrying = RetryingStorage(store)
     trial = optuna.create_study(study_name="s", storage=store).ask()
     with sqlite3.connect(tmp_path / "optuna.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         for _ in range(3):
             with pytest.raises(StorageLost, match="for 300 s"):
-                patient.set_trial_user_attr(trial._trial_id, "a", 1)
+                retrying.set_trial_user_attr(trial._trial_id, "a", 1)
         other.execute("COMMIT")
     assert clock.now == pytest.approx(300)
     assert len(capsys.readouterr().err.splitlines()) == 1
-    patient.set_trial_user_attr(trial._trial_id, "a", 1)
+    retrying.set_trial_user_attr(trial._trial_id, "a", 1)
     assert attributes(store) == {"a": 1}
 
 
@@ -289,24 +283,24 @@ def test_what_waiting_does_not_help_comes_through_at_once(tmp_path, clock):
     engine = create_engine(f"sqlite:///{tmp_path}/small.db")
     with engine.connect() as connection:
         with pytest.raises(OperationalError, match="no such table"):
-            patiently(lambda: connection.execute(text("INSERT INTO t VALUES (1)")))
+            with_retries(lambda: connection.execute(text("INSERT INTO t VALUES (1)")))
         connection.execute(text("PRAGMA max_page_count = 2"))
         connection.execute(text("CREATE TABLE t (x)"))
         with pytest.raises(OperationalError, match="disk is full"):
-            patiently(lambda: connection.execute(text("INSERT INTO t VALUES (zeroblob(100000))")))
+            with_retries(lambda: connection.execute(text("INSERT INTO t VALUES (zeroblob(100000))")))
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space left"):
-        patiently(lambda: full.write(b"x"))
+        with_retries(lambda: full.write(b"x"))
     assert clock.pauses == []
 
 
 def test_what_optuna_wraps_is_waited_for_too(tmp_path, clock, capsys):
-    store = open_storage(study(f"sqlite:///{tmp_path}/optuna.db?timeout=0"), tmp_path / "unused")
+    store = open_storage(f"sqlite:///{tmp_path}/optuna.db?timeout=0", tmp_path / "unused")
     trial = optuna.create_study(study_name="s", storage=store).ask()
     with sqlite3.connect(tmp_path / "optuna.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StorageLost):
-            patiently(lambda: store.set_trial_user_attr(trial._trial_id, "a", 1), patience=5)
+            with_retries(lambda: store.set_trial_user_attr(trial._trial_id, "a", 1), seconds=5)
         other.execute("COMMIT")
-    patiently(lambda: store.set_trial_user_attr(trial._trial_id, "a", 1))
+    with_retries(lambda: store.set_trial_user_attr(trial._trial_id, "a", 1))
     assert attributes(store) == {"a": 1}
     assert sum(clock.pauses) == pytest.approx(5)

@@ -15,26 +15,28 @@ from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
 from fullspectrum.search.commands.masks import layout_for
 from fullspectrum.search.guards.unpruned import warn_unpruned
-from fullspectrum.search.sampling.allocation import BASES, allocate, budget
 from fullspectrum.search.sampling.draw import sample
-from fullspectrum.search.sources import SOURCES, Setting, source
+from fullspectrum.search.sampling.layers import budget
+from fullspectrum.search.sampling.registry import ALLOCATIONS
+from fullspectrum.search.sources import SOURCES, Setting, source_called
 from torch import nn
 
 from ...everylayer import EveryLayer
+from ...shares import allocate
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_scores_every_kind_of_layer(name):
     model = EveryLayer()
-    scores = source(name).scores(Setting(model, load("digits"), 1000, rounds=3), 0)
+    scores = source_called(name).scores(Setting(model, load("digits"), 1000, rounds=3), 0)
     assert {n: s.shape for n, s in scores.items()} == {n: tuple(w.shape) for n, w in prunable(model).items()}
     assert all(np.isfinite(s).all() and (s >= 0).all() and (s > 0).any() for s in scores.values())
 
 
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", ALLOCATIONS)
 def test_every_allocation_meets_the_budget_of_every_kind_of_layer(base):
     model, sparsity = EveryLayer(), 0.6
-    scores = source("magnitude").scores(Setting(model, load("digits"), 1000), 0)
+    scores = source_called("magnitude").scores(Setting(model, load("digits"), 1000), 0)
     shapes = {name: values.shape for name, values in scores.items()}
     counts = allocate(shapes, sparsity, base, scores=scores)
     masks = sample(scores, counts, 1.0, 0)

@@ -12,7 +12,7 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.training import Diverged, MaskedTraining, Recipe
 from fullspectrum.search.store.checkpoint import Checkpoints
 from fullspectrum.search.worker import resumable as module
-from fullspectrum.search.worker.resumable import CHUNK, Left, Pieces
+from fullspectrum.search.worker.resumable import CHUNK, LeaveRequested, ResumableTraining
 from torch import nn
 
 RECIPE = Recipe(learning_rate=0.05, batch_size=8, ema=0.9)
@@ -39,7 +39,7 @@ def training(recipe: Recipe = RECIPE, seed: int = 0) -> MaskedTraining:
     return MaskedTraining(network, MASKS, DATA, recipe, TOTAL, seed)
 
 
-def outcome(pieces: Pieces) -> dict[int, float]:
+def outcome(pieces: ResumableTraining) -> dict[int, float]:
     """Mean loss of each piece from the one it stands in, by its end."""
     return {end: pieces.run_to(end) for end in ENDS if end > pieces.reported}
 
@@ -51,7 +51,7 @@ def bits(run: MaskedTraining) -> list[bytes]:
 @pytest.fixture(scope="module")
 def whole() -> tuple[dict[int, float], list[bytes]]:
     """Mean losses and last weights of the training that nobody disturbed."""
-    pieces = Pieces(training())
+    pieces = ResumableTraining(training())
     return outcome(pieces), bits(pieces.training)
 
 
@@ -84,10 +84,10 @@ class Cut(Checkpoints):
 def test_cut_after_any_checkpoint_it_goes_on_to_the_same_losses_and_weights(folder, whole, saves):
     losses = {}
     with pytest.raises(Killed):
-        cut = Pieces(training(), Cut(folder, 1, saves), every=0)
+        cut = ResumableTraining(training(), Cut(folder, 1, saves), every=0)
         for end in ENDS:
             losses[end] = cut.run_to(end)
-    again = Pieces(training(), Checkpoints(folder, 2), every=0)
+    again = ResumableTraining(training(), Checkpoints(folder, 2), every=0)
     assert again.training.iteration == [10, 20, 25, 35, 45, 55, 64][saves - 1]
     resumed = outcome(again)
     # What had not been returned is; and it was not begun anew.
@@ -99,7 +99,7 @@ def test_cut_again_and_again_every_piece_has_the_same_mean(folder, whole):
     losses, attempt = {}, 0
     while TOTAL not in losses:
         attempt += 1
-        pieces = Pieces(training(), Cut(folder, attempt, 1), every=0)
+        pieces = ResumableTraining(training(), Cut(folder, attempt, 1), every=0)
         try:
             for end in [end for end in ENDS if end > pieces.reported]:
                 losses[end] = pieces.run_to(end)
@@ -124,14 +124,14 @@ def test_asked_to_leave_it_leaves_at_the_next_look_with_a_checkpoint_of_that_ite
     first.__class__ = Watched
     if at == 0:
         leave.touch()
-    pieces, losses = Pieces(first, Checkpoints(folder), every=1e9, leave=leave), {}
-    with pytest.raises(Left, match=f"at iteration {at} of {TOTAL}"):
+    pieces, losses = ResumableTraining(first, Checkpoints(folder), every=1e9, leave=leave), {}
+    with pytest.raises(LeaveRequested, match=f"at iteration {at} of {TOTAL}"):
         for end in ENDS:
             losses[end] = pieces.run_to(end)
     found = Checkpoints(folder).load()
     assert (found["iteration"] if at else found) == (at or None)
     leave.unlink()
-    again = Pieces(training(), Checkpoints(folder, 2), every=1e9, leave=leave)
+    again = ResumableTraining(training(), Checkpoints(folder, 2), every=1e9, leave=leave)
     resumed = outcome(again)
     assert (losses | resumed, bits(again.training)) == whole
 
@@ -165,38 +165,38 @@ def test_a_checkpoint_is_saved_when_the_time_has_come_and_at_the_end_of_a_chunk(
 
     run = training()
     run.__class__ = Slow
-    outcome(Pieces(run, Told(folder), every=15))
+    outcome(ResumableTraining(run, Told(folder), every=15))
     assert saved == [20, 35, 55]
 
 
 def test_a_checkpoint_of_another_training_is_passed_over_like_a_broken_one(folder, whole, capsys):
-    outcome(Pieces(training(replace(RECIPE, learning_rate=0.01)), Checkpoints(folder), every=0))
+    outcome(ResumableTraining(training(replace(RECIPE, learning_rate=0.01)), Checkpoints(folder), every=0))
     Checkpoints(folder).save({"iteration": 60, "nothing": "of ours"})
     Checkpoints(folder).save({"iteration": 61})
-    again = Pieces(training(), Checkpoints(folder, 2), every=0)
+    again = ResumableTraining(training(), Checkpoints(folder, 2), every=0)
     assert again.training.iteration == 0
     assert capsys.readouterr().err.count("another training") == 2
     assert (outcome(again), bits(again.training)) == whole
 
 
 def test_what_was_measured_travels_with_the_checkpoints(folder):
-    pieces = Pieces(training(), Checkpoints(folder), every=0)
+    pieces = ResumableTraining(training(), Checkpoints(folder), every=0)
     pieces.run_to(20)
     pieces.accuracies[20] = 0.5
     pieces.run_to(25)
     pieces.accuracies[25] = 0.75
     # Nothing was saved since: whoever goes on measures again.
-    again = Pieces(training(), Checkpoints(folder, 2), every=0)
+    again = ResumableTraining(training(), Checkpoints(folder, 2), every=0)
     assert (again.reported, again.accuracies) == (20, {20: 0.5})
 
 
 def test_without_checkpoints_nothing_is_written(folder, whole):
-    assert outcome(Pieces(training())) == whole[0]
+    assert outcome(ResumableTraining(training())) == whole[0]
     assert not folder.exists()
 
 
 def test_a_divergence_is_told_by_the_iteration_it_came_in():
-    pieces = Pieces(training(replace(RECIPE, learning_rate=1e30)))
+    pieces = ResumableTraining(training(replace(RECIPE, learning_rate=1e30)))
     with pytest.raises(Diverged) as caught:
         pieces.run_to(TOTAL)
     with pytest.raises(Diverged) as expected:
@@ -206,7 +206,7 @@ def test_a_divergence_is_told_by_the_iteration_it_came_in():
 
 @pytest.mark.parametrize("iteration", [0, 20, TOTAL + 1])
 def test_what_was_reported_or_is_beyond_the_end_is_refused(iteration):
-    pieces = Pieces(training())
+    pieces = ResumableTraining(training())
     pieces.run_to(20)
     with pytest.raises(InputError, match=f"iteration must lie between 21 and {TOTAL}, but got {iteration}"):
         pieces.run_to(iteration)

@@ -11,6 +11,9 @@ from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.training import Diverged, MaskedTraining
 from fullspectrum.search.files import StudyFolder
+from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.report import Ended, LeftOnRequest, Measured, Report, Scored, StorageFailed, from_json
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.worker.trial import MaskTrial
 
@@ -19,23 +22,15 @@ from ..conftest import tiny_study
 DATA = load("digits")
 
 
-def proposal(number: int = 0, **changes) -> dict:
-    distribution = MaskDistribution("random", math.inf, 0, {}).to_dict()
-    plain = {
-        "number": number,
-        "attempt": 1,
-        "seed": 5,
-        "distribution": distribution,
-        "training": {"learning_rate": 0.05},
-        "digest": None,
-    }
-    return {"proposal": json.dumps(plain | changes)}
+def proposal(number: int = 0, seed: int = 5, attempt: int = 1, digest: str | None = None) -> dict:
+    distribution = MaskDistribution("random", math.inf, 0, {})
+    return {"proposal": Proposal(number, attempt, seed, distribution, {"learning_rate": 0.05}, digest).to_json()}
 
 
-def values(result: dict) -> dict:
+def reports(result: dict) -> list[Report]:
     """What a step of a trial reported."""
     assert result.keys() == {"training/iterations", "report"}
-    return json.loads(result["report"])["values"]
+    return from_json(result["report"])
 
 
 @pytest.fixture
@@ -55,15 +50,14 @@ def trial(tmp_path):
 
 def test_the_first_step_scores_and_the_next_ones_warm_up_to_the_end(trial, tmp_path):
     running = trial()
-    results = [values(running.step()) for _ in range(3)]
-    assert [result["training/iterations"] for result in results] == [0, 2, 4]
-    assert results[0].keys() >= {"spectral/objective", "sparsity/effective", "digest"}
-    assert "accuracy/val" not in results[0]
-    assert all(0 <= result["accuracy/val"] <= 1 for result in results[1:])
-    assert [result.get("outcome") for result in results] == [None, None, "finished"]
+    [scored], [first], [last, end] = (reports(running.step()) for _ in range(3))
+    assert scored.metrics.keys() >= {"spectral/objective", "sparsity/effective"}
+    assert [(type(one), one.iteration) for one in (first, last)] == [(Measured, 2), (Measured, 4)]
+    assert all(0 <= one.accuracy <= 1 for one in (first, last))
+    assert end == Ended(Outcome.FINISHED, 4)
     folder = StudyFolder(tmp_path).trial(0)
     assert {path.name for path in folder.iterdir()} == {"candidates.json", "coordinate.json", "mask.safetensors"}
-    assert MaskSet.load(folder / "mask.safetensors").digest() == results[0]["digest"]
+    assert MaskSet.load(folder / "mask.safetensors").digest() == scored.digest
 
 
 def test_a_reused_worker_takes_up_another_trial_as_a_fresh_one_would(trial):
@@ -84,12 +78,14 @@ def test_warm_ups_of_all_trials_see_the_same_batches(trial):
         # Same mask, another number: nothing else may differ.
         running.reset_config(proposal(number))
         running.step()
-        accuracies.append(values(running.step()))
+        accuracies.append(reports(running.step()))
     assert accuracies[0] == accuracies[1]
 
 
 def test_a_spectral_only_trial_ends_with_its_score(trial):
-    assert values(trial("warmup.iterations=0").step())["outcome"] == "finished"
+    scored, end = reports(trial("warmup.iterations=0").step())
+    assert isinstance(scored, Scored)
+    assert end == Ended(Outcome.FINISHED, 0)
 
 
 def test_a_network_that_puts_out_nan_has_diverged_and_not_failed(trial, monkeypatch):
@@ -99,8 +95,8 @@ def test_a_network_that_puts_out_nan_has_diverged_and_not_failed(trial, monkeypa
     monkeypatch.setattr(MaskedTraining, "accuracy", accuracy)
     running = trial()
     running.step()
-    result = values(running.step())
-    assert (result["outcome"], result["training/iterations"]) == ("diverged", 2)
+    [end] = reports(running.step())
+    assert (end.outcome, end.iteration) == (Outcome.DIVERGED, 2)
 
 
 def test_an_exception_ends_the_trial_with_its_reason_and_a_traceback_on_disk(trial, tmp_path, monkeypatch):
@@ -110,37 +106,36 @@ def test_an_exception_ends_the_trial_with_its_reason_and_a_traceback_on_disk(tri
     monkeypatch.setattr(MaskedTraining, "run", run)
     running = trial()
     running.step()
-    result = values(running.step())
-    assert (result["outcome"], result["reason"]) == ("failed", "ArithmeticError: no such luck")
+    assert reports(running.step()) == [Ended(Outcome.FAILED, 0, "ArithmeticError: no such luck")]
     assert "Traceback" in (StudyFolder(tmp_path).trial(0) / "error.txt").read_text()
     monkeypatch.undo()
     running.reset_config(proposal(1))
-    assert "outcome" not in values(running.step())
+    [scored] = reports(running.step())
+    assert isinstance(scored, Scored)
 
 
 def test_a_trial_without_a_viable_candidate_is_rejected_with_every_candidate_on_record(trial, tmp_path):
-    result = values(trial("sparsity=0.99995", "search.min_kept_per_output=0").step())
-    assert result["outcome"] == "rejected"
+    [end] = reports(trial("sparsity=0.99995", "search.min_kept_per_output=0").step())
+    assert end.outcome is Outcome.REJECTED
     record = json.loads((StudyFolder(tmp_path).trial(0) / "candidates.json").read_text())
-    assert [row["rejected"] for row in record["candidates"]] == [result["reason"]] * 2
+    assert [row["rejected"] for row in record["candidates"]] == [end.reason] * 2
     assert record["best"] is None
     assert not (StudyFolder(tmp_path).trial(0) / "mask.safetensors").exists()
 
 
 def test_a_trial_whose_objective_no_layer_defines_is_rejected_with_that_reason(trial, tmp_path):
     # Connected, but no layer has three kept weights a node on either side.
-    result = values(trial("objective=imdb", "sparsity=0.998").step())
-    assert (result["outcome"], result["reason"]) == ("rejected", "no layer defines imdb at this sparsity")
-    assert not any(key.startswith("spectral/") for key in result)
+    result = reports(trial("objective=imdb", "sparsity=0.998").step())
+    assert result == [Ended(Outcome.REJECTED, 0, "no layer defines imdb at this sparsity")]
     record = json.loads((StudyFolder(tmp_path).trial(0) / "candidates.json").read_text())
     assert [(row["objective"], row["rejected"]) for row in record["candidates"]] == [(None, None)] * 2
 
 
 def test_the_chosen_mask_of_a_per_layer_search_scores_at_least_as_high_as_every_draw(trial, tmp_path):
-    result = values(trial("search.draw=per_layer").step())
+    [scored] = reports(trial("search.draw=per_layer").step())
     record = json.loads((StudyFolder(tmp_path).trial(0) / "candidates.json").read_text())
     assert len(record["candidates"]) == 3
-    assert result["spectral/objective"] == max(row["objective"] for row in record["candidates"])
+    assert scored.objective == max(row["objective"] for row in record["candidates"])
     assert record["best"] == record["candidates"][2]["seed"]
     masks = MaskSet.load(StudyFolder(tmp_path).trial(0) / "mask.safetensors")
     assert json.loads(masks.metadata["seed"]) == record["best"]
@@ -155,39 +150,39 @@ def test_another_attempt_goes_on_from_the_checkpoint_of_the_one_before_with_its_
         "warmup.early_stopping=false",
     )
     undisturbed = trial(*settings)
-    expected = [values(undisturbed.step()) for _ in range(4)]
+    expected = [reports(undisturbed.step()) for _ in range(4)]
     undisturbed.reset_config(proposal(1))
-    first = [values(undisturbed.step()) for _ in range(3)]
+    first = [reports(undisturbed.step()) for _ in range(3)]
     # A new worker: what it knows is in files.
     heir = trial(*settings)
     monkeypatch.setattr(heir, "_score", None)
     steps = []
     run = MaskedTraining.run
     monkeypatch.setattr(MaskedTraining, "run", lambda self, n: (steps.append(n), run(self, n))[1])
-    heir.reset_config(proposal(1, attempt=2, digest=first[0]["digest"]))
+    heir.reset_config(proposal(1, attempt=2, digest=first[0][0].digest))
     # The report at the end of a checkpoint's piece comes again: nobody can know whether it arrived.
-    rest = {result["training/iterations"]: result for result in (values(heir.step()) for _ in range(2))}
+    rest = {result[0].iteration: result for result in (reports(heir.step()) for _ in range(2))}
     assert rest[60] == expected[3]
     assert sum(steps) == 20
 
 
 def test_without_the_mask_of_the_attempt_before_it_is_found_again(trial, tmp_path):
     worker = trial()
-    digest = values(worker.step())["digest"]
+    [scored] = reports(worker.step())
     (StudyFolder(tmp_path).trial(0) / "mask.safetensors").write_bytes(b"torn")
-    worker.reset_config(proposal(attempt=2, digest=digest))
-    assert values(worker.step())["digest"] == digest
+    worker.reset_config(proposal(attempt=2, digest=scored.digest))
+    assert reports(worker.step()) == [scored]
 
 
 def test_a_trial_that_is_asked_to_leave_does_so_before_its_next_chunk_and_candidate(trial, tmp_path):
     leave = StudyFolder(tmp_path).leave
     worker = trial()
     leave.touch()
-    assert json.loads(worker.step()["report"]) == {"left": True}
+    assert reports(worker.step()) == [LeftOnRequest()]
     leave.unlink()
     worker.step()
     leave.touch()
-    assert json.loads(worker.step()["report"]) == {"left": True}
+    assert reports(worker.step()) == [LeftOnRequest()]
 
 
 def test_a_full_disk_is_not_the_trials_fault(trial, monkeypatch):
@@ -198,4 +193,4 @@ def test_a_full_disk_is_not_the_trials_fault(trial, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    assert json.loads(worker.step()["report"]) == {"broken": "No space left on device"}
+    assert reports(worker.step()) == [StorageFailed("No space left on device")]

@@ -21,10 +21,9 @@ from fullspectrum.search.sampling.allocation import budget
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.worker import workbench as candidates_module
 from fullspectrum.search.worker.candidate import Candidate, better
-from fullspectrum.search.worker.measures import candidate_metrics
+from fullspectrum.search.worker.measures import scored
 from fullspectrum.search.worker.workbench import Workbench
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
-from fullspectrum.spectral.evaluation import KNOWN_LAYERS
 from fullspectrum.spectral.objectives import OBJECTIVES
 from torch import nn
 
@@ -117,7 +116,7 @@ def test_the_distance_is_that_of_the_coordinate_on_the_initial_weights(workbench
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_objective_chooses_and_every_other_is_on_record(workbench_of, objective):
     candidate = next(workbench_of(study(f"objective={objective}")).candidates(DISTRIBUTIONS[1], 11))
-    row, metrics = candidate.row(), candidate_metrics(candidate)
+    row, metrics = candidate.row(), scored(candidate, candidate.coordinate).metrics
     for name, other in OBJECTIVES.items():
         assert row[name] == metrics[f"spectral/{name}"] == other.value(candidate.coordinate)
     assert candidate.score == row["objective"] == metrics["spectral/objective"] == row[objective]
@@ -129,9 +128,8 @@ def test_a_row_holds_the_coordinate_of_every_layer(workbench):
     assert list(layers) == list(workbench.shapes)
     for name, values in layers.items():
         layer = candidate.coordinate.layers[name]
-        np.testing.assert_array_equal(
-            np.array(values, dtype=float), np.array([getattr(layer, field) for field in FIELDS], dtype=float)
-        )
+        assert tuple(values) == FIELDS
+        np.testing.assert_array_equal(np.array(list(values.values()), dtype=float), layer.vector)
 
 
 def test_theta_and_the_sources_batch_reach_the_draw(workbench):
@@ -234,7 +232,6 @@ def test_candidates_that_are_scored_together_are_those_scored_one_by_one(workben
     rows = []
     for together in (2**24, 1):
         monkeypatch.setattr(candidates_module, "TOGETHER", together)
-        KNOWN_LAYERS.clear()
         rows.append([candidate.row() for candidate in workbench_of(study()).candidates(DISTRIBUTIONS[0], 11)])
     assert rows[0] == rows[1]
 

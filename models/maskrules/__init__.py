@@ -1,0 +1,1 @@
+"""Rules by which a mask changes while a network trains, one file each."""

@@ -1,0 +1,35 @@
+"""The tables that only say where and how a study runs: no part of its id, and new ones are taken when it is resumed."""
+
+from pydantic import Field
+
+from .searchable import Section
+from .stages import Fraction
+
+
+class Resources(Section):
+    """The resources that each trial holds while it runs."""
+
+    cpus: int = Field(1, ge=1, description="CPU cores a trial")
+    gpus: float = Field(0.0, ge=0, description="GPUs a trial; a fraction shares one GPU among trials")
+
+
+class Faults(Section):
+    """The faults that a search survives, and those at which it stops."""
+
+    retries: int = Field(2, ge=0, description="times a trial or a full training goes on after its worker has died")
+    max_failures: int | None = Field(None, ge=1, description="failed trials at which the search stops; none: no limit")
+    failure_fraction: Fraction = Field(
+        0.5, description="fraction of ended trials (10 at least) that may have failed; more stops the search"
+    )
+    restarts: int = Field(3, ge=0, description="times in a row that a crashed driver starts anew without a trial's end")
+    checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training between two checkpoints")
+    grace_seconds: float = Field(
+        20.0, ge=0, description="seconds that running work has to leave after Ctrl-C or SIGTERM"
+    )
+
+
+class Tracking(Section):
+    """Where the record goes."""
+
+    mlflow: str | None = Field(None, description="MLflow tracking URI; default: SQLite under the home folder")
+    storage: str | None = Field(None, description="Optuna storage URL; default: a journal file under the home folder")

@@ -1,0 +1,62 @@
+"""The table [search]: what is proposed, and how many candidates."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..samplers.registry import SAMPLERS
+from ..sampling.registry import ALLOCATIONS
+from ..sources.registry import SOURCES
+from .named import Named
+from .searchable import Range, Searchable, Searched, form
+
+
+class Search(Searchable):
+    """The proposals, and the number of candidates."""
+
+    trials: int = Field(100, ge=1, description="number of trials")
+    samples_per_trial: int = Field(8, ge=1, le=4096, description="candidate masks drawn in a trial; the best goes on")
+    draw: Literal["whole", "per_layer"] = Field(
+        "whole", description="per_layer adds one candidate to a trial: each layer from its best draw"
+    )
+    sampler: Annotated[str, Named(SAMPLERS)] = Field(
+        "tpe",
+        description="Optuna sampler that proposes trials; cmaes and qmc draw the source uniformly, a study for each",
+    )
+    sources: list[Annotated[str, Named(SOURCES)]] = Field(
+        ["random", "magnitude", "snip"],
+        min_length=1,
+        description="mask sources to choose from: " + ", ".join(SOURCES.known),
+    )
+    temperature: Searched[Annotated[float, Field(ge=0)]] = Field(
+        Range(low=0.05, high=2.0, log=True), description="Gumbel temperature of the draw, >= 0; 0 is the source's top-k"
+    )
+    batches: int = Field(4, ge=1, le=1000, description="number of different training batches a data-driven source sees")
+    images_per_class: int = Field(
+        10, ge=1, description="training images of each class in such a batch; more than 256 in all are scored in pieces"
+    )
+    rounds: int = Field(100, ge=1, description="rounds in which an iterative source removes weights")
+    allocation: Searched[Annotated[str, Named(ALLOCATIONS)]] = Field(
+        "erk",
+        description="base of the layerwise sparsity; lamp ranks initial weights, global is the source's own ranking",
+    )
+    keep_dense: list[str] = Field(
+        [], description="parameters that are kept whole, by name or pattern (conv1, *.downsample.*)"
+    )
+    theta: Literal["layer", "stage", "none"] = Field("layer", description="what is searched on top of the base")
+    theta_range: float = Field(0.5, gt=0, le=5, description="trust region: greatest |theta|, a log-density factor")
+    min_kept_per_output: float = Field(1.0, ge=0, description="floor of each layer: kept weights per output on average")
+    max_concurrent: int = Field(8, ge=1, description="trials that run at once, as far as the resources go")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _allocations_are_chosen(cls, values: Any) -> Any:
+        if isinstance(values, dict) and form(values.get("allocation")) == "range":
+            raise ValueError("allocation is searched by { choices = [...] }, not by a range")
+        return values
+
+    @model_validator(mode="after")
+    def _different_sources(self) -> Self:
+        if len(set(self.sources)) < len(self.sources):
+            raise ValueError("a source is named twice")
+        return self

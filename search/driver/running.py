@@ -1,0 +1,45 @@
+"""A search while it runs: what the parts of its driver share."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from ..config.study import Study
+from ..files import StudyFolder
+from ..guidance.proposer import Proposer
+from ..process.shutdown import Shutdown
+from ..protocol.events import Listeners
+from ..store.writer import LedgerWriter
+from ..worker.shared import SharedInputs
+from ..worker.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class RunningSearch:
+    """One study while a driver runs it."""
+
+    workbench: Workbench
+    folder: StudyFolder
+    ledger: LedgerWriter
+    proposer: Proposer
+    listeners: Listeners
+    shutdown: Shutdown
+    shared: SharedInputs
+    """The inputs of the workers: the data, and the initial weights."""
+
+    @property
+    def study(self) -> Study:
+        """The study's settings."""
+        return self.workbench.study
+
+    @classmethod
+    def open(
+        cls,
+        workbench: Workbench,
+        folder: StudyFolder,
+        ledger: LedgerWriter,
+        listeners: Listeners,
+        shutdown: Shutdown,
+    ) -> Self:
+        """Return the search of a study, with what its ledger holds taken up; Ray must be connected."""
+        proposer = Proposer(workbench.study, ledger, list(workbench.setting.weights))
+        return cls(workbench, folder, ledger, proposer, listeners, shutdown, SharedInputs.put(workbench))

@@ -1,0 +1,109 @@
+"""The guided study: an Optuna sampler and the trials that it sees, held in memory and rebuilt from the record."""
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ...models.seeds import derive
+from ..samplers.registry import sampler_called
+from .sampled import SampledStudy
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+T = TypeVar("T")
+
+
+class GuidedStudy:
+    """A study whose trials one of Optuna's samplers proposes.
+
+    It holds nothing that the record does not: once it has learned every recorded trial, it proposes what the study that
+    proposed those would propose next. For that, the sampler is seeded anew for each trial by its number.
+    """
+
+    def __init__(self, sampler: str, seed: int, directions: int = 1):
+        """Begin without trials; `sampler` is one of [search] sampler, a trial has `directions` values to maximise."""
+        self._sampler = sampler_called(sampler)
+        self._seed = seed
+        self._directions = directions
+        self._studies: dict[str, SampledStudy] = {}
+        self._spaces: dict[str, dict[str, BaseDistribution]] = {}
+        self._asked: Counter[str] = Counter()
+        self._running: dict[int, tuple[SampledStudy, int]] = {}
+
+    def ask(self, number: int, suggest: Callable[[Trial], T], source: str = "") -> tuple[T, FrozenTrial]:
+        """Return what `suggest` makes of the new trial `number`, and this trial as it is to be recorded: running.
+
+        With `source`, the study of this source proposes it, and its parameter "source" has this value.
+        """
+        given = {"source": source} if source else {}
+        space = self._spaces.get(source)
+        if space is None:
+            # A trial that is thrown away defines the space of the first one: CMA-ES starts in the middle of it.
+            rehearsal = SampledStudy(self._directions).ask(optuna.samplers.RandomSampler(seed=0), given)
+            suggest(rehearsal)
+            space = rehearsal.distributions
+        # In the order of names: a database may give them back in another order than they were asked in.
+        drawn = {name: space[name] for name in sorted(space.keys() - given.keys()) if not space[name].single()}
+        seed = derive(self._seed, "sobol") if self._sampler.one_sequence else derive(self._seed, "sampler", number)
+        study = self._study(source)
+        trial = study.ask(self._sampler.build(seed % 2**32, drawn, self._asked[source]), given)
+        asked = suggest(trial)
+        frozen = study.asked(trial._trial_id)
+        self._note(frozen, source)
+        if self._sampler.learns:
+            self._running[number] = (study, trial._trial_id)
+        # The caller adds what is to be recorded to a trial of its own.
+        return asked, copy.copy(frozen)
+
+    def learn(self, trial: FrozenTrial, source: str = "") -> None:
+        """Take up a recorded trial in any state, as if it had been asked for; call it in order of number."""
+        self._note(trial, source)
+        if self._sampler.learns:
+            study = self._study(source)
+            self._running[trial.number] = (study, study.add(trial))
+        if trial.state.is_finished():
+            values = trial.values if trial.state is TrialState.COMPLETE else None
+            self.tell(trial.number, trial.state, values, trial.intermediate_values)
+
+    def tell(
+        self,
+        number: int,
+        state: TrialState,
+        values: Sequence[float] | None = None,
+        intermediate: Mapping[int, float] | None = None,
+    ) -> None:
+        """End trial `number`: COMPLETE with its values, PRUNED with what it reached by step, or FAIL.
+
+        Nothing is learned from a trial that failed. Raises ValueError where a number is not finite.
+        """
+        steps = dict(intermediate or {})
+        if not all(map(math.isfinite, [*(values or ()), *steps.values()])):
+            raise ValueError(f"only finite numbers reach a sampler, but trial {number} has {values} and {steps}")
+        if state is TrialState.PRUNED and steps:
+            values = [steps[max(steps)]]
+            if self._sampler.complete_only:
+                state = TrialState.COMPLETE
+        if self._sampler.learns:
+            study, trial_id = self._running.pop(number)
+            study.end(trial_id, state, values, steps)
+
+    def _study(self, source: str) -> SampledStudy:
+        """Return the study of a source; a new one each time for samplers that learn nothing."""
+        study = self._studies.get(source)
+        if study is None:
+            study = SampledStudy(self._directions, window=self._sampler.windowed and self._directions == 1)
+            if self._sampler.learns:
+                self._studies[source] = study
+        return study
+
+    def _note(self, trial: FrozenTrial, source: str) -> None:
+        """Count the trial, and keep the parameters that all trials have in common."""
+        space = self._spaces.get(source, trial.distributions)
+        self._spaces[source] = {name: one for name, one in space.items() if name in trial.distributions}
+        self._asked[source] += 1

@@ -1,0 +1,141 @@
+"""Every name under which something is reported, recorded or kept: no other module spells one."""
+
+
+class Metric:
+    """MLflow metrics, and the keys of what a trial reports."""
+
+    OBJECTIVE = "spectral/objective"
+    DEFINED_LAYERS = "spectral/defined_layers"
+    LAYER_DENSITY = "spectral/layer_density"
+    Z_DISTANCE = "spectral/z_l2"
+    SPARSITY = "sparsity/global"
+    EFFECTIVE_SPARSITY = "sparsity/effective"
+    DEAD_CHANNELS = "guard/dead_channels"
+    EMPTY_CHANNELS = "guard/empty_channels"
+    SHORTCUT_COVERAGE = "guard/shortcut_coverage"
+    ACCURACY = "accuracy/val"
+    """Validation accuracy in the course of the warm-up."""
+    ACCURACY_WARMUP = "accuracy/warmup"
+    """Last validation accuracy of the warm-up."""
+    ACCURACY_VAL_FINAL = "accuracy/val_final"
+    """Validation accuracy of the full training."""
+    ACCURACY_FINAL = "accuracy/final"
+    """Test accuracy after the full training."""
+    ITERATIONS = "training/iterations"
+    LOSS = "training/loss"
+    RHO_LAYER_DENSITY = "audit/rho_layer_density"
+
+    #: What begins the name of a metric that a trial reports of its best candidate.
+    SPECTRAL, SPARSITIES, GUARDS = "spectral/", "sparsity/", "guard/"
+
+    @staticmethod
+    def score(name: str) -> str:
+        """Return the metric of the score called `name`."""
+        return f"spectral/{name}"
+
+    @staticmethod
+    def rho(score: str) -> str:
+        """Return the metric of the rank correlation of a score with accuracy."""
+        return f"audit/rho_{score}"
+
+    @staticmethod
+    def difference(baseline: str) -> str:
+        """Return the metric of the accuracy of a checked mask less that of a baseline."""
+        return f"check/{baseline}"
+
+
+class Tag:
+    """MLflow tags."""
+
+    KEY = "fullspectrum.key"
+    KIND = "fullspectrum.kind"
+    STUDY = "fullspectrum.study"
+    ATTEMPT = "fullspectrum.attempt"
+    GATE = "fullspectrum.gate"
+    MASK_DIGEST = "fullspectrum.mask_digest"
+    OUTCOME = "fullspectrum.outcome"
+    FINAL_OUTCOME = "fullspectrum.final_outcome"
+    REASON = "fullspectrum.reason"
+    OF = "fullspectrum.of"
+    PARETO = "fullspectrum.pareto"
+    ADAPTATIONS = "fullspectrum.adaptations"
+    NOTE = "mlflow.note.content"
+    PARENT = "mlflow.parentRunId"
+    TABLES = "mlflow.loggedArtifacts"
+    EXPERIMENT_KIND = "mlflow.experimentKind"
+
+
+class Kind:
+    """Values of the tag `fullspectrum.kind`."""
+
+    STUDY, TRIAL, BASELINE, CHECK, MASK = "study", "trial", "baseline", "check", "mask"
+
+
+class Param:
+    """MLflow parameters."""
+
+    SOURCE = "source"
+    TEMPERATURE = "temperature"
+    SEED = "seed"
+    BATCH_SEED = "batch_seed"
+    ALLOCATION = "allocation"
+    MODEL = "model"
+    DATA = "data"
+    SPARSITY = "sparsity"
+    OBJECTIVE = "objective"
+    EPOCHS = "epochs"
+    REPEAT = "repeat"
+    INIT_SEED = "init_seed"
+
+    @staticmethod
+    def theta(group: str) -> str:
+        """Return the parameter of the theta of a group of layers."""
+        return f"theta.{group}"
+
+    @staticmethod
+    def setting(section: str, name: str) -> str:
+        """Return the parameter of the setting `name` of [section]."""
+        return f"{section}.{name}"
+
+
+class Artifact:
+    """Files of the record, and of a study's folder."""
+
+    MASK = "mask.safetensors"
+    END_MASK = "end_mask.safetensors"
+    END_WEIGHTS = "end_weights.safetensors"
+    CANDIDATES = "candidates.json"
+    COORDINATE = "coordinate.json"
+    COORDINATE_PICTURE = "coordinate.png"
+    INITIAL_WEIGHTS = "init.safetensors"
+    STUDY = "study.json"
+    ENVIRONMENT = "environment.json"
+    NETWORK = "network.json"
+    LEADERBOARD = "leaderboard.json"
+    PARETO = "pareto.json"
+    PLOT = "study.png"
+    ERROR = "error.txt"
+    CHECK = "check.json"
+
+
+class Attribute:
+    """Keys of a trial's user attributes in Optuna's studies."""
+
+    NUMBER = "number"
+    ATTEMPT = "attempt"
+    SEED = "seed"
+    DISTRIBUTION = "distribution"
+    TRAINING = "training"
+    SCORED = "scored"
+    END = "end"
+    RESULT = "result"
+    OUTCOME = "outcome"
+    LOST = "lost"
+    REACHED = "reached"
+    LABEL = "label"
+    ACCURACY_FINAL = "accuracy/final"
+
+    #: What begins the key of a measurement; its iteration follows.
+    MEASURED = "measured/"
+    #: What begins the key of a block of MLflow run ids, an attribute of the study.
+    RUNS = "mlflow/"

@@ -1,0 +1,69 @@
+"""A proposal: everything that a worker needs to run a trial."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Self
+
+from ..files import JsonObject
+from ..names import Attribute
+from ..sampling.distribution import MaskDistribution
+
+#: A value of a searched setting.
+Value = bool | int | float | str
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial as it is proposed."""
+
+    number: int
+    attempt: int
+    """Counts from 1; each retry or resumption is one more."""
+    seed: int
+    distribution: MaskDistribution
+    """The distribution that the candidates are drawn from."""
+    training: Values = field(default_factory=dict)
+    """Values of the searched training settings."""
+    digest: str | None = None
+    """Digest of the mask that an earlier attempt chose, where it is known; it is no part of the record."""
+
+    def again(self) -> Self:
+        """Return the proposal of the next attempt."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def with_mask(self, digest: str | None) -> Self:
+        """Return the proposal with the digest of the mask that an earlier attempt chose."""
+        return replace(self, digest=digest)
+
+    def to_dict(self) -> JsonObject:
+        """Return the proposal as it is kept: JSON-ready values."""
+        return {
+            Attribute.NUMBER: self.number,
+            Attribute.ATTEMPT: self.attempt,
+            Attribute.SEED: self.seed,
+            Attribute.DISTRIBUTION: self.distribution.to_dict(),
+            Attribute.TRAINING: dict(self.training),
+        }
+
+    @classmethod
+    def from_dict(cls, kept: JsonObject) -> Self:
+        """Return the proposal of `to_dict`'s values, among which there may be others."""
+        return cls(
+            kept[Attribute.NUMBER],
+            kept[Attribute.ATTEMPT],
+            kept[Attribute.SEED],
+            MaskDistribution.from_dict(kept[Attribute.DISTRIBUTION]),
+            kept[Attribute.TRAINING],
+        )
+
+    def to_json(self) -> str:
+        """Return the proposal as it is sent to a worker."""
+        return json.dumps(asdict(self) | self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the proposal of `to_json`."""
+        sent = json.loads(text)
+        return replace(cls.from_dict(sent), digest=sent["digest"])

@@ -1,0 +1,83 @@
+"""The result with which a trial ends: all of its reports that count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+from ..files import JsonObject
+from ..names import Metric
+from .report import Ended, Measured, Scored
+
+Decision = Literal["passed", "control", "stopped"]
+"""The gate's decision on a trial."""
+
+_DIGEST, _GATE, _REASON = "digest", "gate", "reason"
+_CANDIDATE = (Metric.SPECTRAL, Metric.SPARSITIES, Metric.GUARDS)
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """The last value of everything that counts of what a trial reported."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Scores, sparsities and what the guard measured of the chosen mask, by their names in the record."""
+    digest: str | None = None
+    """Digest of the chosen mask; None where none was chosen."""
+    iterations: int = 0
+    """Iterations of the warm-up."""
+    accuracy: float | None = None
+    """Last validation accuracy of the warm-up, in [0, 1]; None where the trial did not train."""
+    loss: float | None = None
+    gate: Decision | None = None
+    """The gate's decision; None where there was nothing to decide."""
+    reason: str | None = None
+    """The reason why the trial did not finish."""
+
+    @property
+    def objective(self) -> float | None:
+        """The score that chose the mask; None where none was chosen."""
+        return self.metrics.get(Metric.OBJECTIVE)
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The scores by their names, the study's own as "objective"."""
+        return {name.removeprefix(Metric.SPECTRAL): v for name, v in self.metrics.items() if Metric.SPECTRAL in name}
+
+    def after(self, report: Scored | Measured | Ended) -> Self:
+        """Return the result once `report` counts too."""
+        match report:
+            case Scored():
+                return replace(self, metrics=report.metrics, digest=report.digest)
+            case Measured():
+                return replace(self, iterations=report.iteration, accuracy=report.accuracy, loss=report.loss)
+            case Ended():
+                return replace(self, iterations=report.iteration, reason=report.reason)
+
+    def gated(self, gate: Decision | None) -> Self:
+        """Return the result with what the gate decided."""
+        return replace(self, gate=gate)
+
+    def to_dict(self) -> JsonObject:
+        """Return the result as it is kept; what is None is left out."""
+        known = {
+            _DIGEST: self.digest,
+            Metric.ITERATIONS: self.iterations,
+            Metric.ACCURACY: self.accuracy,
+            Metric.LOSS: self.loss,
+            _GATE: self.gate,
+            _REASON: self.reason,
+        }
+        return dict(self.metrics) | {name: value for name, value in known.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, kept: JsonObject) -> Self:
+        """Return the result of `to_dict`'s values."""
+        return cls(
+            {name: value for name, value in kept.items() if name.startswith(_CANDIDATE)},
+            kept.get(_DIGEST),
+            kept.get(Metric.ITERATIONS, 0),
+            kept.get(Metric.ACCURACY),
+            kept.get(Metric.LOSS),
+            kept.get(_GATE),
+            kept.get(_REASON),
+        )

@@ -1,0 +1,76 @@
+"""A full training: the entry that is to be trained, and the reports on it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...models.masks import MaskSet
+from ..names import Metric
+from .label import Label
+from .outcome import Outcome
+from .proposal import Values
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One full training to be done."""
+
+    label: Label
+    masks: MaskSet | None
+    """None trains the dense network."""
+    training: Values = field(default_factory=dict)
+    """Values of the searched training settings."""
+    init_seed: int | None = None
+    """Seed of other initial weights than those the study starts from."""
+    repeat: int = 0
+    """Number of the repetition, among several that differ in their batches alone."""
+    file: Path | None = None
+    """Where a baseline's masks lie."""
+    of: Label | None = None
+    """The trial whose mask a baseline checks."""
+    ends: Path | None = None
+    """Folder for the masks and the weights of its end, where the mask changes while it trains; None: not kept."""
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """A measurement in the course of a full training."""
+
+    iteration: int
+    """Iterations (optimizer steps) so far."""
+    accuracy_val: float
+    """Validation accuracy, in [0, 1]."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The measurement by its name in the record."""
+        return {Metric.ACCURACY_VAL_FINAL: self.accuracy_val}
+
+
+@dataclass(frozen=True)
+class TrainingEnd:
+    """The end of a full training."""
+
+    outcome: Outcome
+    iteration: int | None = None
+    """Iterations that it came to; None where its worker died."""
+    accuracy_val: float | None = None
+    """Validation accuracy, in [0, 1]; None where the training diverged or failed."""
+    accuracy_final: float | None = None
+    """Accuracy on the test split, which decides nothing; None where the training diverged or failed."""
+    reason: str | None = None
+    """The reason why it did not finish."""
+    masks: MaskSet | None = field(default=None, compare=False)
+    """The masks of the end, where they are others than those of the start."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The known values of the end by their names in the record."""
+        known = {
+            Metric.ITERATIONS: self.iteration,
+            Metric.ACCURACY_VAL_FINAL: self.accuracy_val,
+            Metric.ACCURACY_FINAL: self.accuracy_final,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+
+TrainingReport = TrainingProgress | TrainingEnd

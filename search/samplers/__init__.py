@@ -1,0 +1,1 @@
+"""Samplers of Optuna by the names that studies use, one file each."""

@@ -1,0 +1,1 @@
+"""The scores that a study can choose masks by."""

@@ -1,0 +1,26 @@
+"""The workbench of a study, made and tried in the driver before anything starts."""
+
+from ...models.data import load
+from ...models.networks import build
+from ...models.trainable import check_trainable
+from ..config.own import import_own
+from ..config.study import Study
+from ..guards.unpruned import warn_unpruned
+from ..sampling.distribution import MaskDistribution
+from .workbench import Workbench
+
+
+def prepare(study: Study) -> Workbench:
+    """Return the workbench of a study: its data and its network at the initial weights, tried on one batch.
+
+    Raises InputError for settings that cannot work together, and for a budget that the layers cannot meet.
+    """
+    import_own(study)
+    data = load(study.data, study.seed)
+    model = build(study.model, data.task, study.seed)
+    check_trainable(model, data, study.model)
+    warn_unpruned(model)
+    workbench = Workbench(study, model, data)
+    # A budget below the floors is found here and not in every trial.
+    workbench.counts(MaskDistribution("random", 0.0, 0, {}))
+    return workbench

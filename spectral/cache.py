@@ -1,0 +1,56 @@
+"""A cache of the values that were computed of layers, owned by the caller that scores many candidates."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from .layer import LayerCoordinate
+
+#: Entries of either kind in a cache, some 500 bytes each.
+CAPACITY = 2**15
+
+Value = TypeVar("Value")
+
+
+class LruCache(Generic[Value]):
+    """A dictionary of at most `capacity` entries that drops the least recently used one; safe among threads."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Value | None:
+        """Return the value of a key, or None."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Keep a value."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._capacity:
+                self._values.popitem(last=False)
+
+
+class SpectralCache:
+    """Coordinates of layers, and of the random masks that they are held against, by all that these depend on.
+
+    Give the same one to each call of `full_spectra` whose candidates may have layers, or counts of kept weights, in
+    common: they are then computed once. It changes no value. A copy, as another process gets, begins empty.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Hold at most `capacity` coordinates of layers, and as many of layers' random masks."""
+        self._capacity = capacity
+        self.layers: LruCache[LayerCoordinate] = LruCache(capacity)
+        self.chances: LruCache[np.ndarray] = LruCache(capacity)
+
+    def __reduce__(self) -> tuple[type["SpectralCache"], tuple[int]]:
+        return SpectralCache, (self._capacity,)
