@@ -80,16 +80,12 @@ class LedgerWriter(Ledger):
 
     def scored(self, number: int, attempt: int, report: Scored) -> bool:
         """Write the first result of a trial; return whether it was taken."""
-        taken = self._current(number, attempt)
-        if taken:
-            self._set(number, Attribute.SCORED, report.to_dict())
-        return taken
+        return self._write(number, attempt, {Attribute.SCORED: report.to_dict()})
 
     def measured(self, number: int, attempt: int, report: Measured) -> bool:
         """Write a measurement of a trial's warm-up; return whether it was taken."""
-        taken = self._current(number, attempt)
+        taken = self._write(number, attempt, {f"{Attribute.MEASURED}{report.iteration}": report.to_dict()})
         if taken:
-            self._set(number, f"{Attribute.MEASURED}{report.iteration}", report.to_dict())
             # As a curve, for the tools of Optuna.
             trial_id = self._trial_ids[MASKS][number]
             self.storage.set_trial_intermediate_value(trial_id, report.iteration, report.accuracy)
@@ -97,17 +93,14 @@ class LedgerWriter(Ledger):
 
     def ended(self, number: int, attempt: int, report: Ended) -> bool:
         """Write how a trial reports its end, before that is decided; return whether it was taken."""
-        taken = self._current(number, attempt)
-        if taken:
-            self._set(number, Attribute.END, report.to_dict())
-        return taken
+        return self._write(number, attempt, {Attribute.END: report.to_dict()})
 
     def lost(self, number: int, attempt: int, reached: int) -> int:
         """Write that a worker died whose trial had reached so many iterations.
 
         Returns how often workers of this trial died there in a row; 0 where the attempt is not the last one.
         """
-        if not self._current(number, attempt):
+        if not self.is_current(number, attempt):
             return 0
         before = self.trial(MASKS, number).user_attrs
         # A driver may have died between the two writings.
@@ -118,11 +111,8 @@ class LedgerWriter(Ledger):
 
     def finish(self, number: int, attempt: int, outcome: Outcome, result: TrialResult) -> bool:
         """Write a trial's end, its result first, so that no end is ever without one; return whether it was taken."""
-        taken = self._current(number, attempt)
-        if taken:
-            self._set(number, Attribute.RESULT, result.to_dict())
-            self._set(number, Attribute.OUTCOME, outcome.value)
-        return taken
+        attributes = {Attribute.RESULT: result.to_dict(), Attribute.OUTCOME: outcome.value}
+        return self._write(number, attempt, attributes)
 
     def close(
         self, role: str, number: int, state: TrialState, values: Sequence[float] | None, steps: Mapping[int, float]
@@ -140,13 +130,18 @@ class LedgerWriter(Ledger):
 
     def is_current(self, number: int, attempt: int) -> bool:
         """Return whether an attempt is the last one of a trial that has not ended."""
-        return self._current(number, attempt)
-
-    def _current(self, number: int, attempt: int) -> bool:
         self._check()
         trial = self.trial(MASKS, number)
         ended = trial.state.is_finished() or Attribute.OUTCOME in trial.user_attrs
         return not ended and trial.user_attrs[Attribute.ATTEMPT] == attempt
+
+    def _write(self, number: int, attempt: int, attributes: Mapping[str, object]) -> bool:
+        """Write attributes of a trial in their order, if the attempt is current; return whether it is."""
+        taken = self.is_current(number, attempt)
+        if taken:
+            for key, value in attributes.items():
+                self._set(number, key, value)
+        return taken
 
     def _set(self, number: int, key: str, value: object) -> None:
         self.storage.set_trial_user_attr(self._trial_ids[MASKS][number], key, value)
