@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 
 from .channels import Key
-from .connectivity import Connectivity, PathCounter, Paths
+from .connectivity import Connectivity
+from .paths import PathCounter, Paths
 
 #: Forward and backward passes after which a repair gives up.
 LOOKS = 200

@@ -1,56 +1,38 @@
 """Projection shortcuts of a network: of two ways to an addition, the shorter one."""
 
-import operator
+from collections.abc import Iterable
 
 import torch
-from torch import fx, nn
+from torch import fx
 
-from ...models.layers import prunable
-
-#: Targets of fx nodes that add two tensors.
-_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+from .tracing import Trace
 
 
-class _Tracer(fx.Tracer):
-    """A tracer that enters every module but torch's own, and those whose weights are pruned."""
-
-    def __init__(self, layers: set[str]):
-        super().__init__()
-        self._layers = layers
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return module_qualified_name in self._layers or super().is_leaf_module(m, module_qualified_name)
-
-
-def projection_shortcuts(model: nn.Module) -> tuple[str, ...] | None:
+def projection_shortcuts(trace: Trace, weights: Iterable[str]) -> tuple[str, ...]:
     """Return the parameters that give the output of each projection shortcut, in the order of the additions.
 
-    Where two ways from the network's input meet in an addition, the one that passes fewer prunable layers of its own
-    is the shortcut, and a projection if it passes any. Return None where torch.fx cannot trace the network. The trace
-    may change attributes of `model`'s modules, as a forward pass would.
+    `weights` names the prunable parameters. Where two ways from the network's input meet in an addition, the one that
+    passes fewer of their layers of its own is the shortcut, and a projection if it passes any.
     """
-    weights = list(prunable(model))
-    try:
-        # A network that draws random numbers draws them while it is traced.
-        with torch.random.fork_rng(devices=[]):
-            graph = _Tracer({name.rpartition(".")[0] for name in weights}).trace(model)
-    except Exception:  # noqa: BLE001 - whatever a user's forward pass cannot do with symbols
-        return None
-    order = {node: position for position, node in enumerate(graph.nodes)}
-    passed: dict[fx.Node, frozenset[fx.Node]] = {}
+    *state, image = trace.placeholders
+    prunable = set(weights)
+    # The weights that a tensor is computed from, where nothing of the image is in it.
+    carries = {node: [name] for node, name in zip(state, trace.state, strict=True) if name in prunable}
+    # The layers that the image has passed on the way to a tensor, each with its weights.
+    passed: dict[fx.Node, dict[fx.Node, list[str]]] = {image: {image: []}}
     found: dict[str, None] = {}
-    for node in graph.nodes:
-        before = frozenset().union(*(passed[input] for input in node.all_input_nodes))
-        marks = node.op == "placeholder" or (node.op == "call_module" and _weights_of(node, weights))
-        passed[node] = before | {node} if marks else before
-        if node.target in _ADDITIONS and node.op in ("call_function", "call_method") and len(node.all_input_nodes) == 2:
-            one, other = (passed[input] for input in node.all_input_nodes)
+    for node in trace.nodes:
+        ways = [passed[each] for each in node.all_input_nodes if each in passed]
+        names = [name for each in node.all_input_nodes for name in carries.get(each, [])]
+        if ways:
+            passed[node] = {layer: its for way in ways for layer, its in way.items()} | ({node: names} if names else {})
+        elif names:
+            carries[node] = names
+        if node.target == torch.ops.aten.add.Tensor and len(ways) == 2:
+            one, other = (way.keys() for way in ways)
             shorter, longer = sorted((one - other, other - one), key=len)
             # Ways from different inputs do not lead around one another.
             if one & other and 0 < len(shorter) < len(longer):
-                found[_weights_of(max(shorter, key=order.__getitem__), weights)[-1]] = None
+                last = next(layer for layer in reversed(passed[node]) if layer in shorter)
+                found[passed[node][last][-1]] = None
     return tuple(found)
-
-
-def _weights_of(module: fx.Node, weights: list[str]) -> list[str]:
-    return [name for name in weights if name.startswith(f"{module.target}.")]

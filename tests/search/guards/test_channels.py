@@ -10,8 +10,8 @@ from fullspectrum.models.layers import prunable
 from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards.channels import ChannelCount, Channels
-from fullspectrum.search.guards.connectivity import Connectivity, Limits, PathCounter
-from fullspectrum.search.guards.shortcuts import projection_shortcuts
+from fullspectrum.search.guards.connectivity import Connectivity, Limits
+from fullspectrum.search.guards.paths import PathCounter
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -107,7 +107,7 @@ class Block(nn.Module):
 
 @pytest.mark.parametrize("shorter_first", [False, True])
 def test_the_shorter_way_to_an_addition_is_the_shortcut(shorter_first):
-    assert projection_shortcuts(Block(shorter_first)) == ("c.weight",)
+    assert PathCounter(Block(shorter_first), PIXELS).shortcuts == ("c.weight",)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_shorter_way_to_an_addition_is_the_shortcut(shorter_first):
     ],
 )
 def test_known_networks_have_a_projection_wherever_the_width_changes(name, count):
-    found = projection_shortcuts(build(name, Task(3, 32, 10), 0))
+    found = PathCounter(build(name, Task(3, 32, 10), 0), Task(3, 32, 10)).shortcuts
     assert len(found) == count
     assert all("downsample.0" in shortcut for shortcut in found)
 
@@ -135,7 +135,7 @@ def test_an_embedded_position_is_no_shortcut():
         def forward(self, images):
             return self.two(self.one(images.flatten(1).unsqueeze(2))).mean(1) + self.where(torch.arange(1))
 
-    assert projection_shortcuts(Embeds()) == ()
+    assert PathCounter(Embeds(), PIXELS).shortcuts == ()
 
 
 class Decides(nn.Module):
@@ -154,7 +154,6 @@ def test_shortcuts_of_a_network_that_cannot_be_traced_are_not_known():
     model, before = Decides(), torch.random.get_rng_state()
     found = PathCounter(model, PIXELS).check(dense(model))
     assert (found.shortcuts, found.shortcut_coverage, found.fault) == (None, None, None)
-    assert projection_shortcuts(model) is None
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

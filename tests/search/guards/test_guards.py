@@ -10,7 +10,8 @@ import torch
 from fullspectrum.models.data import Task
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.networks import build
-from fullspectrum.search.guards.connectivity import Connectivity, PathCounter
+from fullspectrum.search.guards.connectivity import Connectivity
+from fullspectrum.search.guards.paths import PathCounter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -180,7 +181,7 @@ def _effective_by_enumeration(masks: list[np.ndarray]) -> int:
     return sum(int(one.sum()) for one in used)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.floats(0.2, 0.9), st.integers(0, 10_000))
 def test_effective_sparsity_is_that_of_enumerated_paths(hidden, density, seed):
     model = mlp(4, *hidden, 2)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.task import Task
-from fullspectrum.search.guards.connectivity import Connectivity, PathCounter
+from fullspectrum.search.guards.connectivity import Connectivity
+from fullspectrum.search.guards.paths import PathCounter
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
@@ -49,20 +50,29 @@ class Attends(nn.Module):
         return self.head(mixed).flatten(0, -2).mean(0, keepdim=True)
 
 
-def _on_paths_through_attention(q, k, v, out, head) -> int:
+def _on_paths_through_attention(q, k, v, out, head, bias) -> int:
     """Weights of `Attends` on a path, by hand: boolean masks (out, in) of each projection."""
-    out_read, value_given = head.any(0), v.any(1)
+    # What is multiplied with another number matters where that can be other than 0: as its bias is, if it has one.
+    q_given, k_given, v_given = (given.any(1) | bias for given in (q, k, v))
+    out_read = head.any(0)
     value_read = (out & out_read[:, None]).any(0)
-    # Scores are of a whole head: they matter where any of its values goes from the input to the output.
-    matters = np.repeat((value_given & value_read).reshape(2, 2).any(1), 2)
+    # Scores are of a whole head: they vary, and matter, where any of its features does.
+    scores_vary = _in_heads((q.any(1) & k_given) | (k.any(1) & q_given))
+    value_varies = v.any(1) | (scores_vary & v_given)
+    scores_matter = _in_heads(v_given & value_read)
     used = [
-        q & (k.any(1) & matters)[:, None],
-        k & (q.any(1) & matters)[:, None],
+        q & (k_given & scores_matter)[:, None],
+        k & (q_given & scores_matter)[:, None],
         v & value_read[:, None],
-        out & out_read[:, None] & value_given,
-        head & (out & value_given).any(1),
+        out & out_read[:, None] & value_varies,
+        head & (out & value_varies).any(1),
     ]
     return sum(int(mask.sum()) for mask in used)
+
+
+def _in_heads(features: np.ndarray) -> np.ndarray:
+    """Whether any feature is true of the head of each."""
+    return np.repeat(features.reshape(2, 2).any(1), 2)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +96,8 @@ def test_weights_of_attention_are_effective_where_a_path_by_hand_reads_them(sett
     named = {name.removeprefix("attention."): mask for name, mask in masks.items()}
     packed = named.get("in_proj_weight")
     projections = np.split(packed, 3) if packed is not None else [named[f"{part}_proj_weight"] for part in "qkv"]
-    effective = _on_paths_through_attention(*projections, named["out_proj.weight"], named["head.weight"])
+    bias = settings.get("bias", True)
+    effective = _on_paths_through_attention(*projections, named["out_proj.weight"], named["head.weight"], bias)
     total = sum(mask.size for mask in masks.values())
     assert check(model, masks).effective_sparsity == 1 - effective / total
 
@@ -105,11 +116,12 @@ def test_a_learned_key_is_read_by_every_query():
     assert found == Connectivity(1 - (72 - 16) / 72, (), ())
 
 
-def test_attention_written_out_as_a_softmax_passes_its_values_too():
+@pytest.mark.parametrize(("bias", "on_paths"), [(False, 6), (True, 8)])
+def test_attention_written_out_as_a_softmax_passes_its_values_too(bias, on_paths):
     class Own(nn.Module):
         def __init__(self):
             super().__init__()
-            self.query, self.key, self.value, self.head = (nn.Linear(1, 2) for _ in range(4))
+            self.query, self.key, self.value = (nn.Linear(1, 2, bias) for _ in range(3))
             self.head = nn.Linear(2, 2)
 
         def forward(self, images):
@@ -118,7 +130,7 @@ def test_attention_written_out_as_a_softmax_passes_its_values_too():
             return self.head((functional.softmax(scores, dim=-1) @ self.value(x)).mean(1))
 
     assert check(Own()) == CONNECTED
-    assert check(Own(), {"query.weight": [[1], [0]], "key.weight": [[0], [1]]}).effective_sparsity == 1 - 6 / 10
+    assert check(Own(), {"query.weight": [[1], [0]], "key.weight": [[0], [1]]}).effective_sparsity == 1 - on_paths / 10
 
 
 class Transformer(nn.Module):
@@ -245,7 +257,7 @@ class CosineAttention(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.query, self.key, self.value = (nn.Linear(1, 4) for _ in range(3))
+        self.query, self.key, self.value = (nn.Linear(1, 4, bias=False) for _ in range(3))
         self.head = nn.Linear(4, 2)
 
     def forward(self, images):

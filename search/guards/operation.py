@@ -1,0 +1,88 @@
+"""One operation of a trace, with what is known of its operands."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+
+from .dependence import Dependence, tensors
+
+#: Names that torch gives to arguments that say which elements are taken.
+_INDICES = ("index", "indices")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An ATen operation with its arguments by the names that torch gives them, tensors as `Dependence`."""
+
+    function: OpOverload
+    arguments: Mapping[str, Any]
+    shapes: tuple[tuple[int, ...], ...]
+    """Of its results."""
+    wants_zeros: bool
+    """Whether it is asked which elements of the results can be other than 0."""
+
+    @property
+    def name(self) -> str:
+        """Its name without namespace and overload."""
+        return name_of(self.function)
+
+    @property
+    def operands(self) -> list[Dependence]:
+        """The tensors among its arguments."""
+        return tensors(list(self.arguments.values()))
+
+    @property
+    def indices_fixed(self) -> bool:
+        """Whether the elements that it takes are the same for every image."""
+        return all(each.fixed is not None for name in _INDICES for each in tensors(self.arguments.get(name)))
+
+    def run(self, replaced: Callable[[Dependence], Tensor]) -> tuple[Tensor, ...]:
+        """Return the results of the operation on other tensors in the places of its operands; indices stay."""
+        positional, named = [], {}
+        for argument in self.function._schema.arguments:
+            if argument.name not in self.arguments:
+                continue
+            value = _replace(self.arguments[argument.name], _fixed if argument.name in _INDICES else replaced)
+            if argument.kwarg_only:
+                named[argument.name] = value
+            else:
+                positional.append(value)
+        results = self.function(*positional, **named)
+        return tuple(results) if isinstance(results, list | tuple) else (results,)
+
+
+def bind(function: OpOverload, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments by the names that torch gives them, defaults included, in the order of its signature."""
+    given = {**dict(zip((each.name for each in function._schema.arguments), arguments, strict=False)), **named}
+    return {
+        each.name: given.get(each.name, each.default_value)
+        for each in function._schema.arguments
+        if each.name in given or each.has_default_value()
+    }
+
+
+def name_of(function: OpOverload) -> str:
+    """Return the name of an operation without namespace and overload."""
+    return str(function.overloadpacket.__name__)
+
+
+def _fixed(index: Dependence) -> Tensor:
+    assert index.fixed is not None, "the caller has looked"
+    return index.fixed.cpu()
+
+
+def _replace(value: Any, replaced: Callable[[Dependence], Tensor]) -> Any:
+    if isinstance(value, Dependence):
+        return replaced(value)
+    if isinstance(value, list | tuple):
+        return [_replace(each, replaced) for each in value]
+    return value
+
+
+def is_random(function: OpOverload) -> bool:
+    """Return whether an operation draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in function.tags
