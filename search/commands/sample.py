@@ -58,6 +58,7 @@ def sample(
     check_trainable(network, loaded, model)
     warn_unpruned(network)
     bench = Workbench(study, network, loaded)
+    bench.paths.warn_estimated()
     if temperature is None:
         temperature = bench.source(source).default_temperature
     distribution = MaskDistribution(source, temperature, 0, {}, allocation)
@@ -70,7 +71,8 @@ def sample(
     if repaired:
         warn(f"this mask was repaired: {repaired} of its weights are not those that were drawn")
     masks.save(output)
+    estimated = " (estimated)" if connectivity.estimated else ""
     typer.echo(
         f"wrote {output}: {masks.kept:,} of {masks.size:,} weights kept, sparsity {masks.sparsity:.4f}, "
-        f"effective {connectivity.effective_sparsity:.4f}, digest {masks.digest()[:12]}"
+        f"effective {connectivity.effective_sparsity:.4f}{estimated}, digest {masks.digest()[:12]}"
     )

@@ -83,6 +83,6 @@ def _replace(value: Any, replaced: Callable[[Dependence], Tensor]) -> Any:
     return value
 
 
-def is_random(function: OpOverload) -> bool:
+def is_random(function: object) -> bool:
     """Return whether an operation draws random numbers."""
-    return torch.Tag.nondeterministic_seeded in function.tags
+    return isinstance(function, OpOverload) and torch.Tag.nondeterministic_seeded in function.tags

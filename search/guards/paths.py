@@ -10,6 +10,7 @@ from ...models.errors import InputError
 from ...models.layers import layout, prunable
 from ...models.masks import MaskSet
 from ...models.task import Task
+from ..console import warn
 from .channels import ChannelCount, Channels
 from .connectivity import NO_LIMITS, Connectivity, Limits
 from .derivatives import Derivatives
@@ -54,6 +55,14 @@ class PathCounter:
             self.estimated = str(error)
             self._finder = Derivatives(model, task)
 
+    def warn_estimated(self) -> None:
+        """Warn in one line where the paths are an estimate."""
+        if self.estimated:
+            warn(
+                f"torch cannot trace this network ({self.estimated}): derivatives estimate which weights lie on "
+                "a path, and a mask is refused for an empty layer alone"
+            )
+
     def paths(self, masks: Mapping[str, np.ndarray]) -> Paths:
         """Return the paths under `masks`, which must cover every prunable parameter."""
         connects = self._finder.connects({name: np.asarray(masks[name], dtype=bool) for name in self.channels})
@@ -93,5 +102,7 @@ def check_connected(masks: MaskSet, model: nn.Module, task: Task) -> None:
     """
     shapes = {name: tuple(weight.shape) for name, weight in prunable(model).items()}
     whole = {name: np.asarray(masks[name]) if name in masks else np.ones(shape, bool) for name, shape in shapes.items()}
-    if fault := PathCounter(model, task).check(whole).fault:
+    counter = PathCounter(model, task)
+    counter.warn_estimated()
+    if fault := counter.check(whole).fault:
         raise InputError(f"this mask cannot be trained: {fault}; take another mask")

@@ -1,7 +1,7 @@
 """The dependence of a network's outputs on its input under a mask set, through its trace."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,12 +61,12 @@ class Propagation:
         for node in self._nodes:
             if node not in known:
                 known[node] = self._passed_on(node, known)
-        outputs = [found for node in self._outputs for found in tensors(fx.map_arg(node.args, known.__getitem__))]
+        outputs = [found for node in self._outputs for found in tensors(_replaced(node.args, known.__getitem__))]
         counts = [found.varies.sum() for found in outputs if found.varies is not None]
         return sum(counts, start=torch.zeros(())) if any(count.requires_grad for count in counts) else None
 
     def _passed_on(self, node: fx.Node, known: Mapping[fx.Node, Made]) -> Made:
-        arguments, settings = fx.map_arg((node.args, node.kwargs), known.__getitem__)
+        arguments, settings = _replaced((node.args, node.kwargs), known.__getitem__)
         if node.target is operator.getitem:
             made: Made = arguments[0][arguments[1]]
             return made
@@ -87,7 +87,7 @@ class Propagation:
             inputs = [self._known.get(each) for each in node.all_input_nodes]
             if not all(_is_fixed(each) for each in inputs) or is_random(node.target):
                 continue
-            arguments, settings = fx.map_arg((node.args, node.kwargs), lambda each: _values(self._known[each]))
+            arguments, settings = _replaced((node.args, node.kwargs), lambda each: _values(self._known[each]))
             with torch.no_grad():
                 made = node.target(*arguments, **settings)  # type: ignore[operator]
             is_one = isinstance(made, Tensor)
@@ -107,6 +107,11 @@ class Propagation:
             if node in asked or (is_product(node.target) and len(factors) > 1):
                 asked |= factors
         return asked
+
+
+def _replaced(arguments: Any, value: Callable[[fx.Node], Any]) -> Any:
+    """Return arguments with a value in the place of each node."""
+    return fx.map_arg(arguments, value)
 
 
 def _is_fixed(made: Made | None) -> bool:

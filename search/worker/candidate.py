@@ -52,6 +52,7 @@ class Candidate:
             "repaired": self.repaired,
             "cut": list(self.connectivity.cut),
             Metric.EFFECTIVE_SPARSITY: self.connectivity.effective_sparsity,
+            "effective_sparsity_estimated": self.connectivity.estimated,
             Metric.DEAD_CHANNELS: self.connectivity.dead_channels,
             Metric.EMPTY_CHANNELS: self.connectivity.empty_channels,
             Metric.SHORTCUT_COVERAGE: self.connectivity.shortcut_coverage,

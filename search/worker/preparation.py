@@ -21,6 +21,7 @@ def prepare(study: Study) -> Workbench:
     check_trainable(model, data, study.model)
     warn_unpruned(model)
     workbench = Workbench(study, model, data)
+    workbench.paths.warn_estimated()
     # A budget below the floors is found here and not in every trial.
     workbench.counts(MaskDistribution("random", 0.0, 0, {}))
     return workbench

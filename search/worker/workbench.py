@@ -83,11 +83,7 @@ class Workbench:
         )
         for name in search.sources:
             self.source(name)
-        if self.study.guard.min_shortcut_coverage > 0 and self.paths.shortcuts is None:
-            raise InputError(
-                f"guard.min_shortcut_coverage = {self.study.guard.min_shortcut_coverage:g}, but the shortcuts of "
-                f"{self.study.model} are not known: torch.fx cannot trace it; leave the setting out"
-            )
+        self._check_limits()
 
     @property
     def objective(self) -> Objective:
@@ -160,6 +156,18 @@ class Workbench:
         guard = self.study.guard
         limits = Limits(guard.max_dead_channels, guard.min_shortcut_coverage)
         return PathCounter(self.model, self.data.task, limits)
+
+    def _check_limits(self) -> None:
+        """Raise InputError for a limit of the guard on what is only estimated: no mask is refused for an estimate."""
+        guard = self.study.guard
+        limits = {"guard.max_dead_channels": (guard.max_dead_channels, 1.0)}
+        limits["guard.min_shortcut_coverage"] = (guard.min_shortcut_coverage, 0.0)
+        for setting, (value, none) in limits.items():
+            if value != none and (reason := self.paths.estimated):
+                raise InputError(
+                    f"{setting} = {value:g}, but the paths of {self.study.model} are only estimated, because torch "
+                    f"cannot trace it ({reason}); leave the setting out"
+                )
 
     def draw(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
         """Return the mask set that a seed draws: the same arguments give the same bits."""

@@ -306,9 +306,10 @@ def test_what_the_guard_measured_is_on_record(digits):
     assert row["guard/shortcut_coverage"] is None and "guard/shortcut_coverage" not in metrics
 
 
-def test_coverage_cannot_be_asked_of_a_network_that_cannot_be_traced(digits):
-    given = study("sparsity=0.5", "guard.min_shortcut_coverage=0.5")
-    with pytest.raises(InputError, match="min_shortcut_coverage = 0.5, but the shortcuts of digits_cnn are not known"):
+@pytest.mark.parametrize("limit", ["min_shortcut_coverage", "max_dead_channels"])
+def test_no_limit_can_be_put_on_what_is_only_estimated(digits, limit):
+    given = study("sparsity=0.5", f"guard.{limit}=0.5")
+    with pytest.raises(InputError, match=f"{limit} = 0.5, but the paths of digits_cnn are only estimated"):
         Workbench(given, Decides(), digits)
     assert bench_of(given, digits).paths.shortcuts == ()
 

@@ -1,0 +1,363 @@
+"""The paths of networks that compute by hand, against a numerical count."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from fullspectrum.models.layers import prunable
+from fullspectrum.models.task import Task
+from fullspectrum.search.guards.connectivity import Limits
+from fullspectrum.search.guards.paths import PathCounter
+from torch import nn
+from torch.nn import functional as F
+
+TASK = Task(channels=2, size=6, classes=3)
+
+#: Draws of weights, and of images for each, of the numerical count.
+DRAWS, IMAGES = 3, 64
+
+#: A derivative below this share of the largest is rounding, in double precision.
+ROUNDING = 1e-11
+
+
+class Centred(nn.Module):
+    """A layer whose weight has its derivative on what varies among the images alone: constants count as nothing."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        def apply(inputs, weight, bias=None):
+            if isinstance(self.layer, nn.Linear):
+                return F.linear(inputs, weight, bias)
+            given = self.layer
+            return F.conv2d(inputs, weight, bias, given.stride, given.padding, given.dilation, given.groups)
+
+        weight = self.layer.weight
+        centred = (x - x.mean(0, keepdim=True)).detach()
+        # The mean of equal numbers is not always that number.
+        centred = centred.where(centred.abs() > 1e-15 * x.detach().abs().amax(0, keepdim=True), 0.0)
+        # The two last terms are equal, and differ in their derivative.
+        plain = apply(x, weight.detach(), self.layer.bias)
+        return plain + apply(centred, weight) - apply(centred, weight.detach())
+
+
+def counted(model: nn.Module, masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The kept weights by which the derivative of some output is not 0, in any draw of weights and images."""
+    found = {name: np.zeros(mask.shape, dtype=bool) for name, mask in masks.items()}
+    for seed in range(DRAWS):
+        generator = torch.Generator().manual_seed(seed)
+        trial = copy.deepcopy(model).double().eval()
+        weights = prunable(trial)
+        with torch.no_grad():
+            for name, parameter in trial.named_parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+                if name in masks:
+                    parameter.mul_(torch.tensor(masks[name]))
+        for name, module in list(trial.named_modules()):
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                trial.set_submodule(name, Centred(module))
+        images = torch.randn((IMAGES, TASK.channels, TASK.size, TASK.size), generator=generator, dtype=torch.float64)
+        output = trial(images)
+        factors = torch.randn(output.shape, generator=generator, dtype=torch.float64)
+        gradients = torch.autograd.grad((output * factors).sum(), list(weights.values()), materialize_grads=True)
+        for name, gradient in zip(weights, gradients, strict=True):
+            found[name] |= (gradient.abs() > ROUNDING * gradient.abs().max()).numpy() & masks[name]
+    return found
+
+
+class By(nn.Module):
+    """A function of a tensor."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def conv(size: int = 1, inputs: int = 4, outputs: int = 4, **settings) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, size, padding=size // 2, **settings)
+
+
+class Normalised(nn.Module):
+    """Layer normalisation over the channels, written by hand."""
+
+    def forward(self, x):
+        x = x - x.mean(1, keepdim=True)
+        return x / (x.pow(2).mean(1, keepdim=True) + 1e-6).sqrt()
+
+
+class RunningNorm(nn.Module):
+    """Batch normalisation in evaluation mode, written by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(4, 1, 1)), nn.Parameter(torch.zeros(4, 1, 1))
+        self.register_buffer("mean", torch.zeros(4, 1, 1))
+        self.register_buffer("variance", torch.ones(4, 1, 1))
+
+    def forward(self, x):
+        return (x - self.mean) * torch.rsqrt(self.variance + 1e-5) * self.scale + self.shift
+
+
+class Highway(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.transform, self.gate = conv(), conv()
+
+    def forward(self, x):
+        gate = torch.sigmoid(self.gate(x))
+        return gate * torch.relu(self.transform(x)) + (1 - gate) * x
+
+
+class Squeeze(nn.Module):
+    """Squeeze and excite."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = conv(1, 4, 2), conv(1, 2, 4)
+
+    def forward(self, x):
+        return x * F.hardsigmoid(self.up(F.silu(self.down(x.mean((2, 3), keepdim=True)))))
+
+
+class Modulated(nn.Module):
+    """Features times numbers that are computed from the image, which may be 0 at all images."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x):
+        return x * self.scale(x.mean((2, 3)))[:, :, None, None]
+
+
+class Attention(nn.Module):
+    """Attention of one head over positions, without biases: of those a softmax would leave some out."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value = (conv(bias=False) for _ in range(3))
+
+    def forward(self, x):
+        query, key, value = (part(x).flatten(2) for part in (self.query, self.key, self.value))
+        return (value @ torch.softmax(query.transpose(1, 2) @ key / 2, dim=-2)).unflatten(2, x.shape[2:])
+
+
+class Difference(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = conv(3), conv()
+
+    def forward(self, x):
+        return self.one(x) - self.other(x)
+
+
+class Dense(nn.Module):
+    """Concatenation, and a layer that reads it."""
+
+    def __init__(self):
+        super().__init__()
+        self.grow, self.read = conv(3, 4, 2), conv(1, 6, 4)
+
+    def forward(self, x):
+        return self.read(torch.cat([x, F.relu(self.grow(x))], dim=1))
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.branch, self.scale = conv(3, groups=2), nn.Parameter(torch.zeros(4, 1, 1))
+
+    def forward(self, x):
+        return x + self.scale * self.branch(F.gelu(x))
+
+
+class Assigned(nn.Module):
+    """Assignment to a part of a tensor, in place."""
+
+    def forward(self, x):
+        y = x.clone()
+        y[:, :2] = -x[:, 2:]
+        y[:, 2:].mul_(2)
+        return y
+
+
+def glu(x):
+    one, other = torch.cat([x, x.flip(1)], dim=1).chunk(2, dim=1)
+    return one * torch.sigmoid(other)
+
+
+def shift(x):
+    return torch.cat([torch.roll(x[:, :2], 1, 2), F.pad(x[:, 2:, 1:], (0, 0, 0, 1))], dim=1)
+
+
+def to_depth(x):
+    return F.pixel_shuffle(F.pixel_unshuffle(F.avg_pool2d(F.interpolate(x, scale_factor=2), 2), 2), 2)
+
+
+def mix(x):
+    return torch.einsum("nchw,nchw->nch", x, x)[..., None] + x
+
+
+OPERATIONS = {
+    "minus": lambda: By(lambda x: F.relu(-x)),
+    "gelu": nn.GELU,
+    "clamp": lambda: By(lambda x: x.clamp(-1, 1)),
+    "absolute": lambda: By(lambda x: torch.abs(x - 0.5)),
+    "leaky": lambda: nn.LeakyReLU(inplace=True),
+    "exponential": lambda: By(lambda x: torch.exp(-x.pow(2))),
+    "layer norm": lambda: By(lambda x: F.layer_norm(x.permute(0, 2, 3, 1), (4,)).permute(0, 3, 1, 2)),
+    "layer norm by hand": Normalised,
+    "group norm": lambda: nn.GroupNorm(2, 4),
+    "rms norm by hand": lambda: By(lambda x: x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-6)),
+    "unit length": lambda: By(lambda x: F.normalize(x, dim=1)),
+    "batch norm": lambda: nn.BatchNorm2d(4),
+    "batch norm by hand": RunningNorm,
+    "highway": Highway,
+    "squeeze": Squeeze,
+    "modulated": Modulated,
+    "glu": lambda: By(glu),
+    "attention": Attention,
+    "difference": Difference,
+    "concatenation": Dense,
+    "residual": Residual,
+    "assignment": Assigned,
+    "shift": lambda: By(shift),
+    "pixel shuffle": lambda: By(to_depth),
+    "product": lambda: By(mix),
+    "max pool": lambda: nn.MaxPool2d(3, 1, 1),
+    "dilated max pool": lambda: nn.MaxPool2d(2, 1, 1, dilation=2),
+    "softmax": lambda: nn.Softmax(1),
+    "softmin over positions": lambda: By(lambda x: x * torch.softmax(-x.flatten(2), -1).unflatten(2, x.shape[2:])),
+}
+
+HEADS = {
+    "linear": lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+    "maximum": lambda: nn.Sequential(By(lambda x: x.amax((2, 3))), nn.Linear(4, 3)),
+    "spread": lambda: nn.Sequential(By(lambda x: torch.cat([x.mean((2, 3)), x.var((2, 3))], 1)), nn.Linear(8, 3)),
+    "distance": lambda: Distance(),
+}
+
+
+class Distance(nn.Module):
+    """The distance to one prototype of each class."""
+
+    def __init__(self):
+        super().__init__()
+        self.reduce, self.prototypes = nn.Linear(4, 2), nn.Parameter(torch.randn(3, 2))
+
+    def forward(self, x):
+        return -(self.reduce(x.mean((2, 3)))[:, None] - self.prototypes).pow(2).sum(-1)
+
+
+def network(*names: str, head: str = "linear") -> nn.Module:
+    parts = [nn.Conv2d(TASK.channels, 4, 3)]
+    for name in names:
+        parts += [OPERATIONS[name](), conv(1)]
+    return nn.Sequential(*parts, HEADS[head]())
+
+
+def masks_of(model: nn.Module, sparsity: float, seed: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return {name: generator.random(tuple(weight.shape)) >= sparsity for name, weight in prunable(model).items()}
+
+
+def assert_counted_alike(model: nn.Module, sparsity: float, seed: int) -> None:
+    masks = masks_of(model, sparsity, seed)
+    counter = PathCounter(model, TASK)
+    assert counter.estimated is None
+    found, expected = counter.paths(masks).used, counted(model, masks)
+    different = {name: int((found[name] != expected[name]).sum()) for name in masks}
+    assert not any(different.values()), different
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_passes_on_what_its_derivative_passes_on(name):
+    for seed, sparsity in enumerate((0.5, 0.7)):
+        assert_counted_alike(network(name), sparsity, seed)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_reads_what_its_derivative_reads(head):
+    for seed, sparsity in enumerate((0.3, 0.6)):
+        assert_counted_alike(network("minus", head=head), sparsity, seed)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_networks_are_counted_as_their_derivatives_are(seed):
+    generator = np.random.default_rng(seed)
+    names = generator.choice(list(OPERATIONS), 3, replace=False)
+    head = generator.choice(list(HEADS))
+    assert_counted_alike(network(*names, head=head), float(generator.uniform(0.3, 0.7)), seed)
+
+
+class Decides(nn.Module):
+    """Its way depends on the image, which no trace follows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.one, self.other = nn.Conv2d(2, 4, 3), nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = F.relu(self.conv(x)).mean((2, 3))
+        return self.one(x) if x.mean() > 0.5 else self.other(x)
+
+
+def test_where_the_way_depends_on_the_image_derivatives_count():
+    model = Decides()
+    counter = PathCounter(model, TASK)
+    assert counter.estimated == "what it computes depends on the values in an image"
+    masks = masks_of(model, 0.5, 0)
+    # Channel 0 is read by nobody.
+    for name in ("one.weight", "other.weight"):
+        masks[name][:, 0], masks[name][:, 1:] = False, True
+    used = counter.paths(masks).used
+    assert not used["conv.weight"][0].any()
+    assert np.array_equal(used["conv.weight"][1:], masks["conv.weight"][1:])
+    # Which of the two heads is taken depends on the draw; neither is said to be on a path without having been taken.
+    assert used["one.weight"].any() or used["other.weight"].any()
+    found = counter.check(masks)
+    assert found.estimated and found.fault is None
+
+
+def test_an_estimate_refuses_a_collapsed_layer_alone():
+    model = Decides()
+    counter = PathCounter(model, TASK, Limits(dead_channels=0.0))
+    apart = {name: np.zeros(tuple(weight.shape), dtype=bool) for name, weight in prunable(model).items()}
+    apart["conv.weight"][0], apart["one.weight"][:, 1], apart["other.weight"][:, 1] = True, True, True
+    assert counter.check(apart).fault is None
+    fault = counter.check(apart | {"one.weight": np.zeros((3, 4), dtype=bool)}).fault
+    assert fault == "collapsed: nothing is kept of one.weight"
+
+
+def test_where_nothing_can_be_derived_every_kept_weight_counts():
+    class Elsewhere(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(72, 3)
+
+        def forward(self, x):
+            return torch.from_numpy(self.fc(x.flatten(1)).detach().numpy())
+
+    model = Elsewhere()
+    masks = masks_of(model, 0.5, 0)
+    counter = PathCounter(model, TASK)
+    assert counter.estimated == "RuntimeError: .numpy() is not supported for tensor subclasses"
+    assert np.array_equal(counter.paths(masks).used["fc.weight"], masks["fc.weight"])
+
+
+def test_an_operation_that_nobody_knows_passes_everything_on():
+    class Own(nn.Module):
+        def forward(self, x):
+            return torch.linalg.matrix_exp(x)
+
+    model = nn.Sequential(nn.Conv2d(2, 4, 1), Own(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    masks = {name: np.ones(tuple(weight.shape), dtype=bool) for name, weight in prunable(model).items()}
+    masks["0.weight"][1:], masks["4.weight"][:, :3] = False, False
+    used = PathCounter(model, TASK).paths(masks).used
+    assert all(np.array_equal(used[name], masks[name]) for name in masks)
