@@ -171,8 +171,12 @@ def _fix_computed_weights(model: nn.Module) -> None:
     """Make weights that layers compute (weight norm, a parametrisation) plain ones: none of them is ever pruned."""
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(cast(nn.ModuleDict, module.parametrizations)):
-                parametrize.remove_parametrizations(module, name)
+            weights = {name: getattr(module, name).detach() for name in cast(nn.ModuleDict, module.parametrizations)}
+            # Not torch's remove_parametrizations, which takes the weight off the class that copies share.
+            del module.parametrizations
+            module.__class__ = type(module).__bases__[0]
+            for name, weight in weights.items():
+                module.register_parameter(name, nn.Parameter(weight))
 
 
 def check_connected(masks: MaskSet, model: nn.Module, task: Task) -> None:
