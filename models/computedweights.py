@@ -20,8 +20,11 @@ _IMAGES = 2
 
 #: Operations of aten that use a weight as it is: a weight of zero adds nothing to their result.
 _USES = frozenset(
-    "addbmm addmm addmv baddbmm bmm convolution embedding embedding_renorm_ linear matmul mm mv _convolution "
-    "_embedding_bag _embedding_bag_forward_only _native_multi_head_attention _transformer_encoder_layer_fwd".split()
+    (
+        *("linear", "matmul", "mm", "mv", "bmm", "addmm", "addmv", "addbmm", "baddbmm", "convolution", "_convolution"),
+        *("embedding", "embedding_renorm_", "_embedding_bag", "_embedding_bag_forward_only"),
+        *("_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
+    )
 )
 
 #: The same where the weight is the table of an embedding, as of positions that are added to the features.
@@ -29,8 +32,10 @@ _USES_OF_TABLES = frozenset(("add", "add_", "sub", "sub_"))
 
 #: Operations of aten besides views that move weights or change their dtype, and leave zeros zero.
 _MOVES = frozenset(
-    "_reshape_alias _to_copy _unsafe_view cat clone constant_pad_nd flip gather index index_select repeat roll "
-    "rot90 stack".split()
+    (
+        *("clone", "_to_copy", "_unsafe_view", "_reshape_alias", "cat", "stack", "repeat", "constant_pad_nd"),
+        *("index", "index_select", "gather", "flip", "roll", "rot90"),
+    )
 )
 
 
@@ -68,7 +73,7 @@ class _Follower(TorchDispatchMode):
     """A mode that follows the prunable weights of `model` through all operations; `computed` names the changed ones."""
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.computed: set[str] = set()
         self._tables: set[str] = set()
         # The tensors themselves too: the id of one that is gone may be that of another.

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-import torch
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
@@ -120,8 +119,6 @@ def _reason(module: nn.Module, leaf: str) -> str:
         return str(reason)
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return f"recurrent weights of {kind}"
-    if isinstance(module, torch.jit.ScriptModule):
-        return "a layer of TorchScript"
     if isinstance(module, (ParametrizationList, *_OUTPUTS_FIRST, *_INPUTS_FIRST)):
         return COMPUTED
     if type(module).__module__.startswith("torch.nn."):

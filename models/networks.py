@@ -9,6 +9,7 @@ from torch import nn
 from .architectures.registry import DEFAULT_TASKS, NETWORKS, default_task
 from .architectures.torchvision import ADAPTATIONS
 from .seeds import derive
+from .sharing import copied
 from .task import Task
 from .usernetwork import from_user
 from .weights import check_state
@@ -31,8 +32,11 @@ def build(name: str, task: Task, seed: int) -> nn.Module:
 
 
 def initial_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a copy of the state dict, parameters and buffers, on the CPU. Raises `InputError` for other entries."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in check_state(model.state_dict()).items()}
+    """Return a copy of the state dict, parameters and buffers, on the CPU; names of one tensor have one.
+
+    Raises `InputError` for other entries.
+    """
+    return copied(check_state(model.state_dict()))
 
 
 def adaptations(model: nn.Module) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ def from_user(reference: str, task: Task) -> nn.Module:
     """Return the network for `task` of the function `reference`, which is called with channels, size and classes.
 
     Weights that are frozen (`requires_grad` is False), or that the network computes others from, are left dense.
-    Raises `InputError` where the function fails or returns something else than a network, and for a network of
-    TorchScript, with parameters or buffers on the device "meta", or pruned already.
+    Raises `InputError` where the function fails or returns something else than a network, and for a network that holds
+    TorchScript, has parameters or buffers on the device "meta", or is pruned already.
     """
     model = call(reference, channels=task.channels, size=task.size, classes=task.classes)
     if not isinstance(model, nn.Module):
@@ -32,11 +32,12 @@ def from_user(reference: str, task: Task) -> nn.Module:
 
 
 def _check(model: nn.Module, reference: str) -> None:
-    if isinstance(model, torch.jit.ScriptModule):
-        raise InputError(
-            f'"{reference}" returned TorchScript, whose layers cannot be pruned; return the network itself, without '
-            "torch.jit.script or torch.jit.trace"
-        )
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f'"{reference}" returned TorchScript{path and f" ({path})"}, whose layers can neither be seen nor '
+                "copied; return the network itself, without torch.jit.script and torch.jit.trace"
+            )
     tensors = [*model.named_parameters(), *model.named_buffers()]
     if empty := next((name for name, tensor in tensors if tensor.is_meta), None):
         raise InputError(

@@ -47,9 +47,7 @@ def test_masks_without_dimensions_or_weights_are_refused(shape):
         MaskSet({"fc.weight": np.ones(shape)})
 
 
-@pytest.mark.parametrize(
-    "name", ["", 3, None, "a/b", "a\\b", "a\0b", "../../x", "a..b", "a\nb", "\ud800", "__metadata__"]
-)
+@pytest.mark.parametrize("name", ["", 3, None, "a\0b", "../../x", "a..b", "a\nb", "\ud800", "__metadata__"])
 def test_unsafe_names_are_refused(name):
     with pytest.raises(InputError):
         MaskSet({name: [1]})
