@@ -4,6 +4,7 @@ import contextlib
 import copy
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -53,7 +54,8 @@ def leave_computed_dense(model: nn.Module, task: Task) -> None:
     images = torch.randn(_IMAGES, task.channels, task.size, task.size, generator=generator)
     try:
         trial = copy.deepcopy(model)
-        follower = _Follower(trial)
+        # The weights of the network too: a forward pass that was put in the place of another may hold them.
+        follower = _Follower(trial, model)
         with torch.no_grad(), _uncompiled(), follower:
             for training in (False, True):
                 trial.train(training)(images)
@@ -70,15 +72,18 @@ def _uncompiled() -> contextlib.AbstractContextManager[object]:
 
 
 class _Follower(TorchDispatchMode):
-    """A mode that follows the prunable weights of `model` through all operations; `computed` names the changed ones."""
+    """A mode that follows the prunable weights of `models`, alike, through all operations.
 
-    def __init__(self, model: nn.Module) -> None:
+    `computed` names those from which something else is computed.
+    """
+
+    def __init__(self, *models: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.computed: set[str] = set()
         self._tables: set[str] = set()
         # The tensors themselves too: the id of one that is gone may be that of another.
         self._followed: dict[int, tuple[torch.Tensor, frozenset[str]]] = {}
-        for name, module, weight in each_prunable(model):
+        for name, module, weight in chain.from_iterable(map(each_prunable, models)):
             self._followed[id(weight)] = weight, frozenset((name,))
             if isinstance(module, nn.Embedding | nn.EmbeddingBag):
                 self._tables.add(name)

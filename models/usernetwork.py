@@ -19,7 +19,7 @@ def from_user(reference: str, task: Task) -> nn.Module:
 
     Weights that are frozen (`requires_grad` is False), or that the network computes others from, are left dense.
     Raises `InputError` where the function fails or returns something else than a network, and for a network that holds
-    TorchScript, has parameters or buffers on the device "meta", or is pruned already.
+    TorchScript, has parameters or buffers on the device "meta", is frozen as a whole, or is pruned already.
     """
     model = call(reference, channels=task.channels, size=task.size, classes=task.classes)
     if not isinstance(model, nn.Module):
@@ -43,6 +43,12 @@ def _check(model: nn.Module, reference: str) -> None:
         raise InputError(
             f'"{reference}" returned a network without values: {empty} is on the device "meta"; build it on the CPU, '
             "or give it initial weights there (torch.nn.Module.to_empty)"
+        )
+    parameters = list(model.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        raise InputError(
+            f'"{reference}" returned a network all of whose parameters are frozen (requires_grad is False), so that '
+            "nothing of it can be trained; unfreeze those that are to be trained (requires_grad_())"
         )
     pruned = [f"{path}.{hook._tensor_name}".lstrip(".") for path, hook in _hooks(model, prune.BasePruningMethod)]
     if pruned:

@@ -24,7 +24,8 @@ class TorchPrune(Format):
         """
         result: dict[str, torch.Tensor] = {}
         mask_of = {memory_of(state[name]): mask for name, mask in masks.items()}
-        for name, tensor in state.items():
+        # What has a mask first: of a weight's names, `load` takes the first for that of its mask.
+        for name, tensor in sorted(state.items(), key=lambda item: item[0] not in masks):
             mask = masks.get(name, mask_of.get(memory_of(tensor)))
             result[name if mask is None else f"{name}_orig"] = tensor
             if mask is not None:

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import pickle
 
 import numpy as np
@@ -45,6 +46,12 @@ def test_arrays_that_are_no_numbers_are_refused(array):
 def test_masks_without_dimensions_or_weights_are_refused(shape):
     with pytest.raises(InputError, match="shape"):
         MaskSet({"fc.weight": np.ones(shape)})
+
+
+@pytest.mark.parametrize("name", ["a/b.weight", "/etc/passwd", "a\\b.weight", "./a.weight"])
+def test_a_slash_may_stand_in_a_name_as_in_that_of_a_module_and_is_no_path(name, tmp_path):
+    masks = MaskSet({name: [1, 0]})
+    assert MaskSet.load(masks.save(tmp_path / "mask")) == masks and os.listdir(tmp_path) == ["mask"]
 
 
 @pytest.mark.parametrize("name", ["", 3, None, "a\0b", "../../x", "a..b", "a\nb", "\ud800", "__metadata__"])
