@@ -1,6 +1,6 @@
 """The layers of a network: whose weights can be pruned, how those lie on their axes, and what is never pruned."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
@@ -16,28 +16,54 @@ _INPUTS_FIRST = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.
 #: one input are one graph.
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
+#: Attribute of a module: why it leaves its own parameters dense, by their names in it.
+_DENSE = "fullspectrum_dense"
+
+#: Why a parameter is left dense from which its layer, or the network, computes the weight that it works with.
+COMPUTED = "its layer computes the weight from it"
+
+#: Why a weight is left dense that no training changes.
+FROZEN = "frozen: its requires_grad is False"
+
+#: Parameters that a message names at most; a network may have hundreds.
+_NAMED = 3
+
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the weights that can be pruned by parameter name, in module order.
 
     They are those of all convolutions (transposed ones too), linear layers, embeddings and attention's input
-    projections. A weight that several layers share appears once. Raises `InputError` for a model without any, and for
-    one with weights that have no shape yet.
+    projections, those apart that are left dense (see `leave_dense`). A weight that several layers share appears once.
+    Raises `InputError` for a model without any, and for one with weights that have no shape yet.
     """
-    weights = {name: weight for name, _, weight in _weights(model)}
+    weights = {name: weight for name, _, weight in each_prunable(model)}
     if not weights:
+        reasons = unsupported(model)
+        why = f"it leaves dense {described(reasons)}; " if reasons else ""
         raise InputError(
-            f"{type(model).__name__} has no layer whose weights could be pruned: no convolution, linear layer, "
-            "embedding or attention"
+            f"{type(model).__name__} has no layer whose weights could be pruned: {why}no "
+            f"{'other ' if reasons else ''}convolution, linear layer, embedding or attention"
         )
     return weights
+
+
+def leave_dense(model: nn.Module, names: Collection[str], reason: str) -> None:
+    """Let `prunable` leave out the parameters `names` of `model`, and of its copies, in every layer that has them.
+
+    `unsupported` then gives the `reason`, in a few words.
+    """
+    left = {id(model.get_parameter(name)) for name in names}
+    for module in model.modules():
+        for leaf, parameter in module.named_parameters(recurse=False):
+            if id(parameter) in left:
+                setattr(module, _DENSE, {**getattr(module, _DENSE, {}), leaf: reason})
 
 
 def layout(model: nn.Module) -> Layout:
     """Return how the prunable weights of `model` lie on their axes."""
     groups: dict[str, int] = {}
     inputs_first = []
-    for name, module, _ in _weights(model):
+    for name, module, _ in each_prunable(model):
         if (count := getattr(module, "groups", 1)) > 1:
             groups[name] = count
         if isinstance(module, _INPUTS_FIRST):
@@ -47,15 +73,22 @@ def layout(model: nn.Module) -> Layout:
 
 def unsupported(model: nn.Module) -> dict[str, str]:
     """Return why it is never pruned, in a few words, for each parameter with two axes or more that is not prunable."""
-    known = {name for name, _, _ in _weights(model)}
+    known = {name for name, _, _ in each_prunable(model)}
     return {
-        name: _reason(model.get_submodule(name.rpartition(".")[0]))
+        name: _reason(model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
         for name, parameter in model.named_parameters()
         if parameter.ndim > 1 and name not in known
     }
 
 
-def _weights(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
+def described(reasons: Mapping[str, str]) -> str:
+    """Return the `reasons` of `unsupported` for a message: the first few, and the number of the others."""
+    named = [f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED]]
+    more = len(reasons) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def each_prunable(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
     """Yield each prunable weight with its name among `model.named_parameters()` and the first layer that has it."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for parameter in model.parameters():
@@ -72,18 +105,22 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
 
 
 def _is_prunable(module: nn.Module, leaf: str) -> bool:
+    if leaf in getattr(module, _DENSE, {}):
+        return False
     # A layer that computes its weight (weight norm, a parametrisation) has no parameter of that name.
     if isinstance(module, nn.MultiheadAttention):
         return leaf in _PROJECTIONS
     return isinstance(module, _OUTPUTS_FIRST + _INPUTS_FIRST) and leaf == "weight"
 
 
-def _reason(module: nn.Module) -> str:
+def _reason(module: nn.Module, leaf: str) -> str:
     kind = type(module).__name__
+    if (reason := getattr(module, _DENSE, {}).get(leaf)) is not None:
+        return str(reason)
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return f"recurrent weights of {kind}"
     if isinstance(module, (ParametrizationList, *_OUTPUTS_FIRST, *_INPUTS_FIRST)):
-        return "its layer computes the weight from it"
+        return COMPUTED
     if type(module).__module__.startswith("torch.nn."):
         return kind
     return f"parameter of {kind} outside any layer"

@@ -135,7 +135,8 @@ def apply(model: Model, masks: MaskSet) -> Model:
     every layer that shares it; build the optimizer afterwards. Raises `InputError` when the masks do not fit, or the
     model is pruned already.
     """
-    parameters = dict(model.named_parameters())
+    # Each name of a weight that layers share: the mask may have been made under any.
+    parameters = dict(model.named_parameters(remove_duplicate=False))
     if pruned := [name for name in parameters if name.endswith("_orig") and f"{name[:-5]}_mask" in model.state_dict()]:
         raise InputError(
             f"the model is pruned already ({', '.join(pruned)}); call torch.nn.utils.prune.remove on it first"
@@ -183,7 +184,8 @@ def _by_plain_name(names: Mapping[str, object], owner: str) -> dict[str, str]:
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise InputError(f"a mask is keyed by its parameter's name, but got {name!r}")
-    if not name.isprintable() or any(part in name for part in ("/", "\\", "..")) or name == "__metadata__":
+    # A slash may stand in the name of a module, and no name ever becomes a path; two dots in a row stand in none.
+    if not name.isprintable() or ".." in name or name == "__metadata__":
         raise InputError(f"{name!r} is not a parameter's name; expected one like 'layer1.0.conv1.weight'")
     return name
 

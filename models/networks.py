@@ -8,10 +8,10 @@ from torch import nn
 
 from .architectures.registry import DEFAULT_TASKS, NETWORKS, default_task
 from .architectures.torchvision import ADAPTATIONS
-from .errors import InputError
 from .seeds import derive
+from .sharing import copied
 from .task import Task
-from .userfunction import call
+from .usernetwork import from_user
 from .weights import check_state
 
 __all__ = ["DEFAULT_TASKS", "NETWORKS", "Task", "adaptations", "build", "default_task", "initial_state"]
@@ -22,7 +22,8 @@ def build(name: str, task: Task, seed: int) -> nn.Module:
 
     `name` is one of `NETWORKS`, `wrn-28-K`, `torchvision:NAME`, or `module:function`, which is called with the
     keywords channels, size and classes and returns an `nn.Module`. The global generators are left as they were.
-    Raises `InputError` for an unknown name, a task that the network cannot take, and a user's function that fails.
+    Raises `InputError` for an unknown name, a task that the network cannot take, and a user's function that fails or
+    returns what cannot be pruned (see `from_user`).
     """
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which seeds every GPU's generator too.
@@ -31,8 +32,11 @@ def build(name: str, task: Task, seed: int) -> nn.Module:
 
 
 def initial_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a copy of the state dict, parameters and buffers, on the CPU. Raises `InputError` for other entries."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in check_state(model.state_dict()).items()}
+    """Return a copy of the state dict, parameters and buffers, on the CPU; names of one tensor have one.
+
+    Raises `InputError` for other entries.
+    """
+    return copied(check_state(model.state_dict()))
 
 
 def adaptations(model: nn.Module) -> tuple[str, ...]:
@@ -41,11 +45,4 @@ def adaptations(model: nn.Module) -> tuple[str, ...]:
 
 
 def _constructor(name: str) -> Callable[[Task], nn.Module]:
-    return partial(_from_user, name) if NETWORKS.is_users(name) else NETWORKS.find(name)
-
-
-def _from_user(reference: str, task: Task) -> nn.Module:
-    model = call(reference, channels=task.channels, size=task.size, classes=task.classes)
-    if not isinstance(model, nn.Module):
-        raise InputError(f'"{reference}" must return a torch.nn.Module, but returned a {type(model).__name__}')
-    return model
+    return partial(from_user, name) if NETWORKS.is_users(name) else NETWORKS.find(name)

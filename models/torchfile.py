@@ -11,6 +11,7 @@ import torch
 
 from .errors import InputError, first_line
 from .files import write_atomically
+from .sharing import copied, memory_of
 from .tensorfile import ELEMENT_LIMIT, check_booleans
 
 #: Bytes of the file's pickle at most: names, shapes and dtypes of the tensors.
@@ -18,10 +19,13 @@ PICKLE_LIMIT = 10_000_000
 
 
 def write(path: Path, state: Mapping[str, torch.Tensor]) -> Path:
-    """Write `state` to `path`, whole or not at all, as `torch.load(weights_only=True)` reads it."""
-    # Clones, because torch.save writes a view's whole storage; through memory, because it writes the file's own name.
+    """Write `state` to `path`, whole or not at all, as `torch.load(weights_only=True)` reads it.
+
+    Names of one tensor have one in the file.
+    """
+    # A copy, because torch.save writes a view's whole storage; through memory, because it writes the file's own name.
     buffer = io.BytesIO()
-    torch.save({name: tensor.detach().cpu().clone() for name, tensor in state.items()}, buffer)
+    torch.save(copied(state), buffer)
     return write_atomically(path, buffer.getvalue())
 
 
@@ -73,10 +77,8 @@ def _checked_state(state: object) -> dict[str, torch.Tensor]:
 
 def _own(state: Mapping[str, torch.Tensor], size: int) -> dict[str, torch.Tensor]:
     """Return copies with memory of their own, for together at most the `size` bytes of the file."""
-    shared = {name: (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype) for name, tensor in state.items()}
-    distinct = {shared[name]: tensor for name, tensor in state.items()}
+    distinct = {memory_of(tensor): tensor for tensor in state.values()}
     if sum(tensor.numel() * tensor.element_size() for tensor in distinct.values()) > size:
         raise InputError("declares more elements than it holds")
     check_booleans(state)
-    copies = {key: tensor.detach().clone() for key, tensor in distinct.items()}
-    return {name: copies[key] for name, key in shared.items()}
+    return copied(state)

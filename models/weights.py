@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 
 from . import tensorfile
-from .errors import InputError
+from .errors import InputError, naming
 from .files import write_atomically
+from .sharing import shared_again, shared_names
+
+FORMAT = "fullspectrum-weights"
 
 
 def init_digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -28,22 +31,29 @@ def save_state(
 ) -> Path:
     """Write a whole state dict, parameters and buffers, atomically as safetensors with its digest; return the path.
 
+    A tensor of several names is written under each, because every reader looks there, and the file says so.
     The same bytes in every process. Raises `InputError` for an entry that is no tensor and for paths that
     `files.check_target` refuses.
     """
-    own = {"format": "fullspectrum-weights", "init_digest": init_digest(state)}
+    own = {"format": FORMAT, "init_digest": init_digest(state)}
+    if shared := shared_names(state):
+        own["shared"] = json.dumps(shared)
     return write_atomically(path, tensorfile.dump(check_state(state), {**(metadata or {}), **own}))
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     """Read the state dict of any safetensors file, on the CPU, its digest verified where the file has one.
 
+    Names of one tensor, where the file says so, have one.
     Raises `InputError`, naming the file, when it is missing, truncated, corrupted or something else.
     """
     header, state = tensorfile.read(path)
     if header.metadata.get("init_digest", digest := init_digest(state)) != digest:
         raise InputError(f"{path}: corrupted (the weights do not match the digest in the file)")
-    return state
+    if header.metadata.get("format") != FORMAT:
+        return state
+    with naming(path):
+        return shared_again(state, tensorfile.parse_strict_json(header.metadata.get("shared", "[]")))
 
 
 def check_state(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:

@@ -1,5 +1,7 @@
 """Every name under which something is reported, recorded or kept: no other module spells one."""
 
+import re
+
 
 class Metric:
     """MLflow metrics, and the keys of what a trial reports."""
@@ -89,8 +91,11 @@ class Param:
 
     @staticmethod
     def theta(group: str) -> str:
-        """Return the parameter of the theta of a group of layers."""
-        return f"theta.{group}"
+        """Return the parameter of the theta of a group of layers; letters that MLflow refuses are their code points.
+
+        As a slash in the name of a layer: MLflow takes one, but no two in a row.
+        """
+        return "theta." + re.sub(r"[^\w.\- ]", lambda letter: f"-{ord(letter[0]):x}-", group)
 
     @staticmethod
     def setting(section: str, name: str) -> str:

@@ -18,7 +18,9 @@ class Format:
     def save(self, path: Path, masks: MaskSet, state: Mapping[str, torch.Tensor]) -> list[Path]:
         """Write `masks` and `state`, the whole state dict that they fit, names alike; return the paths written.
 
-        Each file is written whole or not at all. Raises `InputError` for a path that cannot be written to.
+        A weight that layers share has its mask under one name, and in `state` one tensor under each of its names; the
+        format writes what the receiving module needs under each. Each file is written whole or not at all. Raises
+        `InputError` for a path that cannot be written to.
         """
         raise NotImplementedError
 

@@ -82,6 +82,17 @@ class FormatContract:
             assert {name: tensor.dtype for name, tensor in loaded.items()} == {n: t.dtype for n, t in state.items()}
             assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.items())
 
+    def test_a_weight_under_two_names_comes_back_under_both_and_is_masked_once(
+        self, format: Format, masks: MaskSet, state: dict[str, torch.Tensor], tmp_path: Path
+    ) -> None:
+        # Before the name of the mask in any order.
+        tied = {"again": state["fc.weight"], **state}
+        format.save(tmp_path / self.file_name, masks, tied)
+        loaded, weights = format.load(tmp_path / self.file_name)
+        assert loaded == masks
+        if weights is not None:
+            assert weights.keys() == tied.keys() and weights["again"] is weights["fc.weight"]
+
     def test_equal_content_makes_equal_bytes(
         self, format: Format, masks: MaskSet, state: dict[str, torch.Tensor], saved: Path
     ) -> None:

@@ -62,6 +62,7 @@ def _task_of(data: str) -> "Task":
 def _print(console: "Console", document: "NetworkListing") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     from ..screen.console import print_line
 
@@ -77,7 +78,12 @@ def _print(console: "Console", document: "NetworkListing") -> None:
     for name, layer in listed.items():
         sides = f"{layer['left']:,} × {layer['right']:,}"
         table.add_row(
-            name.removesuffix(".weight"), _described(layer), sides, f"{layer['weights']:,}", f"{layer['share']:.2%}"
+            # As it is: brackets in a name are no markup.
+            Text(name.removesuffix(".weight")),
+            _described(layer),
+            sides,
+            f"{layer['weights']:,}",
+            f"{layer['share']:.2%}",
         )
     table.add_section()
     table.add_row(f"all {len(listed)}", "", "", f"{document['weights']:,}", f"{1:.2%}")

@@ -2,11 +2,8 @@
 
 from torch import nn
 
-from ...models.layers import unsupported
+from ...models.layers import described, unsupported
 from ..console import warn
-
-#: Parameters that the warning names at most; a network may have hundreds.
-_NAMED = 3
 
 
 def warn_unpruned(model: nn.Module) -> None:
@@ -14,7 +11,5 @@ def warn_unpruned(model: nn.Module) -> None:
     reasons = unsupported(model)
     if not reasons:
         return
-    named = [f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED]]
-    more = len(reasons) - len(named)
     count = f"{len(reasons)} parameters are" if len(reasons) > 1 else "1 parameter is"
-    warn(f"{count} never pruned: {', '.join(named)}" + (f" and {more} more" if more else ""))
+    warn(f"{count} never pruned: {described(reasons)}")

@@ -84,6 +84,14 @@ def test_masks_that_do_not_fit_leave_the_model_untouched():
     assert not prune.is_pruned(model)
 
 
+@pytest.mark.parametrize("name", ["0.weight", "1.weight"])
+def test_a_shared_weight_is_masked_under_any_of_its_names(name):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[1].weight = model[0].weight
+    apply(model, MaskSet({name: [[1, 0], [1, 0]]}))
+    assert not model[0].weight[:, 1].any() and not model[1].weight[:, 1].any()
+
+
 def test_a_model_that_is_pruned_already_is_refused(random_masks):
     model = network()
     masks = random_masks(model)

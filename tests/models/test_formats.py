@@ -78,6 +78,45 @@ def test_a_plain_module_takes_torch_prune_files_strictly_and_trains_with_zeros_k
         assert torch.count_nonzero(layer.weight[torch.tensor(~mask)]) == 0
 
 
+class Shared(nn.Module):
+    """Two convolutions with one weight, and one that stands in two places."""
+
+    def __init__(self):
+        super().__init__()
+        self.b, self.a = nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)
+        self.a.weight = self.b.weight
+        self.twice = nn.ModuleList([nn.Conv2d(1, 1, 3)] * 2)
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["in memory", "by a file of weights"])
+def test_torch_prune_masks_a_weight_in_every_layer_that_shares_it(tmp_path, random_masks, by_file):
+    model = Shared()
+    masks, state = random_masks(model, sparsity=0.4), initial_state(model)
+    assert list(masks) == ["b.weight", "twice.0.weight"] and masks.size == 18
+    export(
+        "torch-prune", tmp_path / "best.pt", masks, load_state(save_state(tmp_path / "w", state)) if by_file else state
+    )
+    plain = Shared()
+    for layer in (plain.a, plain.b, plain.twice[0]):
+        prune.identity(layer, "weight")
+    plain.load_state_dict(torch.load(tmp_path / "best.pt", weights_only=True), strict=True)
+    plain.twice[0](plain.a(plain.b(torch.ones(1, 1, 9, 9))))
+    for layer, name in ((plain.a, "b"), (plain.b, "b"), (plain.twice[1], "twice.0")):
+        expected = model.get_parameter(f"{name}.weight") * torch.tensor(masks[f"{name}.weight"])
+        assert torch.equal(layer.weight, expected)
+    loaded, weights = load("torch-prune", tmp_path / "best.pt")
+    assert loaded == masks and init_digest(weights) == init_digest(state)
+
+
+def test_layers_that_share_a_weight_under_masks_of_their_own_keep_them(tmp_path):
+    model = Shared()
+    prune.random_unstructured(model.a, "weight", 2)
+    prune.random_unstructured(model.b, "weight", 5)
+    torch.save(model.state_dict(), tmp_path / "foreign.pt")
+    masks, _ = load("torch-prune", tmp_path / "foreign.pt")
+    assert {name: mask.sum() for name, mask in masks.items()} == {"a.weight": 7, "b.weight": 4}
+
+
 def test_torch_prune_masks_have_the_dtype_of_the_weights(tmp_path):
     state = {"fc.weight": torch.ones(1, 2, dtype=torch.float64), "fc.bias": torch.ones(1)}
     export("torch-prune", tmp_path / "best.pt", MaskSet({"fc.weight": [[1, 0]]}), state)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-NAMES = st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters="/\\"), min_size=1, max_size=20)
+NAMES = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=20)
 NAMES = NAMES.filter(lambda name: ".." not in name and name != "__metadata__" and name.isprintable())
 MASKS = st.dictionaries(NAMES, hnp.arrays(bool, hnp.array_shapes(max_dims=4, max_side=5)), min_size=1, max_size=4)
 METADATA = st.dictionaries(st.sampled_from(["study", "model", "seed", "note"]), st.text(st.characters(codec="utf-8")))

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import pickle
 
 import numpy as np
@@ -47,9 +48,13 @@ def test_masks_without_dimensions_or_weights_are_refused(shape):
         MaskSet({"fc.weight": np.ones(shape)})
 
 
-@pytest.mark.parametrize(
-    "name", ["", 3, None, "a/b", "a\\b", "a\0b", "../../x", "a..b", "a\nb", "\ud800", "__metadata__"]
-)
+@pytest.mark.parametrize("name", ["a/b.weight", "/etc/passwd", "a\\b.weight", "./a.weight"])
+def test_a_slash_may_stand_in_a_name_as_in_that_of_a_module_and_is_no_path(name, tmp_path):
+    masks = MaskSet({name: [1, 0]})
+    assert MaskSet.load(masks.save(tmp_path / "mask")) == masks and os.listdir(tmp_path) == ["mask"]
+
+
+@pytest.mark.parametrize("name", ["", 3, None, "a\0b", "../../x", "a..b", "a\nb", "\ud800", "__metadata__"])
 def test_unsafe_names_are_refused(name):
     with pytest.raises(InputError):
         MaskSet({name: [1]})

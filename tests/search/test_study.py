@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fullspectrum.models.data import load
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.weights import init_digest, load_state
+from fullspectrum.search.cli import main
 from fullspectrum.search.files import Home
 from fullspectrum.search.protocol.label import BASELINES, CHECKS
 from fullspectrum.search.protocol.outcome import Outcome
@@ -247,6 +249,21 @@ def network(channels, size, classes):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(channels * size * size, 32),
                                torch.nn.ReLU(), torch.nn.Linear(32, classes))
 
+class Unusual(torch.nn.Module):
+    def __init__(self, inputs, classes):
+        super().__init__()
+        self.normed = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(inputs, 32))
+        self.add_module("a//b", torch.nn.Linear(32, 32))
+        self.tied = torch.nn.Linear(32, 32)
+        self.tied.weight = getattr(self, "a//b").weight
+        self.head = torch.nn.Linear(32, classes)
+    def forward(self, x):
+        x = torch.relu(self.normed(x.flatten(1)))
+        return self.head(torch.relu(self.tied(torch.relu(getattr(self, "a//b")(x)))))
+
+def unusual(channels, size, classes):
+    return Unusual(channels * size * size, classes)
+
 class Broken(torch.nn.Sequential):
     def forward(self, x):
         # Not when it is tried before the search.
@@ -299,13 +316,25 @@ def _write_study(folder: Path, **changes: object) -> None:
     (folder / "study.toml").write_text("\n".join(lines))
 
 
-def test_a_users_own_network_and_data_are_searched_in_worker_processes(tmp_path):
+def test_a_users_own_network_and_data_are_searched_in_worker_processes(tmp_path, monkeypatch):
+    # With a layer that computes its weight, a weight that two layers share, and slashes in a name.
     (tmp_path / "own_code.py").write_text(USER_CODE)
-    _write_study(tmp_path, model="own_code:network", data="own_code:images", sparsity=0.8)
+    _write_study(tmp_path, model="own_code:unusual", data="own_code:images", sparsity=0.8)
     search = _search(tmp_path, "study.toml")
     out, err = search.communicate(timeout=200)
     assert search.returncode == 0, err
     assert "best masks beside the baselines" in out
+    assert "2 parameters are never pruned: normed.parametrizations.weight.original0" in err
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "best:study.toml", "--format", "torch-prune", "-o", "best.pt"]) == 0
+    state = torch.load("best.pt", weights_only=True)
+    masked = {name: mask for name, mask in state.items() if name.endswith("_mask")}
+    assert masked.keys() == {f"{layer}.weight_mask" for layer in ("a//b", "tied", "head")}
+    assert torch.equal(masked["a//b.weight_mask"], masked["tied.weight_mask"]) and not masked["tied.weight_mask"].all()
+    client = MlflowClient(tracking_uri=Home(tmp_path / "runs").tracking_uri)
+    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    assert any("theta.a-2f--2f-b" in run.data.params for run in runs)
 
 
 def test_trials_that_raise_fail_alone_and_a_hopeless_study_names_the_reason(tmp_path):
