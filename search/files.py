@@ -184,9 +184,8 @@ def sqlite_file(database: str) -> Path | None:
 
 def sqlite_uri(file: Path) -> str:
     """Return the URL of a SQLite database, by its file; what a URL gives another meaning is quoted."""
-    plain = f"sqlite:///{file}"
-    if sqlite_file(plain) == file:
-        return plain
+    if not set("%?") & set(str(file)):
+        return f"sqlite:///{file}"
     from sqlalchemy.engine import URL
 
     # With the driver's name: of a URL that begins with sqlite:/// MLflow makes the folder as it is quoted.

@@ -102,11 +102,10 @@ def _download(home: "Home", run_id: str, tracking: str | None, scratch: Path, ma
     from ..record.tracking import client_for
 
     # Each record of this home stays where it went; another's is where the environment says.
-    recorded_at = [] if tracking else [destination.server for _, destination in recorded(home)]
-    stores = {server or home.tracking_uri: server for server in [*recorded_at, tracking_server(home, tracking)]}
+    servers = [] if tracking else [destination.server for _, destination in recorded(home)]
     reasons = []
-    for uri, server in stores.items():
-        file = sqlite_file(uri)
+    for server in dict.fromkeys([*servers, tracking_server(home, tracking)]):
+        file = sqlite_file(server) if server else home.database
         if file and not file.exists():
             reasons.append(f"there is no record in {str(file.parent)!r}")
             continue
@@ -116,7 +115,7 @@ def _download(home: "Home", run_id: str, tracking: str | None, scratch: Path, ma
         try:
             return _files(client, run_id, scratch, mask)
         except (MlflowException, OSError) as error:
-            reasons.append(f"{first_line(error)} (at {without_password(uri)})")
+            reasons.append(f"{first_line(error)} (at {without_password(server or str(home.path))})")
     raise InputError(
         f"cannot read the mask of run {run_id!r}: {'; '.join(reasons)}; give an MLflow run id with the right --home or "
         "--tracking URI, or best:STUDY"

@@ -29,8 +29,7 @@ def ui(
     server = tracking_server(record)
     if server and server.startswith("http"):
         raise InputError(f"{VARIABLE} names a server, which has a UI of its own: open {without_password(server)}")
-    store = server or record.tracking_uri
-    file = sqlite_file(store)
+    file = sqlite_file(server) if server else record.database
     if file and not file.exists():
         elsewhere = sorted({without_password(there.server) for _, there in recorded(record) if there.server})
         way = "run a search first, or give the right --home"
@@ -39,6 +38,7 @@ def ui(
     if server is None:
         relocate(record)
     typer.echo(f"MLflow UI on http://{host}:{port} (stop with Ctrl-C)", err=True)
+    store = server or record.tracking_uri
     command = ["mlflow", "ui", "--backend-store-uri", store, "--host", host, "--port", str(port)]
     set_up()
     os.execv(sys.executable, [sys.executable, "-m", *command])
