@@ -41,8 +41,8 @@ def run_study(
     what it knew is lost; ClusterError where nothing answers at `address`.
     """
     os.environ.update(SETTINGS)
-    folder = home.create().study(study.id)
     destination = destination_of(study, home)
+    folder = home.create().study(study.id)
     workbench = prepare(study)
     notice = partial(print_line, console)
     with opened(study, folder, workbench.origins, resume, notice) as ledger, connect(address):
