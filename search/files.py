@@ -22,19 +22,40 @@ class Home:
     """The folder that holds everything a search writes: the tracking store and one folder for each study."""
 
     path: Path
+    """Made absolute: a network or a data set of the user's may change the working directory."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", self.path.absolute())
+
+    @property
+    def database(self) -> Path:
+        """The file of the default MLflow tracking store, SQLite; the same by whatever link the home is reached."""
+        return self.path.resolve() / "mlflow.db"
 
     @property
     def tracking_uri(self) -> str:
-        """The default MLflow tracking store, SQLite."""
-        return f"sqlite:///{self.path.resolve() / 'mlflow.db'}"
+        """The URI of the default MLflow tracking store."""
+        return sqlite_uri(self.database)
 
     @property
     def artifacts(self) -> Path:
         """Artifacts of the default tracking store."""
-        return self.path / "artifacts"
+        return self.database.with_name("artifacts")
+
+    @property
+    def checks(self) -> Path:
+        """The folder of the checks of single masks, one folder each."""
+        return self.path / "checks"
 
     def create(self) -> "Home":
-        """Make the folder. Raises InputError where it cannot be written."""
+        """Make the folder. Raises InputError where it cannot be written, or named in a URL."""
+        try:
+            str(self.path.resolve()).encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"the name of the home folder {str(self.path)!r} is not UTF-8, so that MLflow cannot name it in a URL; "
+                "choose another with --home or FULLSPECTRUM_HOME"
+            ) from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -149,7 +170,9 @@ def storage_failure(error: BaseException | None) -> str | None:
 
 
 def sqlite_file(database: str) -> Path | None:
-    """Return the file of a SQLite database, by its URL; None where it has none, and for other databases."""
+    """Return the file of a SQLite database, by its URL; None where it has none, and for any other URL."""
+    if not database.startswith("sqlite"):
+        return None
     # Imported here: not every command that knows folders needs it.
     from sqlalchemy.engine import make_url
 
@@ -157,6 +180,16 @@ def sqlite_file(database: str) -> Path | None:
     if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
         return None
     return Path(url.database)
+
+
+def sqlite_uri(file: Path) -> str:
+    """Return the URL of a SQLite database, by its file; what a URL gives another meaning is quoted."""
+    if not set("%?") & set(str(file)):
+        return f"sqlite:///{file}"
+    from sqlalchemy.engine import URL
+
+    # With the driver's name: of a URL that begins with sqlite:/// MLflow makes the folder as it is quoted.
+    return URL.create("sqlite+pysqlite", database=str(file)).render_as_string()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,7 +17,7 @@ from .final.phase import train_finalists
 from .process.heartbeat import Heartbeat, Snapshot, SpoolState
 from .process.shutdown import shutdown_on_signals, stop_on_storage_failure
 from .protocol.events import Listener, Listeners
-from .record.recording import recording
+from .record.recording import destination_of, recording
 from .report.summary import StudyResult, summarise
 from .screen.console import print_line
 from .screen.progress import Progress
@@ -41,6 +41,7 @@ def run_study(
     what it knew is lost; ClusterError where nothing answers at `address`.
     """
     os.environ.update(SETTINGS)
+    destination = destination_of(study, home)
     folder = home.create().study(study.id)
     workbench = prepare(study)
     notice = partial(print_line, console)
@@ -50,9 +51,10 @@ def run_study(
         folder.write_settings(study.settings())
         with (
             shutdown_on_signals(folder.leave, study.faults.grace_seconds) as shutdown,
-            recording(study, home, folder, ledger.record_runs, lambda: shutdown.seconds_left) as (recorder, delivery),
+            recording(study, destination, folder, ledger.record_runs, lambda: shutdown.seconds_left) as record,
             Progress(console, study.search.trials, workbench.objective.label, ledger.outcomes) as progress,
         ):
+            recorder, delivery = record
             ledger.give_up_when(lambda: shutdown.overdue)
             listeners = Listeners(recorder, progress, listener or Listener())
             search = RunningSearch.open(workbench, folder, ledger, listeners, shutdown)

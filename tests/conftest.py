@@ -1,6 +1,7 @@
 """Fixtures that several folders share."""
 
 import hashlib
+import os
 import pickle
 import re
 
@@ -28,6 +29,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
             return "waiting" if WAITING.match(nodeid) else nodeid.partition("::")[0]
 
     return Scheduling(config, log)
+
+
+# The records of the tests go to homes of their own.
+os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def check(
     from ..record.check_recorder import CheckRecorder
     from ..record.delivery import delivered
     from ..record.destination import Destination
+    from ..record.server import tracking_server
     from ..screen.stepper import stepper
     from ..worker.device import check_resources
     from ..worker.workbench import Workbench
@@ -70,6 +71,8 @@ def check(
     seed = initial_seed(loaded, seed)
     own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
     study = study_of(own, settings)
+    place = Home(home)
+    server = tracking_server(place, study.tracking.mlflow)
     import_own(study)
     images = load(data, seed)
     network = build(model, images.task, seed)
@@ -84,10 +87,10 @@ def check(
     check_trainable(network, images, model)
     check_connected(loaded, network, images.task)
     bench = Workbench(study, network, images)
-    place = Home(home).create()
+    place.create()
     # Each check is a record of its own, however often the same mask is checked.
-    folder = place.path / "checks" / f"{loaded.digest()[:12]}-{time.time_ns():x}"
-    destination = Destination.of(place, study.tracking.mlflow, "fullspectrum checks", {}, artifacts="checks")
+    folder = place.checks / f"{loaded.digest()[:12]}-{time.time_ns():x}"
+    destination = Destination(place, place.checks.name, "fullspectrum checks", server)
     if not as_json:
         typer.echo(f"checking {masks.name}: {model} on {data}, sparsity {study.sparsity:.4f}, {repeats} trainings each")
     with connect(address):

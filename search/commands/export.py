@@ -1,6 +1,5 @@
 """`fullspectrum export`: hands a mask and its initial weights to another trainer."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,8 @@ from ..names import Artifact, Tag
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from ..files import Home
 
 
@@ -24,7 +25,8 @@ def export(
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     home: HomeFolder = RUNS,
     tracking: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI of the run; default: the record under --home.")
+        str | None,
+        typer.Option(help="MLflow tracking URI of the run; default: where those under --home went."),
     ] = None,
 ) -> None:
     """Write a mask with its initial weights in the form that another trainer reads.
@@ -88,31 +90,48 @@ def _best(home: "Home", name: str, settings: list[str], mask: str) -> tuple[Path
 
 
 def _download(home: "Home", run_id: str, tracking: str | None, scratch: Path, mask: str) -> tuple[Path, Path]:
-    """Return the mask of an MLflow run, and the weights of the study that it belongs to."""
-    from ...models.errors import InputError
+    """Return the mask of an MLflow run, and the weights of the study that it belongs to.
 
-    tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI")
-    if tracking is None and not (home.path / "mlflow.db").exists():
-        raise InputError(f"there is no record in {str(home.path)!r}; give the right --home, or --tracking URI")
-
+    It is looked for at the server `tracking`; without one where the records of `home` went, then where the environment
+    says.
+    """
+    from ...models.errors import InputError, first_line
+    from ..files import sqlite_file
+    from ..record.destination import recorded
+    from ..record.server import tracking_server, without_password
     from ..record.tracking import client_for
 
-    client = client_for(tracking or home.tracking_uri)
-    from mlflow.exceptions import MlflowException
+    # Each record of this home stays where it went; another's is where the environment says.
+    servers = [] if tracking else [destination.server for _, destination in recorded(home)]
+    reasons = []
+    for server in dict.fromkeys([*servers, tracking_server(home, tracking)]):
+        file = sqlite_file(server) if server else home.database
+        if file and not file.exists():
+            reasons.append(f"there is no record in {str(file.parent)!r}")
+            continue
+        client = client_for(home, server)
+        from mlflow.exceptions import MlflowException
 
-    try:
-        parent = client.get_run(run_id).data.tags.get(Tag.PARENT)
-        if parent is None:
-            raise InputError(f"run {run_id} is no trial of a search; name a run nested in one, or best:STUDY")
-        if mask == "end":
-            mask_file = client.download_artifacts(run_id, Artifact.END_MASK, str(scratch))
-            weights_file = client.download_artifacts(run_id, Artifact.END_WEIGHTS, str(scratch))
-        else:
-            mask_file = client.download_artifacts(run_id, Artifact.MASK, str(scratch))
-            weights_file = client.download_artifacts(parent, Artifact.INITIAL_WEIGHTS, str(scratch))
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"cannot read the mask of run {run_id!r}: {reason}; give an MLflow run id, or best:STUDY"
-        ) from None
+        try:
+            return _files(client, run_id, scratch, mask)
+        except (MlflowException, OSError) as error:
+            reasons.append(f"{first_line(error)} (at {without_password(server or str(home.path))})")
+    raise InputError(
+        f"cannot read the mask of run {run_id!r}: {'; '.join(reasons)}; give an MLflow run id with the right --home or "
+        "--tracking URI, or best:STUDY"
+    )
+
+
+def _files(client: "MlflowClient", run_id: str, scratch: Path, mask: str) -> tuple[Path, Path]:
+    """Return the files of a run at a tracking server. Raises InputError where it is no trial of a search."""
+    from ...models.errors import InputError
+
+    parent = client.get_run(run_id).data.tags.get(Tag.PARENT)
+    if parent is None:
+        raise InputError(f"run {run_id} is no trial of a search; name a run nested in one, or best:STUDY")
+    wanted = {
+        "start": ((run_id, Artifact.MASK), (parent, Artifact.INITIAL_WEIGHTS)),
+        "end": ((run_id, Artifact.END_MASK), (run_id, Artifact.END_WEIGHTS)),
+    }
+    mask_file, weights_file = (client.download_artifacts(run, name, str(scratch)) for run, name in wanted[mask])
     return Path(mask_file), Path(weights_file)

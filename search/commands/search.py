@@ -145,6 +145,8 @@ def _print_how_to_go_on(console: "Screen", ended: str, again: str) -> None:
 
 def _report(result: "StudyResult", console: "Screen", home: Path, again: str) -> None:
     """Print the table of the best masks, the verdicts on them and on the objective, and what to do next."""
+    from ..files import Home
+    from ..record.server import tracking_server, without_password
     from ..screen.console import print_line
     from ..screen.tables import screen_table
 
@@ -168,12 +170,15 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
         return
     at_home = "" if str(home) == "runs" else f" --home {shlex.quote(str(home))}"
     print_line(console, "Next:")
-    tracking = result.study.tracking.mlflow
-    print_line(console, f"  review it at {tracking}" if tracking else f"  fullspectrum ui{at_home}")
+    server = tracking_server(Home(home), result.study.tracking.mlflow)
+    review = f"review it at {without_password(server)}" if server else f"fullspectrum ui{at_home}"
+    print_line(console, f"  {review}")
     if not result.rows:
         return
     study, best = result.study, result.trials_by_label[result.rows[0].label]
-    masks = shlex.quote(str(result.folder.trial(best.number) / Artifact.MASK))
+    # From the home as the user names it.
+    file = result.folder.trial(best.number) / Artifact.MASK
+    masks = shlex.quote(str(home / file.relative_to(Home(home).path)))
     # The very recipe of the study, so that the command gives the accuracy of the table.
     recipe = study.settings().get("training", {}) | best.training
     settings = {"final.epochs": study.final.epochs} | {f"training.{key}": value for key, value in recipe.items()}

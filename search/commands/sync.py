@@ -1,7 +1,7 @@
 """`fullspectrum sync`: delivers to MLflow what a search that has ended could not."""
 
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,27 +35,29 @@ def sync(
     from ...models.errors import InputError
     from ..config.studyfile import find_study
     from ..files import Home
-    from ..record.destination import Destination
+    from ..record.destination import Destination, record_file, recorded
+    from ..record.server import tracking_server
     from ..record.spool import undelivered
-    from ..record.uploader import record_file
 
     place = Home(home)
+    server = tracking_server(place, mlflow) if mlflow else None
     if study:
-        spools = [find_study(study, settings, place)[1].spool]
-    else:
-        recorded = list(_spools(place.path))
-        if not recorded:
-            raise InputError(f"there is no record in {str(home)!r} yet; run a search first, or give the right --home")
-        spools = [spool for spool in recorded if undelivered(spool) or mlflow]
-        if not spools:
-            typer.echo(f"everything under {str(home)!r} is delivered")
-    complete = True
-    for spool in spools:
-        destination = Destination.read(record_file(spool))
+        spool = find_study(study, settings, place)[1].spool
+        destination = Destination.read(record_file(spool), place)
         if destination is None:
             raise InputError(f"nothing was recorded in {str(spool.parent)!r}; --resume records the study")
+        records = [(spool, destination)]
+    else:
+        everything = list(recorded(place))
+        if not everything:
+            raise InputError(f"there is no record in {str(home)!r} yet; run a search first, or give the right --home")
+        records = [record for record in everything if undelivered(record[0]) or mlflow]
+        if not records:
+            typer.echo(f"everything under {str(home)!r} is delivered")
+    complete = True
+    for spool, destination in records:
         if mlflow:
-            destination = Destination(mlflow, destination.experiment, destination.tags)
+            destination = replace(destination, server=server)
         try:
             complete &= _deliver(spool, destination)
         except InputError as error:
@@ -65,12 +67,6 @@ def sync(
             typer.echo(f"{spool.parent.name}: {error}")
     if not complete:
         raise typer.Exit(1)
-
-
-def _spools(home: Path) -> Iterator[Path]:
-    """Yield the spools of studies and of checks that say where they go."""
-    for pattern in ("*/record.json", "checks/*/record.json"):
-        yield from (record.with_name("spool.jsonl") for record in sorted(home.glob(pattern)))
 
 
 def _deliver(spool: Path, destination: "Destination") -> bool:

@@ -31,5 +31,7 @@ class Faults(Section):
 class Tracking(Section):
     """Where the record goes."""
 
-    mlflow: str | None = Field(None, description="MLflow tracking URI; default: SQLite under the home folder")
+    mlflow: str | None = Field(
+        None, description="MLflow tracking URI; default: MLFLOW_TRACKING_URI, without it SQLite under the home folder"
+    )
     storage: str | None = Field(None, description="Optuna storage URL; default: a journal file under the home folder")

@@ -1,8 +1,8 @@
 """Where a record goes: a tracking server and an experiment there."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -13,39 +13,49 @@ from ..files import Home, write_json
 class Destination:
     """The server and the experiment that a spool is delivered to."""
 
-    tracking_uri: str
+    home: Home
+    key: str
+    """What the experiment is found by, also where it was renamed in MLflow: a study's id, or `checks`."""
     experiment: str
-    """Its name; it is made where it is not there yet."""
+    """Name of an experiment that is made."""
+    server: str | None = None
+    """Its tracking URI; None for the store of `home`."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of an experiment that is made."""
-    artifacts: str | None = None
-    """URI of the artifacts of an experiment that is made; None leaves it to the server."""
-
-    @classmethod
-    def of(cls, home: Home, tracking_uri: str | None, experiment: str, tags: Mapping[str, str], artifacts: str) -> Self:
-        """Return an experiment at `tracking_uri`; without one in the store of `home`, with `artifacts` as its folder.
-
-        The folder lies in that of the home's artifacts.
-        """
-        if tracking_uri:
-            return cls(tracking_uri, experiment, tags)
-        return cls(home.tracking_uri, experiment, tags, (home.artifacts / artifacts).resolve().as_uri())
 
     @property
-    def place(self) -> tuple[str, str]:
+    def artifacts(self) -> str | None:
+        """The URI of the artifacts of an experiment that is made; None leaves it to the server."""
+        return None if self.server else (self.home.artifacts / self.key).as_uri()
+
+    @property
+    def place(self) -> tuple[str | None, str]:
         """Server and experiment: two destinations of the same place are the same."""
-        return self.tracking_uri, self.experiment
+        return self.server, self.key
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """Return the destination that `write` wrote to a file; None where the file is not there, or not whole."""
+    def read(cls, path: Path, home: Home) -> Self | None:
+        """Return the destination that `write` wrote to a file of `home`; None where it is not there, or not whole."""
         try:
-            return cls(**json.loads(path.read_text()))
+            return cls(home, **json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
             return None
 
     def write(self, path: Path) -> None:
-        """Write the destination as JSON, for the file's owner alone."""
-        write_json(path, asdict(self))
+        """Write the destination as JSON, for the file's owner alone; the home, which may be moved, is left out."""
+        write_json(path, {name: value for name, value in vars(self).items() if name != "home"})
         # A URL may hold a password.
         path.chmod(0o600)
+
+
+def record_file(spool: Path) -> Path:
+    """Return the path of the file that holds the destination of a spool."""
+    return spool.with_name("record.json")
+
+
+def recorded(home: Home) -> Iterator[tuple[Path, Destination]]:
+    """Yield the spools of studies and of checks under `home` with their destinations."""
+    for folder in (home.path, home.checks):
+        for spool in sorted(folder.glob("*/spool.jsonl")):
+            if destination := Destination.read(record_file(spool), home):
+                yield spool, destination

@@ -54,7 +54,7 @@ class Tags:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A run has the file at an absolute path."""
+    """A run has the file at a path from the spool's folder on."""
 
     op: ClassVar[str] = "artifact"
     run: str

@@ -33,10 +33,11 @@ class Experiment:
     of the same key, step, time and value once.
     """
 
-    def __init__(self, destination: Destination):
-        """Find the experiment, or make it."""
+    def __init__(self, destination: Destination, folder: Path):
+        """Find the experiment, or make it; `folder` is that of the spool, from which artifacts are named."""
         self._destination = destination
-        self._client = client_for(destination.tracking_uri)
+        self._folder = folder
+        self._client = client_for(destination.home, destination.server)
         self._runs: dict[str, RunInfo] = {}
         self._searched: set[str] = set()
         self._unsure: set[str] = set()
@@ -45,15 +46,20 @@ class Experiment:
         self._id = self._find()
 
     def _find(self) -> str:
-        name = self._destination.experiment
-        known = self._client.get_experiment_by_name(name)
-        if known is None:
-            tags = {Tag.EXPERIMENT_KIND: "custom_model_development"} | dict(self._destination.tags)
-            return self._client.create_experiment(name, artifact_location=self._destination.artifacts, tags=tags)
-        if known.lifecycle_stage != "active":
-            # Not the fault of any event, and it can be undone.
-            raise RuntimeError(f"the experiment {name!r} was deleted in MLflow; restore it there")
-        return known.experiment_id
+        from mlflow.entities import ViewType
+
+        there, key = self._destination, f"tags.`{Tag.KEY}` = '{self._destination.key}'"
+        # Anybody may rename it in MLflow, or remove the tag.
+        known = list(self._client.search_experiments(ViewType.ALL, filter_string=key, order_by=["creation_time"]))
+        if named := self._client.get_experiment_by_name(there.experiment):
+            known.append(named)
+        if not known:
+            tags = {Tag.KEY: there.key, Tag.EXPERIMENT_KIND: "custom_model_development"} | dict(there.tags)
+            return self._client.create_experiment(there.experiment, artifact_location=there.artifacts, tags=tags)
+        if active := next((experiment for experiment in known if experiment.lifecycle_stage == "active"), None):
+            return active.experiment_id
+        # Not the fault of any event, and it can be undone.
+        raise RuntimeError(f"the experiment {known[0].name!r} was deleted in MLflow; restore it there")
 
     def deliver(self, run: str, events: Sequence[Event]) -> list[tuple[Event, str]]:
         """Deliver consecutive events of the run with the key `run`.
@@ -84,7 +90,7 @@ class Experiment:
         self._log_batch(info, events, tags)
         for event in events:
             if isinstance(event, Artifact):
-                self._upload(info, event.path)
+                self._upload(info, str(self._folder / event.path))
         self._set_status(info, events, made)
 
     def _log_batch(self, info: "RunInfo", events: Sequence[Event], tags: Mapping[str, str]) -> None:
@@ -131,7 +137,7 @@ class Experiment:
         except (FileNotFoundError, PermissionError) as error:
             raise EventRefused(f"cannot read the file {path}: {error.strerror}") from None
         # MlflowClient.log_artifact does the same, but asks the store for the whole run first.
-        repository = get_artifact_repository(info.artifact_uri, tracking_uri=self._destination.tracking_uri)
+        repository = get_artifact_repository(info.artifact_uri, tracking_uri=self._client.tracking_uri)
         if isinstance(repository, LocalArtifactRepository):
             # Thousands of masks need not lie on the disk twice. Where something of that name is there already, or on
             # another disk, MLflow copies.

@@ -11,12 +11,20 @@ from ..protocol.events import Summary
 from .delivery import Delivery, delivered
 from .destination import Destination
 from .recorder import Recorder
+from .server import tracking_server
+
+
+def destination_of(study: Study, home: Home) -> Destination:
+    """Return where the record of a study goes. Raises InputError where that is no tracking server."""
+    tags = {Tag.STUDY: study.id, Tag.NOTE: f"{study.model} on {study.data}"}
+    experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
+    return Destination(home, study.id, experiment, tracking_server(home, study.tracking.mlflow), tags)
 
 
 @contextlib.contextmanager
 def recording(
     study: Study,
-    home: Home,
+    destination: Destination,
     folder: StudyFolder,
     on_runs: Callable[[Mapping[str, str]], None],
     remaining: Callable[[], float] = lambda: math.inf,
@@ -26,9 +34,6 @@ def recording(
     `on_runs` is called with the MLflow ids of runs by their keys. Whatever ends the study, its run is closed, and what
     can be delivered in the `remaining()` seconds is.
     """
-    tags = {Tag.STUDY: study.id, Tag.NOTE: f"{study.model} on {study.data}"}
-    experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
-    destination = Destination.of(home, study.tracking.mlflow, experiment, tags, artifacts=study.id)
     with delivered(folder.spool, destination, on_runs, remaining=remaining) as delivery:
         recorder = Recorder(study, folder, delivery.spool)
         try:

@@ -1,6 +1,7 @@
 """The spool: the events for MLflow, appended to a file, so that nobody ever waits for the server."""
 
 import math
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -131,7 +132,8 @@ class Spool:
 
     def artifact(self, run: str, path: Path) -> None:
         """Log the file at `path`, if there is one; it must stay there until it is delivered."""
-        place = str(path.resolve())
+        # From the spool's folder on, which may be moved before this is delivered.
+        place = os.path.relpath(path.resolve(), self.path.parent.resolve())
         with self._lock:
             if place not in self._run(run).files and path.is_file():
                 self._append(Artifact(run, place))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...models.files import write_atomically
-from ..files import sqlite_file
+from ..files import Home, sqlite_file, sqlite_uri
+from .relocation import relocate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,8 +30,11 @@ def set_up() -> None:
         os.environ.setdefault(name, value)
 
 
-def client_for(tracking_uri: str) -> "MlflowClient":
-    """Return a client of the tracking store at `tracking_uri`; make a SQLite file that is not there yet."""
+def client_for(home: Home, server: str | None) -> "MlflowClient":
+    """Return a client of the tracking server; without one of the store of `home`, with its artifacts where it lies now.
+
+    A SQLite file that is not there yet is made. Raises InputError where the store of `home` cannot be used.
+    """
     set_up()
     # Imported here: MLflow takes seconds to load, and workers never need it.
     from mlflow import MlflowClient
@@ -40,10 +44,12 @@ def client_for(tracking_uri: str) -> "MlflowClient":
     # Otherwise they log a traceback for every try on a server that is away, or on a database that is locked.
     for name in ("urllib3.connectionpool", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    file = sqlite_file(tracking_uri) if tracking_uri.startswith("sqlite:") else None
+    file = sqlite_file(server) if server else home.database
     if file and not file.exists():
         _make_store(file)
-    return MlflowClient(tracking_uri=tracking_uri)
+    if server is None:
+        relocate(home)
+    return MlflowClient(tracking_uri=server or home.tracking_uri)
 
 
 def _make_store(file: Path) -> None:
@@ -60,5 +66,5 @@ def _make_store(file: Path) -> None:
         if file.exists():
             return
         made = Path(folder, file.name)
-        SqlAlchemyStore(f"sqlite:///{made}", str(file.with_name("artifacts"))).engine.dispose()
+        SqlAlchemyStore(sqlite_uri(made), file.absolute().with_name("artifacts").as_uri()).engine.dispose()
         write_atomically(file, made.read_bytes())

@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,9 +14,10 @@ from typing import BinaryIO, Self
 from ...models.errors import InputError, first_line
 from ...models.files import write_atomically
 from ..store.owner import LockOwner
-from .destination import Destination
+from .destination import Destination, record_file
 from .event import Event, to_json
 from .experiment import Experiment
+from .server import without_password
 from .spool import position, position_file, read_events, undelivered
 
 #: Events that are delivered together: a run that was started, measured and ended within one block takes a fraction of
@@ -35,11 +35,6 @@ _LONGEST_PAUSE = 60.0
 
 #: Seconds between two tries to lock a spool that another process delivers.
 _LOCK_PAUSE = 0.2
-
-
-def record_file(spool: Path) -> Path:
-    """Return the path of the file that holds the destination of a spool."""
-    return spool.with_name("record.json")
 
 
 def refused_file(spool: Path) -> Path:
@@ -116,7 +111,7 @@ class Uploader:
     def _write_destination(self) -> None:
         """Keep the destination on file; to another place than before, all events go again, refused ones too."""
         file = record_file(self._spool)
-        before = Destination.read(file)
+        before = Destination.read(file, self._destination.home)
         if before and before.place != self._destination.place:
             position_file(self._spool).unlink(missing_ok=True)
             refused_file(self._spool).unlink(missing_ok=True)
@@ -142,8 +137,7 @@ class Uploader:
                     self._deliver()
                     self.problem, wait, pause = None, _POLL_SECONDS, _SHORTEST_PAUSE
                 except BaseException as error:  # noqa: BLE001 - whatever the server does, the search goes on
-                    # A URL may hold a password.
-                    self.problem = re.sub(r"://[^/\s]*@", "://…@", first_line(error))
+                    self.problem = without_password(first_line(error))
                     wait, pause = pause, min(2 * pause, _LONGEST_PAUSE)
                 if stopping:
                     return
@@ -152,7 +146,7 @@ class Uploader:
     def _deliver(self) -> None:
         while self._block or self._read_block():
             if self._experiment is None:
-                self._experiment = Experiment(self._destination)
+                self._experiment = Experiment(self._destination, self._spool.parent)
             while self._block:
                 # Cut off here, the next try goes on with this run.
                 for event, reason in self._experiment.deliver(*self._block[0]):

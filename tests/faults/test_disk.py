@@ -65,7 +65,7 @@ def test_a_disk_that_is_full_when_the_record_begins_leaves_no_half_of_it(tmp_pat
         store = Home(disk)
         (disk / "taken").write_bytes(b"\0" * 2**19)
         with pytest.raises(InputError, match="No space left on device"):
-            client_for(store.tracking_uri)
+            client_for(store, None)
         assert not (disk / "mlflow.db").exists()
         (disk / "taken").unlink()
-        assert client_for(store.tracking_uri).search_experiments()
+        assert client_for(store, None).search_experiments()

@@ -99,8 +99,8 @@ def write_trial(spool: Spool, folder: Path, number: int) -> None:
 def as_without_faults(tmp_path: Path, spool: Path) -> dict:
     """What a store holds into which the same spool was delivered in peace."""
     # Into an experiment of a store of its own, from the beginning.
-    copy = tmp_path / "peace" / "spool.jsonl"
-    copy.parent.mkdir()
+    # Beside it, because artifacts are named from its folder on.
+    copy = tmp_path / "peace.jsonl"
     copy.write_bytes(spool.read_bytes())
     peace = Place(copy, Home(tmp_path / "peace").create(), "peace")
     peace.deliver()
@@ -124,7 +124,7 @@ def test_a_server_that_is_down_at_first_and_then_killed_gets_everything_once(tmp
         log_batch(self, run_id, **batch)
 
     monkeypatch.setattr(MlflowClient, "log_batch", told_with_a_break)
-    with delivered(spool, Destination(uri, "faults")) as delivery:
+    with delivered(spool, Destination(Home(tmp_path), "faults", "faults", uri)) as delivery:
         delivery.spool.start("abc", "search abc", params={}, tags={})
         for number in range(TRIALS):
             write_trial(delivery.spool, tmp_path, number)
@@ -151,7 +151,7 @@ def test_a_store_that_is_locked_for_a_while_gets_everything_once(tmp_path):
     """Half of fault 8, P3, P4: another connection holds the database, for twice as long as MLflow itself waits."""
     home, spool = Home(tmp_path / "runs").create(), tmp_path / "spool.jsonl"
     place = Place(spool, home, "faults")
-    with delivered(spool, Destination.of(home, None, "faults", {}, "faults")) as delivery:
+    with delivered(spool, place.destination) as delivery:
         delivery.spool.start("abc", "search abc", params={}, tags={})
         until(lambda: delivery.state["depth"] == 0)
         with closing(sqlite3.connect(home.path / "mlflow.db", timeout=60, isolation_level=None)) as other:
@@ -166,9 +166,11 @@ def test_a_store_that_is_locked_for_a_while_gets_everything_once(tmp_path):
     assert place.state() == as_without_faults(tmp_path, spool)
 
 
-#: Makes the store at the URI it is given, and dies between two statements of one of MLflow's migrations.
+#: Makes the store of the home that it is given, and dies between two statements of one of MLflow's migrations.
 FATAL = """
 import os, signal, sys
+from pathlib import Path
+from fullspectrum.search.files import Home
 from sqlalchemy import Engine, event
 from fullspectrum.search.record.tracking import client_for
 
@@ -177,25 +179,26 @@ def die(connection, cursor, statement, *_):
     if "CREATE TABLE _alembic_tmp_" in statement:
         os.kill(os.getpid(), signal.SIGKILL)
 
-client_for(sys.argv[1]).search_experiments()
+client_for(Home(Path(sys.argv[1])), None).search_experiments()
 """
 
 
 def test_a_process_that_is_killed_while_it_makes_the_store_is_no_bother_to_the_next(tmp_path):
     """Fault 4: MLflow cannot go on with a store in which it was cut off."""
     store = Home(tmp_path)
-    fatal = [sys.executable, "-c", FATAL, store.tracking_uri]
+    fatal = [sys.executable, "-c", FATAL, str(store.path)]
     died = subprocess.run(fatal, check=False, capture_output=True, timeout=120)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    assert client_for(store.tracking_uri).search_experiments()
+    assert client_for(store, None).search_experiments()
 
 
 def test_processes_that_make_the_store_at_once_have_one(tmp_path):
     """Fault 17, of two studies in one new home: what one of them writes is there for the other."""
     store = Home(tmp_path / "new")
-    make = "import sys; from fullspectrum.search.record.tracking import client_for;"
-    make += " client_for(sys.argv[1]).create_experiment(sys.argv[2])"
+    make = "import sys; from pathlib import Path; from fullspectrum.search.files import Home;"
+    make += " from fullspectrum.search.record.tracking import client_for;"
+    make += " client_for(Home(Path(sys.argv[1])), None).create_experiment(sys.argv[2])"
     names = ["a", "b", "c"]
-    makers = [subprocess.Popen([sys.executable, "-c", make, store.tracking_uri, name]) for name in names]
+    makers = [subprocess.Popen([sys.executable, "-c", make, str(store.path), name]) for name in names]
     assert [maker.wait(120) for maker in makers] == [0, 0, 0]
-    assert {one.name for one in client_for(store.tracking_uri).search_experiments()} == {"Default", *names}
+    assert {one.name for one in client_for(store, None).search_experiments()} == {"Default", *names}

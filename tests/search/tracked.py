@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,15 @@ class Place:
         """The spool, for writing."""
         return closing(Spool(self.path))
 
+    @property
+    def destination(self) -> Destination:
+        """The experiment of that name in the store."""
+        return Destination(self.home, self.experiment, self.experiment)
+
     def uploader(self, tracking_uri: str | None = None, **more: Any) -> Uploader:
         """An uploader that has not begun."""
-        tags, artifacts = {"fullspectrum.study": "abc"}, (self.home.artifacts / "abc").resolve().as_uri()
-        destination = Destination(tracking_uri or self.home.tracking_uri, self.experiment, tags, artifacts)
-        return Uploader(self.path, destination, **more)
+        tags = {"fullspectrum.study": "abc"}
+        return Uploader(self.path, replace(self.destination, server=tracking_uri, tags=tags), **more)
 
     def deliver(self) -> Uploader:
         """Runs an uploader until all is delivered."""
@@ -80,9 +84,11 @@ class Place:
 _DELIVERS = """
 import sys, time
 from pathlib import Path
+from fullspectrum.search.files import Home
 from fullspectrum.search.record.destination import Destination
 from fullspectrum.search.record.uploader import Uploader
-Uploader(Path(sys.argv[1]), Destination("http://127.0.0.1:9", "away")).start()
+spool = Path(sys.argv[1])
+Uploader(spool, Destination(Home(spool.parent), "away", "away", "http://127.0.0.1:9")).start()
 print("started", flush=True)
 time.sleep(600)
 """

@@ -11,6 +11,8 @@ import torch
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.weights import load_state
 from fullspectrum.search.cli import main
+from fullspectrum.search.files import Home, write_json
+from fullspectrum.search.record.destination import Destination, record_file
 from fullspectrum.search.sampling.registry import ALLOCATIONS
 from torch.nn.utils import prune
 
@@ -110,8 +112,8 @@ class TestExport:
             weight = model.get_submodule(name.removesuffix(".weight")).weight
             assert not weight.detach().numpy()[~mask].any()
 
-    def test_a_run_by_its_mlflow_id_gives_the_same_bytes_as_the_best(self, finished, tmp_path):
-        from fullspectrum.search.files import Home
+    def test_a_run_by_its_mlflow_id_gives_the_same_bytes_as_the_best(self, finished, tmp_path, monkeypatch):
+        """Where it was recorded, whatever the environment names by now."""
         from mlflow import MlflowClient
 
         home = finished.folder.path.parent
@@ -119,6 +121,7 @@ class TestExport:
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
         key = f"{finished.study.id}/{finished.rows[0].label}"
         (run,) = client.search_runs(ids, f"tags.`fullspectrum.key` = '{key}'")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         for name, which in (("one", f"best:{finished.study.id}"), ("two", run.info.run_id)):
             target = str(tmp_path / f"{name}.safetensors")
             assert main(["export", which, "--format", "fullspectrum", "-o", target, "--home", str(home)]) == 0
@@ -152,6 +155,20 @@ class TestExport:
         home = ["--home", tmp_path / "empty"]
         assert "no record" in complaint("export", "abc", "--format", "torch-prune", "-o", tmp_path / "x", *home)
         assert "no record" in complaint("ui", *home)
+
+    def test_a_home_whose_record_went_elsewhere_says_where(self, tmp_path, complaint, monkeypatch):
+        home = Home(tmp_path / "runs")
+        write_json(home.study("abc").settings, {})
+        home.study("abc").spool.touch()
+        destination = Destination(home, "abc", "abc", "http://me:secret@server:5000")
+        destination.write(record_file(home.study("abc").spool))
+        line = complaint("ui", "--home", home.path)
+        assert "no record" in line and "the searches recorded at http://…@server:5000" in line
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
+        assert "open http://server:5000" in complaint("ui", "--home", home.path)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nosuch.db")
+        assert f"no record in {str(tmp_path)!r}" in complaint("ui", "--home", home.path)
+        assert not (tmp_path / "nosuch.db").exists()
 
 
 class _PlainDigitsCNN(torch.nn.Module):

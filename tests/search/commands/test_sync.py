@@ -1,16 +1,16 @@
 """`fullspectrum sync`: what a dead driver left is delivered, and the outcome told in one line for each record."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fullspectrum.search.cli import main
 from fullspectrum.search.commands import sync as module
 from fullspectrum.search.files import Home, write_json
-from fullspectrum.search.record.destination import Destination
-from fullspectrum.search.record.uploader import record_file
+from fullspectrum.search.record.destination import record_file
 
 from ..conftest import tiny_study
-from ..tracked import Place, another_delivers, write_study
+from ..tracked import TIMEOUT, Place, another_delivers, write_study
 
 # MLflow loads for seconds and makes its tables when a store is first used, longer on a busy machine.
 pytestmark = pytest.mark.timeout(120)
@@ -36,7 +36,7 @@ def left(folder: Path, store: Home, experiment: str) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder / "spool.jsonl", store, experiment)
     write_study(place)
-    Destination(store.tracking_uri, experiment, {"a": "b"}).write(record_file(place.path))
+    replace(place.destination, server=store.tracking_uri, tags={"a": "b"}).write(record_file(place.path))
     return place
 
 
@@ -64,8 +64,8 @@ def test_what_a_dead_driver_left_is_delivered_once(home, study, capsys):
     assert study.state() == before
 
 
-def test_a_half_delivered_record_is_gone_on_with(home, study, capsys):
-    study.deliver()
+def test_a_half_delivered_record_is_gone_on_with(home, store, study, capsys):
+    assert study.uploader(store.tracking_uri).start().close(TIMEOUT)
     with study.opened() as spool:
         spool.end("abc/trial 1", "FINISHED")
     assert sync(home, STUDY.id) == 0
@@ -90,7 +90,8 @@ def test_what_is_left_is_told_with_the_reason(home, store, study, capsys, monkey
     monkeypatch.setattr(module, "STALL_SECONDS", 3.0)
     # The last try ends within that time.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    Destination("http://somebody:secret@127.0.0.1:9", study.experiment, {}).write(record_file(study.path))
+    away = "http://somebody:secret@127.0.0.1:9"
+    replace(study.destination, server=away).write(record_file(study.path))
     assert sync(home, STUDY.id) == 1
     line = capsys.readouterr().out
     assert line.startswith(f"{STUDY.id}: 0 events delivered; 9 could not be delivered: MlflowException")

@@ -71,7 +71,7 @@ def test_runs_arrive_with_all_that_was_written(place):
 def test_an_artifact_on_the_same_disk_takes_no_second_place(place):
     write_study(place)
     place.deliver()
-    [logged] = [Path(event["path"]) for event in place.written() if event["op"] == "artifact"]
+    [logged] = [place.path.parent / event["path"] for event in place.written() if event["op"] == "artifact"]
     kept = url2pathname(urlsplit(place.runs()["trial 0"].info.artifact_uri).path)
     assert logged.samefile(Path(kept, logged.name))
 
@@ -81,7 +81,7 @@ def test_the_experiment_carries_its_tags_and_its_artifacts_lie_under_the_home(pl
     place.deliver()
     experiment = place.client.get_experiment_by_name(place.experiment)
     assert experiment.tags["fullspectrum.study"] == "abc"
-    assert experiment.artifact_location == (place.home.artifacts / "abc").resolve().as_uri()
+    assert experiment.artifact_location == (place.home.artifacts / place.experiment).as_uri()
 
 
 def test_delivered_twice_changes_nothing(place):
@@ -268,6 +268,27 @@ def test_an_experiment_that_was_deleted_can_be_restored_and_nothing_is_lost(plac
     assert (set(place.runs()), place.refused()) == ({"search abc", "trial 0", "trial 1", "trial 2"}, [])
 
 
+def test_an_experiment_that_was_renamed_in_mlflow_is_found_and_goes_on(place):
+    """By its tag, whatever it is called now; by its name where somebody removed the tag."""
+    write_study(place)
+    place.deliver()
+    [experiment] = [one for one in place.client.search_experiments() if one.name == place.experiment]
+    place.client.rename_experiment(experiment.experiment_id, f"{place.experiment} of mine")
+    with place.opened() as spool:
+        spool.end("abc/trial 1", "FINISHED")
+    place.deliver()
+    assert place.client.get_experiment_by_name(place.experiment) is None
+    renamed = Place(place.path, place.home, f"{place.experiment} of mine")
+    assert renamed.runs()["trial 1"].info.status == "FINISHED"
+
+    place.client.rename_experiment(experiment.experiment_id, place.experiment)
+    place.client.delete_experiment_tag(experiment.experiment_id, "fullspectrum.key")
+    with place.opened() as spool:
+        spool.start("abc/trial 2", "trial 2", params={}, tags={}, parent="abc", attempt=1)
+    place.deliver()
+    assert "trial 2" in place.runs()
+
+
 def test_a_server_that_is_away_delays_nobody_and_loses_nothing(place):
     """P4."""
     # Nothing listens on port 9, the discard service, on this machine.
@@ -401,13 +422,13 @@ def test_a_line_that_is_still_being_written_is_left_for_later(place):
 
 
 def test_a_delivery_warns_of_what_is_left_and_of_what_was_refused(place, capsys, monkeypatch):
-    with delivered(place.path, Destination(place.home.tracking_uri, place.experiment)) as delivery:
+    with delivered(place.path, place.destination) as delivery:
         delivery.spool.metrics("never started", {"a": 1.0}, 0)
     assert (
         f"MLflow refused 1 events of the record; {place.path.with_suffix('.refused.jsonl')}" in capsys.readouterr().err
     )
-    monkeypatch.setattr(module, "Experiment", lambda destination: 1 / 0)
-    with delivered(place.path, Destination(place.home.tracking_uri, place.experiment)) as delivery:
+    monkeypatch.setattr(module, "Experiment", lambda destination, folder: 1 / 0)
+    with delivered(place.path, place.destination) as delivery:
         delivery.spool.end("abc", "FINISHED")
         until(lambda: delivery.state["problem"])
         assert delivery.state["depth"] == 1
@@ -418,13 +439,10 @@ def test_a_delivery_warns_of_what_is_left_and_of_what_was_refused(place, capsys,
 
 def test_where_the_record_goes_stands_beside_it_for_its_owner_alone(place):
     """A tracking URI may hold a password."""
-    with delivered(place.path, Destination(place.home.tracking_uri, place.experiment, {"a": "b"}, "file:///somewhere")):
+    destination = Destination(place.home, "abc", place.experiment, "http://somebody:secret@127.0.0.1:9", {"a": "b"})
+    with delivered(place.path, destination, remaining=lambda: 0.0):
         pass
     file = place.path.parent / "record.json"
-    assert json.loads(file.read_text()) == {
-        "tracking_uri": place.home.tracking_uri,
-        "experiment": place.experiment,
-        "tags": {"a": "b"},
-        "artifacts": "file:///somewhere",
-    }
+    assert Destination.read(file, place.home) == destination
+    assert str(place.home.path) not in file.read_text()
     assert os.stat(file).st_mode & 0o077 == 0
