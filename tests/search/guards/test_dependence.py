@@ -1,7 +1,5 @@
 """The paths of networks that compute by hand, against a numerical count."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -12,60 +10,9 @@ from fullspectrum.search.guards.paths import PathCounter
 from torch import nn
 from torch.nn import functional as F
 
+from ...counting import counted
+
 TASK = Task(channels=2, size=6, classes=3)
-
-#: Draws of weights, and of images for each, of the numerical count.
-DRAWS, IMAGES = 3, 64
-
-#: A derivative below this share of the largest is rounding, in double precision.
-ROUNDING = 1e-11
-
-
-class Centred(nn.Module):
-    """A layer whose weight has its derivative on what varies among the images alone: constants count as nothing."""
-
-    def __init__(self, layer: nn.Module):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x):
-        def apply(inputs, weight, bias=None):
-            if isinstance(self.layer, nn.Linear):
-                return F.linear(inputs, weight, bias)
-            given = self.layer
-            return F.conv2d(inputs, weight, bias, given.stride, given.padding, given.dilation, given.groups)
-
-        weight = self.layer.weight
-        centred = (x - x.mean(0, keepdim=True)).detach()
-        # The mean of equal numbers is not always that number.
-        centred = centred.where(centred.abs() > 1e-15 * x.detach().abs().amax(0, keepdim=True), 0.0)
-        # The two last terms are equal, and differ in their derivative.
-        plain = apply(x, weight.detach(), self.layer.bias)
-        return plain + apply(centred, weight) - apply(centred, weight.detach())
-
-
-def counted(model: nn.Module, masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The kept weights by which the derivative of some output is not 0, in any draw of weights and images."""
-    found = {name: np.zeros(mask.shape, dtype=bool) for name, mask in masks.items()}
-    for seed in range(DRAWS):
-        generator = torch.Generator().manual_seed(seed)
-        trial = copy.deepcopy(model).double().eval()
-        weights = prunable(trial)
-        with torch.no_grad():
-            for name, parameter in trial.named_parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
-                if name in masks:
-                    parameter.mul_(torch.tensor(masks[name]))
-        for name, module in list(trial.named_modules()):
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                trial.set_submodule(name, Centred(module))
-        images = torch.randn((IMAGES, TASK.channels, TASK.size, TASK.size), generator=generator, dtype=torch.float64)
-        output = trial(images)
-        factors = torch.randn(output.shape, generator=generator, dtype=torch.float64)
-        gradients = torch.autograd.grad((output * factors).sum(), list(weights.values()), materialize_grads=True)
-        for name, gradient in zip(weights, gradients, strict=True):
-            found[name] |= (gradient.abs() > ROUNDING * gradient.abs().max()).numpy() & masks[name]
-    return found
 
 
 class By(nn.Module):
@@ -271,7 +218,7 @@ def assert_counted_alike(model: nn.Module, sparsity: float, seed: int) -> None:
     masks = masks_of(model, sparsity, seed)
     counter = PathCounter(model, TASK)
     assert counter.estimated is None
-    found, expected = counter.paths(masks).used, counted(model, masks)
+    found, expected = counter.paths(masks).used, counted(model, masks, TASK)
     different = {name: int((found[name] != expected[name]).sum()) for name in masks}
     assert not any(different.values()), different
 
