@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from fullspectrum.spectral.objectives import OBJECTIVES
 from mlflow import MlflowClient
 from rich.console import Console
 
+from ..zoo import tokens
 from .conftest import TINY, candidates_of, run_tiny, tiny_study
 
 # A search starts Ray, workers and MLflow's tables: seconds of work on an idle machine, more on a busy one.
@@ -251,15 +253,18 @@ def network(channels, size, classes):
 
 class Unusual(torch.nn.Module):
     def __init__(self, inputs, classes):
+        from tokens import LibraryAttention, ViTBlock
         super().__init__()
         self.normed = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(inputs, 32))
         self.add_module("a//b", torch.nn.Linear(32, 32))
         self.tied = torch.nn.Linear(32, 32)
         self.tied.weight = getattr(self, "a//b").weight
+        self.block = ViTBlock(16, LibraryAttention(16, 2))
         self.head = torch.nn.Linear(32, classes)
     def forward(self, x):
         x = torch.relu(self.normed(x.flatten(1)))
-        return self.head(torch.relu(self.tied(torch.relu(getattr(self, "a//b")(x)))))
+        x = torch.relu(self.tied(torch.relu(getattr(self, "a//b")(x))))
+        return self.head(self.block(x.unflatten(1, (2, 16))).flatten(1))
 
 def unusual(channels, size, classes):
     return Unusual(channels * size * size, classes)
@@ -317,8 +322,9 @@ def _write_study(folder: Path, **changes: object) -> None:
 
 
 def test_a_users_own_network_and_data_are_searched_in_worker_processes(tmp_path, monkeypatch):
-    # With a layer that computes its weight, a weight that two layers share, and slashes in a name.
+    # With a layer that computes its weight, a weight that two layers share, slashes in a name, and attention.
     (tmp_path / "own_code.py").write_text(USER_CODE)
+    shutil.copy(tokens.__file__, tmp_path)
     _write_study(tmp_path, model="own_code:unusual", data="own_code:images", sparsity=0.8)
     search = _search(tmp_path, "study.toml")
     out, err = search.communicate(timeout=200)
@@ -330,7 +336,9 @@ def test_a_users_own_network_and_data_are_searched_in_worker_processes(tmp_path,
     assert main(["export", "best:study.toml", "--format", "torch-prune", "-o", "best.pt"]) == 0
     state = torch.load("best.pt", weights_only=True)
     masked = {name: mask for name, mask in state.items() if name.endswith("_mask")}
-    assert masked.keys() == {f"{layer}.weight_mask" for layer in ("a//b", "tied", "head")}
+    block = {f"block.{name}" for name in ("attention.attention.out_proj.weight", "mlp.0.weight", "mlp.2.weight")}
+    layers = {"a//b.weight", "tied.weight", "head.weight", "block.attention.attention.in_proj_weight", *block}
+    assert masked.keys() == {f"{name}_mask" for name in layers}
     assert torch.equal(masked["a//b.weight_mask"], masked["tied.weight_mask"]) and not masked["tied.weight_mask"].all()
     client = MlflowClient(tracking_uri=Home(tmp_path / "runs").tracking_uri)
     runs = client.search_runs([each.experiment_id for each in client.search_experiments()])

@@ -147,5 +147,8 @@ def test_the_weights_on_its_paths_are_those_that_its_outputs_have_a_derivative_b
     other = build(named(tokens.packed_vit), TASK, 0) if function is tokens.vit else model
     expected = counted(other, dict(zip(prunable(other), masks.values(), strict=True)), TASK)
     used = PathCounter(model, TASK).paths(masks).used
-    different = [int((one != two).sum()) for one, two in zip(used.values(), expected.values(), strict=True)]
-    assert not any(different), dict(zip(used, different, strict=True))
+    for (name, found), wanted in zip(used.items(), expected.values(), strict=True):
+        assert not (wanted & ~found).any(), name
+        # A softmax takes no notice of what is added to all its scores: of a query whose key is constant. No operation
+        # alone says so.
+        assert np.array_equal(found, wanted) or "qkv" in name, name
