@@ -56,7 +56,7 @@ def check(
     from ..final.check import prepare_check
     from ..final.origin import settings_of
     from ..final.sanity import MASK
-    from ..guards.paths import check_connected
+    from ..guards.counter import check_connected
     from ..guards.unpruned import warn_unpruned
     from ..record.check_recorder import CheckRecorder
     from ..record.delivery import delivered

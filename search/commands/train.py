@@ -46,7 +46,7 @@ def train(
     from ..config.own import import_own
     from ..config.studyfile import study_of
     from ..final.full import FullTraining, save_end, train_fully
-    from ..guards.paths import check_connected
+    from ..guards.counter import check_connected
     from ..guards.unpruned import warn_unpruned
     from ..protocol.training import TrainingEnd, TrainingProgress
     from ..worker.device import claim_device

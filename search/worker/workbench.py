@@ -22,7 +22,7 @@ from ...spectral.coordinate import full_spectra
 from ...spectral.objectives import Objective
 from ..config.study import Study
 from ..guards.connectivity import Connectivity, Limits
-from ..guards.paths import PathCounter
+from ..guards.counter import PathCounter
 from ..guards.repair import Unrepairable, repair
 from ..protocol.network import NetworkListing
 from ..sampling.allocation import allocate

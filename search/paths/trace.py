@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from ...models.computedweights import uncompiled
 from ...models.errors import first_line
 from ...models.task import Task
 
@@ -84,7 +85,7 @@ def _traced(model: nn.Module, image: Tensor) -> Trace:
         result: Tensor = torch.func.functional_call(model, tensors, (images,))
         return result
 
-    with _quiet(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with _quiet(), uncompiled(), torch.no_grad(), torch.random.fork_rng(devices=[]):
         graph = make_fx(
             dispatch_functionalize(logits),
             tracing_mode="fake",

@@ -5,12 +5,14 @@ import copy
 import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards.connectivity import Limits
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import flex_attention
 
 TASK = Task(channels=2, size=6, classes=3)
 
@@ -361,3 +363,53 @@ def test_an_operation_that_nobody_knows_passes_everything_on():
     masks["0.weight"][1:], masks["4.weight"][:, :3] = False, False
     used = PathCounter(model, TASK).paths(masks).used
     assert all(np.array_equal(used[name], masks[name]) for name in masks)
+
+
+def flexible(x):
+    """Attention whose operation has graphs among its arguments."""
+    tokens = x.flatten(2).transpose(1, 2)[:, None].contiguous()
+    return flex_attention.flex_attention(tokens, tokens, tokens).mean((1, 2))[:, :, None, None]
+
+
+def spectrum(x):
+    return torch.fft.irfft2(torch.fft.rfft2(x), s=x.shape[2:])
+
+
+def transformed(x):
+    return torch.vmap(torch.sin)(torch.utils.checkpoint.checkpoint(torch.neg, x, use_reentrant=False))
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("function", [flexible, spectrum, transformed])
+def test_nothing_is_missed_in_operations_of_higher_kinds(function):
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), By(function), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    masks = masks_of(model, 0.3, 0)
+    counter = PathCounter(model, TASK)
+    assert counter.estimated is None
+    found, expected = counter.paths(masks).used, counted(model, masks)
+    assert all((found[name] >= expected[name]).all() for name in masks)
+
+
+def test_a_compiled_network_is_traced_as_it_is_written():
+    model = network("minus")
+    masks = masks_of(model, 0.5, 0)
+    compiled = torch.compile(model)
+    counter = PathCounter(compiled, TASK)
+    assert counter.estimated is None
+    used = counter.paths({f"_orig_mod.{name}": mask for name, mask in masks.items()}).used
+    expected = PathCounter(model, TASK).paths(masks).used
+    assert all(np.array_equal(used[f"_orig_mod.{name}"], expected[name]) for name in masks)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("within", [False, True])
+def test_a_network_of_any_precision_is_traced(dtype, within):
+    model = network("layer norm by hand").to(dtype)
+    masks = masks_of(model, 0.5, 0)
+    whole = nn.Sequential(By(lambda x: x.to(dtype)), *model) if within else model
+    names = dict(zip(prunable(whole), masks, strict=True))
+    counter = PathCounter(whole, TASK)
+    assert counter.estimated is None
+    used = counter.paths({name: masks[own] for name, own in names.items()}).used
+    expected = PathCounter(network("layer norm by hand"), TASK).paths(masks).used
+    assert all(np.array_equal(used[name], expected[own]) for name, own in names.items())
