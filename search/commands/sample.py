@@ -58,6 +58,7 @@ def sample(
     check_trainable(network, loaded, model)
     warn_unpruned(network)
     bench = Workbench(study, network, loaded)
+    bench.try_sources()
     if temperature is None:
         temperature = bench.source(source).default_temperature
     distribution = MaskDistribution(source, temperature, 0, {}, allocation)
