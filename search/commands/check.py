@@ -84,9 +84,10 @@ def check(
     warn_unpruned(network)
     state = weights_for(loaded, weights, model, seed, images.task)
     network.load_state_dict(state)
-    check_trainable(network, images, model)
+    check_trainable(network, images, model, batch_size=study.training.least_batch_size)
     check_connected(loaded, network, images.task)
     bench = Workbench(study, network, images)
+    bench.try_sources()
     place.create()
     # Each check is a record of its own, however often the same mask is checked.
     folder = place.checks / f"{loaded.digest()[:12]}-{time.time_ns():x}"
