@@ -90,8 +90,8 @@ def check(
     destination = Destination.of(place, study.tracking.mlflow, "fullspectrum checks", {}, artifacts="checks")
     if not as_json:
         typer.echo(f"checking {masks.name}: {model} on {data}, sparsity {study.sparsity:.4f}, {repeats} trainings each")
-    with connect(address):
-        check_resources(study.resources, address)
+    with connect(address) as here:
+        check_resources(study.resources, here)
         with delivered(folder / "spool.jsonl", destination) as delivery:
             recorder = CheckRecorder(delivery.spool, folder.name, study)
             with recorder.opened(f"check {masks.name}", loaded):
