@@ -112,12 +112,14 @@ def check(
 
 def _print(console: "Console", found: "SanityCheck") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
     from ..final.sanity import LABELS
     from ..screen.console import print_line
+    from ..screen.fitting import FittingTable
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = FittingTable(
+        spare=("val acc.", "the mask"), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
     table.add_column("trained")
     for heading in ("val acc.", "test acc.", "mask less it"):
         table.add_column(heading, justify="right", no_wrap=True)
