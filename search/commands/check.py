@@ -94,8 +94,8 @@ def check(
     destination = Destination(place, place.checks.name, "fullspectrum checks", server)
     if not as_json:
         typer.echo(f"checking {masks.name}: {model} on {data}, sparsity {study.sparsity:.4f}, {repeats} trainings each")
-    with connect(address):
-        check_resources(study.resources, address)
+    with connect(address) as here:
+        check_resources(study.resources, here)
         with delivered(folder / "spool.jsonl", destination) as delivery:
             recorder = CheckRecorder(delivery.spool, folder.name, study)
             with recorder.opened(f"check {masks.name}", loaded):
@@ -116,12 +116,14 @@ def check(
 
 def _print(console: "Console", found: "SanityCheck") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
     from ..final.sanity import LABELS
     from ..screen.console import print_line
+    from ..screen.fitting import FittingTable
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = FittingTable(
+        spare=("val acc.", "the mask"), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
     table.add_column("trained")
     for heading in ("val acc.", "test acc.", "mask less it"):
         table.add_column(heading, justify="right", no_wrap=True)
