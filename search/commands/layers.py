@@ -61,7 +61,6 @@ def _task_of(data: str) -> "Task":
 
 def _print(console: "Console", document: "NetworkListing") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.text import Text
 
     from ..screen.console import print_line
     from ..screen.fitting import FittingTable
@@ -84,8 +83,7 @@ def _print(console: "Console", document: "NetworkListing") -> None:
     for name, layer in listed.items():
         sides = f"{layer['left']:,} × {layer['right']:,}"
         table.add_row(
-            # As it is: brackets in a name are no markup.
-            Text(name.removesuffix(".weight")),
+            name.removesuffix(".weight"),
             _described(layer),
             sides,
             f"{layer['weights']:,}",

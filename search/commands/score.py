@@ -138,7 +138,6 @@ def _document(
 
 def _print(console: "Console", document: "JsonObject", sparsity: float, weighted: bool) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.text import Text
 
     from ...spectral.coordinate import FIELDS
     from ..screen.console import print_line
@@ -165,8 +164,7 @@ def _print(console: "Console", document: "JsonObject", sparsity: float, weighted
 
     for name, values in document["layers"].items():
         columns = (values[field] for field in ("sparsity", *FIELDS, "sigma1", "sigma2"))
-        # As it is: brackets in a name are no markup.
-        table.add_row(Text(name.removesuffix(".weight")), *map(cell, columns))
+        table.add_row(name.removesuffix(".weight"), *map(cell, columns))
         if chance:
             scores = (cell(values[f"z_{field}"], "+.1f") for field in FIELDS)
             table.add_row("", "z", *scores, style="dim")
