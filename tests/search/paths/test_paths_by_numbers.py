@@ -235,6 +235,7 @@ OPERATIONS = {
     "max pool": lambda: nn.MaxPool2d(3, 1, 1),
     "dilated max pool": lambda: nn.MaxPool2d(2, 1, 1, dilation=2),
     "softmax": lambda: nn.Softmax(1),
+    "shifted": lambda: By(lambda x: F.relu((x - 1.5) / 0.3)),
     "softmin over positions": lambda: By(lambda x: x * torch.softmax(-x.flatten(2), -1).unflatten(2, x.shape[2:])),
 }
 
