@@ -48,26 +48,40 @@ def evaluation_batches(split: Split, batch_size: int) -> Iterator[Batch]:
 def class_balanced_batch(data: Data, per_class: int, seed: int) -> Batch:
     """Return `per_class` training images of every class, class by class, as one batch: a function of `seed` alone.
 
-    No augmentation. Raises `InputError` when a class has fewer training images than that.
+    No augmentation. Raises `InputError` as `check_class_sizes` does.
     """
-    if per_class < 1:
-        raise InputError(f"per_class must be at least 1, but got {per_class}")
+    check_class_sizes(data, per_class)
     train = data.splits["train"]
     labels = train.labels.cpu().numpy()
     generator = np.random.default_rng(seed)
-    chosen = []
-    for label in range(data.task.classes):
-        rows = np.flatnonzero(labels == label)
-        if len(rows) < per_class:
-            raise InputError(
-                f"{data.name}: a batch of {per_class} images per class was asked for, but class {label} has "
-                f"{len(rows)} in the training split; ask for fewer"
-            )
-        chosen.append(generator.choice(rows, per_class, replace=False))
+    chosen = [
+        generator.choice(np.flatnonzero(labels == label), per_class, replace=False)
+        for label in range(data.task.classes)
+    ]
     balanced = train.at(torch.from_numpy(np.concatenate(chosen)))
     # In pieces, so that image files are decoded by several workers.
     parts = list(evaluation_batches(balanced, 64))
     return torch.cat([images for images, _ in parts]), torch.cat([each for _, each in parts])
+
+
+def check_class_sizes(data: Data, per_class: int, setting: str = "per_class") -> None:
+    """Raise `InputError`, naming what asked for them, unless every class has `per_class` training images, 1 or more."""
+    if per_class < 1:
+        raise InputError(f"{setting} must be at least 1, but got {per_class}")
+    counts = data.splits["train"].labels.bincount(minlength=data.task.classes)
+    rarest, count = int(counts.argmin()), int(counts.min())
+    if count < per_class:
+        way_out = f"ask for fewer: {setting} = {count} at most" if count else "number the classes from 0, without gaps"
+        raise InputError(
+            f"{data.name}: a batch of {per_class} images per class was asked for ({setting}), but class {rarest} has "
+            f"{count} in the training split; {way_out}"
+        )
+
+
+def few_images(split: Split, count: int) -> Batch:
+    """Return `count` images spread evenly over the split, or all where there are fewer, without augmentation."""
+    rows = torch.linspace(0, len(split) - 1, min(count, len(split))).long()
+    return next(evaluation_batches(split.at(rows), count))
 
 
 def _slices(count: int, size: int) -> list[slice]:

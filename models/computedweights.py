@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -56,7 +56,7 @@ def leave_computed_dense(model: nn.Module, task: Task) -> None:
         trial = copy.deepcopy(model)
         # The weights of the network too: a forward pass that was put in the place of another may hold them.
         follower = _Follower(trial, model)
-        with torch.no_grad(), _uncompiled(), follower:
+        with torch.no_grad(), uncompiled(), follower:
             for training in (False, True):
                 trial.train(training)(images)
     except Exception:  # noqa: BLE001 - whatever fails in a user's forward pass is told where the network is tried
@@ -64,11 +64,15 @@ def leave_computed_dense(model: nn.Module, task: Task) -> None:
     leave_dense(model, follower.computed, COMPUTED)
 
 
-def _uncompiled() -> contextlib.AbstractContextManager[object]:
-    """Return the context in which a network that torch compiles runs as it is written, each operation seen."""
+@contextlib.contextmanager
+def uncompiled() -> Iterator[None]:
+    """Let a network that torch compiles run as it is written, each operation seen."""
     # It takes a second to import, and whoever has compiled anything has it.
-    compiler = "torch._dynamo" in sys.modules
-    return torch.compiler.set_stance("force_eager") if compiler else contextlib.nullcontext()
+    if compiler := sys.modules.get("torch._dynamo"):
+        with torch.compiler.set_stance("force_eager"), compiler.config.patch(error_on_nested_fx_trace=False):
+            yield
+    else:
+        yield
 
 
 class _Follower(TorchDispatchMode):

@@ -105,8 +105,8 @@ class Data:
         """Make a dataset of (images, labels) arrays or tensors by split.
 
         Images are uint8 (N, C, H, W) or (N, H, W), square; labels are integers from 0 to `classes` - 1 (the largest
-        training label where it is not given). Without "val", a tenth of each training class becomes it.
-        Raises `InputError` for anything else.
+        training label where it is not given, and then one must be 0). Without "val", a tenth of each training class
+        becomes it. Raises `InputError` for anything else.
         """
         if not {"train", "test"} <= set(splits) <= set(SPLITS):
             given = ", ".join(map(str, splits)) or "none"
@@ -197,7 +197,11 @@ def _to_tensor(what: str, value: object) -> torch.Tensor:
 
 
 def _counted_classes(name: str, labels: torch.Tensor) -> int:
-    classes = int(labels.max()) + 1
+    least, classes = int(labels.min()), int(labels.max()) + 1
+    if least > 0:
+        raise InputError(
+            f"{name}: the labels of the training images go from {least} to {classes - 1}; number the classes from 0"
+        )
     if not 2 <= classes <= len(labels):
         raise InputError(
             f"{name}: classes must be an integer of at least 2, and no more than the {len(labels)} training images, "
@@ -226,5 +230,5 @@ def _check_split(what: str, split: Split, task: Task) -> None:
     if labels.dtype != torch.int64 or labels.min() < 0 or labels.max() >= task.classes:
         raise InputError(
             f"{what}: labels must be int64 from 0 to {task.classes - 1}, "
-            f"but are {labels.dtype} from {int(labels.min())} to {int(labels.max())}"
+            f"but are {labels.dtype} from {int(labels.min())} to {int(labels.max())}; number the classes from 0"
         )

@@ -14,7 +14,7 @@ from .errors import InputError
 from .imagefiles import ImageFiles
 
 #: Counted up when `ImageFiles.read` makes other pixels of the same file.
-DECODING = 2
+DECODING = 3
 
 
 def cached(files: ImageFiles, split: str) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Image files as square RGB images of one size, decoded when they are needed."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .augmentation import Box, centre_box, random_box
 from .errors import InputError, first_line
@@ -16,10 +17,13 @@ from .errors import InputError, first_line
 #: al. 2012).
 EVALUATION_MARGIN = 256 / 224
 
+#: What shows through where an image is transparent, as on a page.
+BACKGROUND = "white"
+
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """Image files that stand for uint8 (N, 3, size, size).
+    """Image files that stand for uint8 (N, 3, size, size): as a viewer shows them, upright, on a white page.
 
     `names` are paths below `root`, an absolute path, as bytes in one array (N,): a million strings would be copied
     into every worker. `exact` refuses images of another size, which are else cropped to a square and resized.
@@ -64,6 +68,7 @@ class ImageFiles:
                     f"{path}: is {_pixels(image)}, the first image {self.size} x {self.size}; "
                     f"resize it, or have all resized by imagefolder:PATH@SIZE"
                 )
+            _turn_upright(image)
             chosen = box(*image.size)
             try:
                 image = _rgb(image).resize((self.size, self.size), Image.Resampling.BILINEAR, chosen)
@@ -153,15 +158,28 @@ def _opened(path: str) -> Image.Image:
         raise InputError(f"{path}: not a readable image ({first_line(error)}); replace or remove it") from error
 
 
+def _turn_upright(image: Image.Image) -> None:
+    """Turn the image as the EXIF data of its camera say, in place; data that cannot be read say nothing."""
+    # Pixels that cannot be read are told where they are needed.
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+
+
 def _rgb(image: Image.Image) -> Image.Image:
-    """Return the image with 8 bits a channel; its transparency is dropped, of 16 bits the higher 8 are kept."""
+    """Return the image on the background, with 8 bits a channel; of 16 bits the higher 8 are kept."""
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode} have no range; save it with 8 or 16 bits a channel")
     if image.mode.startswith("I;16"):
         # PIL would make white of every value above 255.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    # The colours are the same by way of RGBA, but PIL does not warn.
-    return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
+        pixels = np.asarray(image)
+        if "transparency" in image.info:
+            pixels = np.where(pixels == image.info["transparency"], 0xFFFF, pixels)
+        return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        # The colours of pixels that nobody sees are often leftovers, and may even tell the class.
+        page = Image.new("RGBA", image.size, BACKGROUND)
+        image = Image.alpha_composite(page, image.convert("RGBA"))
+    return image.convert("RGB")
 
 
 def _pixels(image: Image.Image) -> str:

@@ -105,7 +105,7 @@ def each_prunable(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Paramet
 
 
 def _is_prunable(module: nn.Module, leaf: str) -> bool:
-    if leaf in getattr(module, _DENSE, {}):
+    if leaf in getattr(module, _DENSE, {}) or not getattr(module, leaf).is_floating_point():
         return False
     # A layer that computes its weight (weight norm, a parametrisation) has no parameter of that name.
     if isinstance(module, nn.MultiheadAttention):
@@ -117,6 +117,8 @@ def _reason(module: nn.Module, leaf: str) -> str:
     kind = type(module).__name__
     if (reason := getattr(module, _DENSE, {}).get(leaf)) is not None:
         return str(reason)
+    if not getattr(module, leaf).is_floating_point():
+        return f"it holds {getattr(module, leaf).dtype}, no real numbers".replace("torch.", "")
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return f"recurrent weights of {kind}"
     if isinstance(module, (ParametrizationList, *_OUTPUTS_FIRST, *_INPUTS_FIRST)):

@@ -1,4 +1,4 @@
-"""How a network works on its device: in float32 on the CPU, in channels_last and bfloat16 autocast on a GPU."""
+"""How a network works on its device: as it is on the CPU, in channels_last and bfloat16 autocast on a GPU."""
 
 import contextlib
 
@@ -14,10 +14,18 @@ def place_network(model: nn.Module, device: torch.device) -> nn.Module:
     return model
 
 
-def place_images(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+def image_dtype(model: nn.Module) -> torch.dtype:
+    """Return the dtype of the images that `model` is called with: that of its first weights, mostly float32.
+
+    A network in bfloat16 so takes them as they come; one whose parts differ casts between them.
+    """
+    return next((weight.dtype for weight in model.parameters() if weight.is_floating_point()), torch.float32)
+
+
+def place_images(images: torch.Tensor, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """Return `images` (N, C, H, W) on `device`, laid out as the network's weights are."""
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-    return images.to(device).contiguous(memory_format=layout)
+    return images.to(device, dtype).contiguous(memory_format=layout)
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -3,45 +3,62 @@
 import contextlib
 import copy
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from .batches import batches
+from .batches import Batch, batches, few_images
 from .dataset import Data
 from .errors import InputError, first_line
-from .placement import autocast, own_randomness, place_images, place_network
+from .placement import autocast, image_dtype, own_randomness, place_images, place_network
 from .seeds import derive
 
 #: Training images that are tried: a batch with one of each class would be too large where there are thousands.
 BATCH = 64
 
 
-def check_trainable(model: nn.Module, data: Data, name: str, device: str | torch.device = "cpu") -> None:
+def check_trainable(
+    model: nn.Module, data: Data, name: str, device: str | torch.device = "cpu", batch_size: int = BATCH
+) -> None:
     """Raise `InputError`, naming the network `name`, unless its loss on a batch of training images is finite.
 
-    Also where it cannot be copied, fails on them, or returns anything but logits (N, classes). A copy is called as
-    training calls it, on `device`; `model` and the global generators are left as they were.
+    Also where it cannot be copied, fails on them, on batches of `batch_size` where that is less than `BATCH`, or on a
+    single image in evaluation mode, returns anything but logits (N, classes), or would be trained in float16. A copy is
+    called as training calls it, on `device`; `model` and the global generators are left as they were.
     """
-    device = torch.device(device)
-    split, generator = data.splits["train"], torch.Generator().manual_seed(derive(0, "trainable"))
-    with contextlib.closing(batches(split, BATCH, generator, data.augment)) as drawn:
-        images, labels = next(drawn)
-    images = place_images(images, device)
-    with own_randomness(device), torch.no_grad(), autocast(device):
-        trial = place_network(_copied(model, name), device).train()
-        try:
-            logits = trial(images)
-        except Exception as error:
-            shape = " x ".join(str(length) for length in images.shape)
-            raise InputError(f"{name} failed on a batch of {shape} training images: {first_line(error)}") from error
-    _check_logits(logits, (len(images), data.task.classes), name)
-    loss = functional.cross_entropy(logits.float(), labels.to(device)).item()
-    if not math.isfinite(loss):
+    if any(weight.dtype == torch.float16 and weight.requires_grad for weight in model.parameters()):
         raise InputError(
-            f"the loss of {name} at its initial weights is {loss}; check its initialisation and its normalisation"
+            f"{name} has float16 weights, whose small gradients and updates become 0; "
+            "build it with bfloat16 or float32 weights"
         )
+    device = torch.device(device)
+    with own_randomness(device), torch.no_grad():
+        trial = _Trial(place_network(_copied(model, name), device), data.task.classes, name, device)
+        images, labels = _batch(data, BATCH)
+        logits = trial.logits(images, "training")
+        loss = functional.cross_entropy(logits.float(), labels.to(device)).item()
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss of {name} at its initial weights is {loss}; check its initialisation and its normalisation"
+            )
+        if batch_size < len(images):
+            try:
+                trial.logits(_batch(data, batch_size)[0], "training")
+            except InputError as error:
+                raise InputError(
+                    f"{error}; training.batch_size = {batch_size} is too small for it: batch normalisation of single "
+                    "values, for example, takes 2 images or more"
+                ) from error
+        # The last batch of an evaluation may be a single image.
+        trial.logits(few_images(data.splits["val"], 1)[0], "validation")
+
+
+def _batch(data: Data, size: int) -> Batch:
+    generator = torch.Generator().manual_seed(derive(0, "trainable"))
+    with contextlib.closing(batches(data.splits["train"], size, generator, data.augment)) as drawn:
+        return next(drawn)
 
 
 def _copied(model: nn.Module, name: str) -> nn.Module:
@@ -54,11 +71,30 @@ def _copied(model: nn.Module, name: str) -> nn.Module:
         ) from error
 
 
-def _check_logits(logits: object, expected: tuple[int, int], name: str) -> None:
-    if not isinstance(logits, torch.Tensor):
-        given = f"a {type(logits).__name__}"
-    elif tuple(logits.shape) != expected or not logits.is_floating_point():
-        given = f"{tuple(logits.shape)} of {logits.dtype}"
-    else:
-        return
-    raise InputError(f"{name} must return logits, one for each class, {expected}, but returned {given}")
+@dataclass(frozen=True)
+class _Trial:
+    """A network that is called as training calls it."""
+
+    model: nn.Module
+    classes: int
+    name: str
+    device: torch.device
+
+    def logits(self, images: torch.Tensor, mode: str) -> torch.Tensor:
+        """Return the logits of images of the split that `mode`, training or validation, sees."""
+        self.model.train(mode == "training")
+        images = place_images(images, self.device, image_dtype(self.model))
+        try:
+            with autocast(self.device):
+                logits = self.model(images)
+        except Exception as error:
+            shape = " x ".join(str(length) for length in images.shape)
+            raise InputError(f"{self.name} failed on a batch of {shape} {mode} images: {first_line(error)}") from error
+        expected = (len(images), self.classes)
+        if not isinstance(logits, torch.Tensor):
+            given = f"a {type(logits).__name__}"
+        elif tuple(logits.shape) != expected or not logits.is_floating_point():
+            given = f"{tuple(logits.shape)} of {logits.dtype}"
+        else:
+            return logits
+        raise InputError(f"{self.name} must return logits, one for each class, {expected}, but returned {given}")

@@ -16,7 +16,7 @@ from .dataset import Data, Split
 from .errors import InputError
 from .maskrules.rule import MaskRule
 from .masks import MaskSet
-from .placement import autocast, own_randomness, place_images, place_network, seed_generators
+from .placement import autocast, image_dtype, own_randomness, place_images, place_network, seed_generators
 from .recipe import Recipe
 from .seeds import derive
 from .trainingstate import Identity, TrainingState, copied, copied_optimizer
@@ -65,6 +65,7 @@ class MaskedTraining:
             raise InputError(f"total_iterations must be at least 0, but got {total_iterations}")
         self.device = torch.device(device)
         self.model = place_network(model, self.device)
+        self._dtype = image_dtype(self.model)
         self.data = data.to(self.device)
         self.recipe = recipe
         self.total_iterations = total_iterations
@@ -221,7 +222,7 @@ class MaskedTraining:
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
         with autocast(self.device):
-            return self._forward(place_images(images, self.device))
+            return self._forward(place_images(images, self.device, self._dtype))
 
     def _measured_weights(self) -> contextlib.AbstractContextManager[None]:
         return self._average.in_place() if self._average else contextlib.nullcontext()

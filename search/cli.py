@@ -20,7 +20,8 @@ from .commands.status import status
 from .commands.sync import sync
 from .commands.train import train
 from .commands.ui import ui
-from .console import complain, silence_stdout
+from .console import complain, lose_nothing, silence_stdout
+from .files import storage_failure
 
 app = typer.Typer(
     name="fullspectrum",
@@ -65,7 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     command = get_command(app)
+    lose_nothing()
     try:
+        _check_text(arguments)
         # Typer's own entry point ends with 130 on Ctrl-C, without a word.
         with command.make_context("fullspectrum", arguments, obj=arguments if own and not debug else None) as context:
             command.invoke(context)
@@ -84,6 +87,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _report(error)
 
 
+def _check_text(arguments: list[str]) -> None:
+    """Raise InputError for an argument that is no text: neither the record nor Ray could hold it."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise InputError(f"{argument!r} is not UTF-8 text; rename what it names, or run in a UTF-8 locale")
+
+
 def _report(error: Exception) -> int:
     """Print one line on an error; return the exit status."""
     if isinstance(error, TyperException):
@@ -92,5 +102,8 @@ def _report(error: Exception) -> int:
     if isinstance(error, InputError | ClusterError):
         complain(str(error))
         return 2
+    if reason := storage_failure(error):
+        complain(f"cannot write: {reason}")
+        return 1
     complain(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)")
     return 1

@@ -26,10 +26,12 @@ def search(
     `run_study` for more.
     """
     # Here, because Ray and torch take seconds to import, and a study can be described without them.
+    from .console import lose_nothing
     from .files import Home
     from .screen.console import Screen
     from .study import run_study
 
     if isinstance(study.sparsity, list):
         raise InputError(f"sparsity = {study.sparsity}: search each of study.each_sparsity() by itself")
+    lose_nothing()
     return run_study(study, Home(Path(home)), Screen(quiet=quiet), address, resume)

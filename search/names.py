@@ -61,6 +61,7 @@ class Tag:
     OF = "fullspectrum.of"
     PARETO = "fullspectrum.pareto"
     ADAPTATIONS = "fullspectrum.adaptations"
+    PRECISION = "fullspectrum.precision"
     NOTE = "mlflow.note.content"
     PARENT = "mlflow.parentRunId"
     TABLES = "mlflow.loggedArtifacts"

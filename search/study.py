@@ -45,8 +45,8 @@ def run_study(
     folder = home.create().study(study.id)
     workbench = prepare(study)
     notice = partial(print_line, console)
-    with opened(study, folder, workbench.origins, resume, notice) as ledger, connect(address):
-        check_resources(study.resources, address)
+    with opened(study, folder, workbench.origins, resume, notice) as ledger, connect(address) as here:
+        check_resources(study.resources, here)
         workbench.save_initial_weights(folder.initial_weights)
         folder.write_settings(study.settings())
         with (

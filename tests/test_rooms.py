@@ -19,6 +19,7 @@ ROOMS = (
     "sources",
     "samplers",
     "config",
+    "paths",
     "guards",
     "store",
     "guidance",

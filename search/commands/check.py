@@ -56,7 +56,7 @@ def check(
     from ..final.check import prepare_check
     from ..final.origin import settings_of
     from ..final.sanity import MASK
-    from ..guards.paths import check_connected
+    from ..guards.counter import check_connected
     from ..guards.unpruned import warn_unpruned
     from ..record.check_recorder import CheckRecorder
     from ..record.delivery import delivered
@@ -84,17 +84,18 @@ def check(
     warn_unpruned(network)
     state = weights_for(loaded, weights, model, seed, images.task)
     network.load_state_dict(state)
-    check_trainable(network, images, model)
+    check_trainable(network, images, model, batch_size=study.training.least_batch_size)
     check_connected(loaded, network, images.task)
     bench = Workbench(study, network, images)
+    bench.try_sources()
     place.create()
     # Each check is a record of its own, however often the same mask is checked.
     folder = place.checks / f"{loaded.digest()[:12]}-{time.time_ns():x}"
     destination = Destination(place, place.checks.name, "fullspectrum checks", server)
     if not as_json:
         typer.echo(f"checking {masks.name}: {model} on {data}, sparsity {study.sparsity:.4f}, {repeats} trainings each")
-    with connect(address):
-        check_resources(study.resources, address)
+    with connect(address) as here:
+        check_resources(study.resources, here)
         with delivered(folder / "spool.jsonl", destination) as delivery:
             recorder = CheckRecorder(delivery.spool, folder.name, study)
             with recorder.opened(f"check {masks.name}", loaded):
@@ -115,12 +116,14 @@ def check(
 
 def _print(console: "Console", found: "SanityCheck") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
     from ..final.sanity import LABELS
     from ..screen.console import print_line
+    from ..screen.fitting import FittingTable
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = FittingTable(
+        spare=("val acc.", "the mask"), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
     table.add_column("trained")
     for heading in ("val acc.", "test acc.", "mask less it"):
         table.add_column(heading, justify="right", no_wrap=True)

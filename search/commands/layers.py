@@ -61,16 +61,21 @@ def _task_of(data: str) -> "Task":
 
 def _print(console: "Console", document: "NetworkListing") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
 
     from ..screen.console import print_line
+    from ..screen.fitting import FittingTable
 
     task, listed = document["task"], document["layers"]
     images = f"{task['channels']} x {task['size']} x {task['size']}"
     print_line(console, f"{document['model']} for images of {images} in {task['classes']} classes")
     # Narrow: the parameters of a ResNet fit on 80 characters.
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = FittingTable(
+        spare=("layer", "share", "left × right"),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+    )
     table.add_column("parameter", overflow="fold")
     table.add_column("layer")
     for column in ("left × right", "weights", "share"):
@@ -78,8 +83,7 @@ def _print(console: "Console", document: "NetworkListing") -> None:
     for name, layer in listed.items():
         sides = f"{layer['left']:,} × {layer['right']:,}"
         table.add_row(
-            # As it is: brackets in a name are no markup.
-            Text(name.removesuffix(".weight")),
+            name.removesuffix(".weight"),
             _described(layer),
             sides,
             f"{layer['weights']:,}",

@@ -22,7 +22,7 @@ Address = Annotated[
     typer.Option(
         "--address",
         envvar="RAY_ADDRESS",
-        help="Ray cluster: HOST:PORT, ray://HOST:PORT or auto; without: this machine.",
+        help="Ray cluster: HOST:PORT, ray://HOST:PORT or auto; without, and with local: this machine.",
     ),
 ]
 RUNS = Path("runs")

@@ -59,6 +59,7 @@ def sample(
     warn_unpruned(network)
     bench = Workbench(study, network, loaded)
     bench.paths.warn_estimated()
+    bench.try_sources()
     if temperature is None:
         temperature = bench.source(source).default_temperature
     distribution = MaskDistribution(source, temperature, 0, {}, allocation)

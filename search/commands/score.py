@@ -138,15 +138,22 @@ def _document(
 
 def _print(console: "Console", document: "JsonObject", sparsity: float, weighted: bool) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
 
     from ...spectral.coordinate import FIELDS
     from ..screen.console import print_line
+    from ..screen.fitting import FittingTable
 
     chance = "chance" in document
     # Narrow: the parameters of a ResNet and all columns fit on 80 characters.
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left")
+    table = FittingTable(
+        # The spectra first, then the weighted gaps; Δr and Δr_imdb stay.
+        spare=("σ₂", "σ₁", "λ_imsg", "λ"),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        caption_justify="left",
+    )
     table.caption = "– undefined: too few edges or nodes" + (", or all random masks alike" if chance else "")
     table.add_column("parameter", overflow="fold")
     for symbol in ("sparsity", "Δr", "Δr_imdb", "λ", "λ_imsg", "σ₁", "σ₂"):
@@ -157,8 +164,7 @@ def _print(console: "Console", document: "JsonObject", sparsity: float, weighted
 
     for name, values in document["layers"].items():
         columns = (values[field] for field in ("sparsity", *FIELDS, "sigma1", "sigma2"))
-        # As it is: brackets in a name are no markup.
-        table.add_row(Text(name.removesuffix(".weight")), *map(cell, columns))
+        table.add_row(name.removesuffix(".weight"), *map(cell, columns))
         if chance:
             scores = (cell(values[f"z_{field}"], "+.1f") for field in FIELDS)
             table.add_row("", "z", *scores, style="dim")

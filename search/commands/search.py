@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 def search(
     context: typer.Context,
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A .toml file, or a bundled study by name.")] = "",
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A .toml file, - for stdin, or a bundled study by name.")
+    ] = "",
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     home: HomeFolder = RUNS,
     address: Address = None,
@@ -44,6 +46,7 @@ def search(
         _print_settings()
         return
     link = SupervisorLink.from_environment()
+    given, study = study, _kept(study, settings, home)
     options = [*(f"--set={setting}" for setting in settings), "--home", str(home), "--resume"]
     again = shlex.join(["fullspectrum", "search", study, *options, *(["--address", address] if address else [])])
     console = Screen()
@@ -54,8 +57,9 @@ def search(
         if context.obj and not link.connected:
             from ..process.supervisor import supervise
 
-            # The very command, with the interpreter's own options.
-            raise typer.Exit(supervise([sys.executable, *sys.orig_argv[1:]], again))
+            # The very command, with the interpreter's own options; a stream is not there to be read again.
+            command = [study if argument == given else argument for argument in sys.orig_argv[1:]]
+            raise typer.Exit(supervise([sys.executable, *command], again))
 
         from ..files import Home
         from ..process.progress import ProgressReport
@@ -87,6 +91,14 @@ def search(
         if failed:
             link.report_failure()
             raise typer.Exit(1)
+
+
+def _kept(study: str, settings: list[str], home: Path) -> str:
+    """Return the study, of one that can be read only once (stdin) the copy under `home`."""
+    from ..config.studyfile import is_stream, keep_study
+    from ..files import Home
+
+    return keep_study(study, settings, Home(home)) if is_stream(study) else study
 
 
 @contextlib.contextmanager

@@ -69,16 +69,16 @@ def status(
             # A driver that died may be started again by its supervisor.
             if not watch or seen.state in (State.FINISHED, State.INTERRUPTED):
                 return
-            time.sleep(_EVERY if console.is_terminal else _PLAIN_EVERY)
+            time.sleep(_EVERY if console.is_interactive else _PLAIN_EVERY)
 
     with contextlib.suppress(KeyboardInterrupt):
-        if console.is_terminal and watch:
+        if console.is_interactive and watch:
             with Live(console=console, auto_refresh=False) as live:
                 for seen in looks():
                     live.update(_table(seen), refresh=True)
             return
         for seen in looks():
-            if console.is_terminal:
+            if console.is_interactive:
                 console.print(_table(seen))
                 continue
             for name, fact in _facts(seen):

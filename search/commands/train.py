@@ -46,7 +46,7 @@ def train(
     from ..config.own import import_own
     from ..config.studyfile import study_of
     from ..final.full import FullTraining, save_end, train_fully
-    from ..guards.paths import check_connected
+    from ..guards.counter import check_connected
     from ..guards.unpruned import warn_unpruned
     from ..protocol.training import TrainingEnd, TrainingProgress
     from ..worker.device import claim_device
@@ -62,7 +62,7 @@ def train(
     warn_unpruned(network)
     network.load_state_dict(weights_for(loaded, weights, model, seed, images.task))
     device = claim_device(study.resources)
-    check_trainable(network, images, model, device)
+    check_trainable(network, images, model, device, study.training.least_batch_size)
     check_connected(loaded, network, images.task)
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
     full = FullTraining.of(study, {})

@@ -1,6 +1,10 @@
 """Studies by file or by name, with overrides from the command line."""
 
+import hashlib
 import json
+import os
+import stat
+import sys
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
@@ -9,9 +13,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ...models.errors import nearest
+from ...models.files import write_atomically
 from ..files import Home, StudyFolder
 from .help import one_line
 from .study import ConfigError, Study
+
+#: The study file that is read from stdin.
+STDIN = "-"
 
 
 def bundled() -> list[str]:
@@ -21,18 +29,12 @@ def bundled() -> list[str]:
 
 
 def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
-    """Return the study of a .toml file or of a bundled name, with overrides `KEY=VALUE` (TOML, or bare words).
+    """Return the study of a study file or of a bundled name, with overrides `KEY=VALUE` (TOML, or bare words).
 
     Raises ConfigError naming the first setting that cannot be used, what was given and what was expected.
     """
-    if study.endswith(".toml"):
-        path = Path(study)
-        if not path.is_file():
-            raise ConfigError(f"no study file {study!r}; the bundled studies are {', '.join(bundled())}")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read {study!r} as text: {error}") from None
+    if names_file(study):
+        text = _read(study)
     elif study in bundled():
         text = (resources.files(f"{__package__.rpartition('.')[0]}.studies") / f"{study}.toml").read_text()
     else:
@@ -40,9 +42,59 @@ def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
             f"unknown study {study!r}{nearest(study, bundled())}; "
             f"give a .toml file or one of the bundled studies: {', '.join(bundled())}"
         )
+    return _study_of_text(study, text, overrides)
+
+
+def names_file(study: str) -> bool:
+    """Return whether `study` names a study file: a .toml file, or what can be read only once, as stdin (-)."""
+    return study.lower().endswith(".toml") or is_stream(study)
+
+
+def is_stream(study: str) -> bool:
+    """Return whether the study file can be read only once: stdin (-), a pipe, what a shell makes of `<(command)`."""
+    try:
+        mode = os.stat(study).st_mode
+    except OSError:
+        mode = 0
+    return study == STDIN or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def keep_study(study: str, overrides: Iterable[str], home: Home) -> str:
+    """Read a study file that can be read only once; return the path of a copy in the home folder, named by its content.
+
+    A driver that is started again, and whoever resumes the study, read the copy. Raises ConfigError as `load_study`
+    does, and then nothing is written.
+    """
+    text = _read(study)
+    _study_of_text(study, text, overrides)
+    kept = home.create().path / f"study-{hashlib.sha256(text.encode()).hexdigest()[:12]}.toml"
+    write_atomically(kept, text.encode())
+    # A database URL may hold a password.
+    kept.chmod(0o600)
+    return str(kept)
+
+
+def _read(study: str) -> str:
+    """Return the text of a study file. Raises ConfigError for one that is missing, or no text."""
+    if study == STDIN and sys.stdin is None:
+        raise ConfigError(f"the study {STDIN!r} is read from stdin, which is closed")
+    try:
+        content = sys.stdin.buffer.read() if study == STDIN else Path(study).read_bytes()
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"no study file {study!r}; the bundled studies are {', '.join(bundled())}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read the study file {study!r}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read the study file {study!r} as text: {error}; save it as UTF-8") from None
+
+
+def _study_of_text(study: str, text: str, overrides: Iterable[str]) -> Study:
+    """Return the study that the text of the file `study` holds, with overrides."""
     try:
         settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Of a number of too many digits and of tables nested too deeply Python complains, and not its TOML reader.
         raise ConfigError(f"{study} is not valid TOML: {error}") from None
     return parse(with_overrides(settings, overrides))
 
@@ -50,10 +102,10 @@ def load_study(study: str, overrides: Iterable[str] = ()) -> Study:
 def find_study(name: str, overrides: Iterable[str], home: Home) -> tuple[Study, StudyFolder]:
     """Return the study under `home` that `name` means, with the settings that it ran with last, and its folder.
 
-    `name` is the id or how it begins; or a bundled name or a .toml file, with the overrides that the search was given,
+    `name` is the id or how it begins; or a bundled name or a study file, with the overrides that the search was given,
     apart from those that only say where and how it runs. Raises InputError where there is no such study, or several.
     """
-    if name.endswith(".toml") or name in bundled():
+    if names_file(name) or name in bundled():
         studies = load_study(name, overrides).each_sparsity()
         if len(studies) > 1:
             raise ConfigError(f"{name} makes {len(studies)} studies; name one: {', '.join(s.id for s in studies)}")
@@ -95,9 +147,11 @@ def _override(settings: dict[str, object], override: str) -> None:
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: expected KEY=VALUE, for example --set search.trials=50")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        parsed = {}
+    # Several lines may be several settings, of which this is one value.
+    value = parsed["value"] if list(parsed) == ["value"] else text.strip()
     *tables, last = key.strip().split(".")
     for table in tables:
         inner = settings.setdefault(table, {})

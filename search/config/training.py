@@ -10,7 +10,7 @@ from pydantic import Field, create_model, model_validator
 from ...models.recipe import Recipe
 from ..protocol.proposal import Values
 from .named import Named
-from .searchable import Searchable, form, searched
+from .searchable import Choices, Searchable, form, searched
 
 #: Keys of a recipe field's metadata that bound a number.
 _BOUNDS = ("ge", "gt", "le", "lt")
@@ -62,6 +62,12 @@ class Training(_Settings):
             if type_ is not float and isinstance(values, dict) and form(values.get(name)) == "range":
                 raise ValueError(f"{name} is searched by {{ choices = [...] }}, not by a range")
         return values
+
+    @property
+    def least_batch_size(self) -> int:
+        """The smallest number of images in a batch of those that a recipe may have."""
+        size = self.batch_size
+        return int(min(map(float, size.choices)) if isinstance(size, Choices) else size)
 
     def recipe(self, proposed: Values | None = None) -> Recipe:
         """Return the training recipe with `proposed` values of the searched settings (all of them must be given)."""

@@ -190,7 +190,8 @@ class Ends(TrialProgressCallback):
 
 def _why(report: Path) -> str:
     """Return why a worker died, from the file that Tune writes of its error."""
-    lines = [line.strip() for line in report.read_text().splitlines() if line.strip()] if report.is_file() else []
+    report_text = report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
+    lines = [line.strip() for line in report_text.splitlines() if line.strip()]
     text = " ".join(lines)
     if "low on memory" in text:
         return "its worker ran out of memory"

@@ -8,7 +8,7 @@ import numpy as np
 
 from .channels import Key
 from .connectivity import Connectivity
-from .paths import PathCounter, Paths
+from .counter import PathCounter, Paths
 
 #: Forward and backward passes after which a repair gives up.
 LOOKS = 200

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import fx
 
-from .tracing import Trace
+from ..paths.trace import Trace
 
 
 def projection_shortcuts(trace: Trace, weights: Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The list of a network's prunable parameters, as it is recorded and printed."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class TaskListing(TypedDict):
@@ -43,3 +43,5 @@ class NetworkListing(TypedDict):
     """Reasons by the names of the parameters."""
     adaptations: list[str]
     """Changes against the published network."""
+    precision: NotRequired[dict[str, str]]
+    """The precision of the network in the sources that differentiate it, by their names."""

@@ -51,6 +51,8 @@ class Recorder(Listener):
         tags = {Tag.KIND: Kind.STUDY, Tag.STUDY: self._parent, Tag.NOTE: self._note}
         if network["adaptations"]:
             tags[Tag.ADAPTATIONS] = "; ".join(network["adaptations"])
+        if reduced := {name: dtype for name, dtype in network.get("precision", {}).items() if dtype != "float64"}:
+            tags[Tag.PRECISION] = "; ".join(f"{name}: {dtype}" for name, dtype in reduced.items())
         self.spool.start(self._parent, f"search {self._parent}", params=self._study_params(), tags=tags)
         documents = {
             # Without [tracking]: a database URL may hold a password.

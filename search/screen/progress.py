@@ -53,12 +53,12 @@ class Progress(Listener):
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._live.stop()
 
     def noticed(self, line: str) -> None:
@@ -82,7 +82,7 @@ class Progress(Listener):
         """Count the outcome, and print a line where there is no live display."""
         self._running.pop(number, None)
         self._ended[outcome] += 1
-        if not self._console.is_terminal or outcome is Outcome.FAILED:
+        if not self._console.is_interactive or outcome is Outcome.FAILED:
             self.noticed(self._line(number, outcome, result))
 
     def _line(self, number: int, outcome: Outcome, result: TrialResult) -> str:
@@ -111,7 +111,7 @@ class Progress(Listener):
         state = f"{end.accuracy_val:.4f}" if end.accuracy_val is not None else end.reason or ""
         self._trainings[entry.label] = state
         self._trainings_done.add(entry.label)
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             self.noticed(f"full training of {entry.label}: {end.outcome}, validation accuracy {state}")
 
     def _render(self) -> Group:

@@ -17,7 +17,7 @@ PLAIN_EVERY = 10.0
 def stepper(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[str], None]]:
     """Yield a function to call with the name of each of `total` steps that is done; `what` heads the line."""
     console = console or Console(stderr=True)
-    if console.is_terminal:
+    if console.is_interactive:
         columns = (
             TextColumn(what),
             BarColumn(),

@@ -6,9 +6,12 @@ from ...models.lazy import lazily
 from .registry import SOURCES, source_called
 
 if TYPE_CHECKING:
+    from .differentiating import DifferentiatingSource
     from .setting import Setting
     from .source import Source
 
-__all__ = ["SOURCES", "Setting", "Source", "source_called"]
+__all__ = ["SOURCES", "DifferentiatingSource", "Setting", "Source", "source_called"]
 
-__getattr__ = lazily(__name__, {"Setting": ".setting", "Source": ".source"})
+__getattr__ = lazily(
+    __name__, {"DifferentiatingSource": ".differentiating", "Setting": ".setting", "Source": ".source"}
+)

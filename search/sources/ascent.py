@@ -31,6 +31,10 @@ class Ascent(Source):
         """Check the setting for the other source."""
         self._source.check(setting)
 
+    def try_out(self, setting: Setting) -> None:
+        """Try the other source."""
+        self._source.try_out(setting)
+
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         return self._source.scores(setting, seed)
 

@@ -14,13 +14,18 @@ from .setting import Setting
 
 
 def working_copy(setting: Setting) -> tuple[nn.Module, dict[str, nn.Parameter]]:
-    """Return a copy of the network in double precision, and its weights that are scored.
+    """Return a copy of the network in the setting's precision, and its weights that are scored.
 
     It is a copy because a forward pass in training mode moves running statistics, and pruning in rounds sets weights to
-    zero. It has double precision so that rounding does not decide which weights are kept: the masks are the same on any
-    number of threads.
+    zero.
     """
-    model = copy.deepcopy(setting.model).double().requires_grad_()
+    model = copy.deepcopy(setting.model)
+    if setting.double:
+        model = model.double()
+    for parameter in model.parameters():
+        # Those of integers have no gradients.
+        if parameter.is_floating_point() or parameter.is_complex():
+            parameter.requires_grad_()
     parameters = dict(model.named_parameters())
     return model, {name: parameters[name] for name in setting.weights}
 
@@ -35,12 +40,15 @@ def losses(model: nn.Module, setting: Setting, seed: int, temperature: float = 1
     for number, (images, labels) in enumerate(setting.batches(seed, parts)):
         with own_randomness(labels.device):
             seed_generators(derive(seed, "dropout", number), labels.device)
-            loss = nn.functional.cross_entropy(model(images) / temperature, labels, reduction="sum") / count
+            logits = model(images)
+            # As training does; a gradient of half precision would vanish.
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            loss = nn.functional.cross_entropy(logits / temperature, labels, reduction="sum") / count
         yield finite(loss, "the loss")
 
 
 def loss_gradients(weights: dict[str, nn.Parameter], terms: Iterable[Tensor]) -> dict[str, Tensor]:
-    """Return the gradient of the sum of the `terms` (see `losses`), by parameter name.
+    """Return the gradient of the sum of the `terms` (see `losses`), in double precision by parameter name.
 
     It is zero for weights that the loss does not depend on. Raise InputError where it is not finite.
     """
@@ -50,7 +58,7 @@ def loss_gradients(weights: dict[str, nn.Parameter], terms: Iterable[Tensor]) ->
 
 
 def hessian_gradients(weights: dict[str, nn.Parameter], terms: Callable[[], Iterable[Tensor]]) -> dict[str, Tensor]:
-    """Return the product Hg of the loss's Hessian and its gradient g, by parameter name.
+    """Return the product Hg of the loss's Hessian and its gradient g, in double precision by parameter name.
 
     `terms` computes the terms of the loss (see `losses`), once for each of two passes over the batches: the first
     gives g, the second the gradient of the inner product of g with itself, one factor held fixed. Raise InputError
@@ -83,7 +91,7 @@ def finite(value: Tensor, what: str) -> Tensor:
 
 
 def _summed(weights: dict[str, nn.Parameter], parts: Iterable[tuple[Tensor, ...]], what: str) -> dict[str, Tensor]:
-    total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    total = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in weights.items()}
     for part in parts:
         for name, tensor in zip(weights, part, strict=True):
             total[name] += tensor

@@ -4,9 +4,9 @@ from functools import partial
 
 import numpy as np
 
+from .differentiating import DifferentiatingSource
 from .gradients import hessian_gradients, losses, working_copy
 from .setting import Setting
-from .source import Source
 
 #: Temperature of the logits, as in the authors' code: a softmax that is nearly uniform makes the scores robust to the
 #: scale of the initial weights.
@@ -16,7 +16,7 @@ TEMPERATURE = 200
 HALVES = 2
 
 
-class GraSP(Source):
+class GraSP(DifferentiatingSource):
     """The rank of w * (Hg), the loss of gradient norm if the weight is removed (Wang et al., ICLR 2020, eq. 8).
 
     The published mask keeps the weights of the highest w * (Hg), negative ones last. Their order over the network, ties
@@ -30,7 +30,7 @@ class GraSP(Source):
 
     data_driven = True
 
-    def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
+    def differentiate(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)
         products = hessian_gradients(weights, partial(losses, model.train(), setting, seed, TEMPERATURE, HALVES))
         saliency = np.concatenate(

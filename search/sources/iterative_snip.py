@@ -4,14 +4,14 @@ import numpy as np
 from torch import Tensor
 
 from ...models.seeds import derive
+from .differentiating import DifferentiatingSource
 from .gradients import working_copy
 from .rounds import remove_in_rounds
 from .setting import Setting
 from .snip import connection_sensitivities
-from .source import Source
 
 
-class IterativeSnip(Source):
+class IterativeSnip(DifferentiatingSource):
     """|w * dL/dw| in rounds (Iter SNIP of de Jorge et al., ICLR 2021, section 4; Verdenius et al., 2020).
 
     Every round sees another batch, and removed weights stay removed, as in the code of de Jorge et al. The first
@@ -20,7 +20,7 @@ class IterativeSnip(Source):
 
     data_driven = True
 
-    def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
+    def differentiate(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)
         model.train()
 

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,17 +11,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...models.batches import Batch, class_balanced_batch
+from ...models.batches import Batch, check_class_sizes, class_balanced_batch, few_images
 from ...models.data import Data
 from ...models.layers import layout, prunable
 from ...models.layout import Layout
 from ...models.masks import MaskSet
+from ...models.placement import image_dtype
 from ...models.training import MaskedTraining, Recipe
 from ...spectral.cache import SpectralCache
 from ...spectral.objectives import L2, Objective
 
 #: Images of a batch at most: a larger batch is scored piece by piece, as in the code of SynFlow's authors.
 BATCH = 256
+
+#: Images that a source is tried on: two in each half of a batch, which batch normalisation asks for.
+FEW = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ class Setting:
     [0, 1), where there is one.
 
     How weights are scored: data-driven sources see `images_per_class` training images of each class; iterative ones
-    remove in `rounds`, on a schedule that goes to `sparsity`; sources that train do so as `training` says.
+    remove in `rounds`, on a schedule that goes to `sparsity`; sources that train do so as `training` says. Those that
+    differentiate the network do it in double precision, or, where `double` is false, in its own. A batch is of
+    `most_images` at most, of whatever classes, where that is not None.
 
     `objective` is the score that the study chooses masks by; `spectra` keeps the coordinates of scored layers.
     """
@@ -62,6 +68,8 @@ class Setting:
     objective: Objective = L2
     spectra: SpectralCache = field(default_factory=SpectralCache)
     training: SourceTraining = SourceTraining()
+    double: bool = True
+    most_images: int | None = None
 
     @cached_property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -77,6 +85,23 @@ class Setting:
     def device(self) -> torch.device:
         """The device that the network lies on."""
         return next(self.model.parameters()).device
+
+    @property
+    def precision(self) -> str:
+        """The dtype of the weights that are differentiated, as torch names it; several where they differ."""
+        dtypes = {torch.float64} if self.double else {weight.dtype for weight in self.weights.values()}
+        return ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
+
+    @property
+    def image_dtype(self) -> torch.dtype:
+        """The dtype of the images that a network in this precision is called with."""
+        return torch.float64 if self.double else image_dtype(self.model)
+
+    @property
+    def few(self) -> "Setting":
+        """The setting with batches of a few images, and one round: what a source is tried on."""
+        whole = self.images_per_class * self.data.task.classes
+        return replace(self, rounds=1, most_images=min(FEW, whole))
 
     @property
     def size(self) -> int:
@@ -102,15 +127,23 @@ class Setting:
         return MaskedTraining(model, masks, self.data, self.training.recipe, iterations, seed, self.device)
 
     def batches(self, seed: int, parts: int = 1) -> Iterator[Batch]:
-        """Yield training images, the same number of each class, in double precision on the network's device.
+        """Yield training images, the same number of each class, on the network's device and in its precision.
 
         Where they fit into `BATCH` images they come in one batch, or in as many `parts`, class by class; otherwise in
-        several batches of mixed classes and of that size at most.
+        several batches of mixed classes and of that size at most. Raises InputError as `check_class_sizes` does.
         """
-        images, labels = class_balanced_batch(self.data, self.images_per_class, seed)
+        if self.most_images is None:
+            self.check_class_sizes()
+            images, labels = class_balanced_batch(self.data, self.images_per_class, seed)
+        else:
+            images, labels = few_images(self.data.splits["train"], self.most_images)
         if len(labels) > BATCH:
             order = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels))).to(labels.device)
             images, labels = images[order], labels[order]
         size = min(BATCH, math.ceil(len(labels) / parts))
         for some, their in zip(images.split(size), labels.split(size), strict=True):
-            yield some.to(self.device).double(), their.to(self.device)
+            yield some.to(self.device, self.image_dtype), their.to(self.device)
+
+    def check_class_sizes(self) -> None:
+        """Raise InputError, naming the setting, where a class has fewer training images than a batch takes of it."""
+        check_class_sizes(self.data, self.images_per_class, "search.images_per_class")

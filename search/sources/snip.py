@@ -3,12 +3,12 @@
 import numpy as np
 from torch import Tensor, nn
 
+from .differentiating import DifferentiatingSource
 from .gradients import loss_gradients, losses, working_copy
 from .setting import Setting
-from .source import Source
 
 
-class Snip(Source):
+class Snip(DifferentiatingSource):
     """|w * dL/dw|, the sensitivity of the loss to removing the weight (Lee et al., ICLR 2019, equation 6).
 
     Batch normalisation is in training mode, as in the authors' code; the loss is the cross-entropy.
@@ -16,7 +16,7 @@ class Snip(Source):
 
     data_driven = True
 
-    def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
+    def differentiate(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)
         sensitivities = connection_sensitivities(model.train(), weights, setting, seed)
         return {name: sensitivity.cpu().numpy() for name, sensitivity in sensitivities.items()}

@@ -33,6 +33,12 @@ class Source(ABC):
     def check(self, setting: Setting) -> None:  # noqa: B027 - most sources can work on any
         """Raise InputError where this source cannot work on `setting`; called once, before anything is scored."""
 
+    def try_out(self, setting: Setting) -> None:  # noqa: B027 - most sources score whatever they are given
+        """Raise an exception where this source cannot score such a network as that of `setting`, which has few images.
+
+        Called once, after `check` and before anything is started.
+        """
+
     @abstractmethod
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         """Return scores of `setting.weights`, finite doubles >= 0 of their shapes: the higher, the likelier to be kept.

@@ -12,6 +12,7 @@ from ..config.study import Study
 from ..files import StudyFolder, sqlite_file
 from .owner import LockOwner
 from .serverlock import ServerLock, server_lock
+from .storage import explained_errors
 
 #: Seconds for which a driver retries a lock that another process holds.
 _LOCK_SECONDS = 0.3
@@ -42,7 +43,7 @@ def study_lock(folder: StudyFolder, study: Study) -> Iterator[StudyLock]:
     The lock is on the file `folder.lock`; where `tracking.storage` is a SQLite file or a PostgreSQL server, which
     drivers of several home folders share, there is a second one on that. The system and the server release the locks
     when their owner dies. Raise InputError where another driver holds the study, naming that driver, and where the file
-    system has no locks; ConfigError where the server cannot be used.
+    system has no locks; ConfigError where the database cannot be used.
     """
     with contextlib.ExitStack() as held:
         before = [
@@ -56,7 +57,8 @@ def study_lock(folder: StudyFolder, study: Study) -> Iterator[StudyLock]:
 
 def _shared(study_id: str, storage: str | None) -> Iterator[Path]:
     """Yield the file of the lock beside a SQLite database, which may hold studies of several homes."""
-    database = sqlite_file(storage) if storage else None
+    with explained_errors():
+        database = sqlite_file(storage) if storage else None
     # Without the folder the database cannot be opened either, and the error of opening it is clearer.
     if database and database.parent.is_dir():
         yield database.with_name(f".{database.name}.{study_id}.lock")

@@ -6,25 +6,25 @@ from ...models.errors import InputError
 from ..config.study import Resources
 
 
-def check_resources(resources: Resources, address: str | None) -> None:
-    """Raise InputError where the Ray on this machine (`address` None) has less than a trial is to hold.
+def check_resources(resources: Resources, here: bool) -> None:
+    """Raise InputError where a Ray on this machine (`here`) has less than a trial is to hold.
 
     It would wait for ever; a cluster may still grow.
     """
     # Here, because `fullspectrum train` needs no Ray.
     import ray
 
-    if address is not None:
+    if not here:
         return
     available = ray.cluster_resources()
-    for setting, asked, here in (
+    for setting, asked, present in (
         ("resources.cpus", resources.cpus, available.get("CPU", 0)),
         ("resources.gpus", resources.gpus, available.get("GPU", 0)),
     ):
-        if asked > here:
+        if asked > present:
             raise InputError(
-                f"{setting} = {asked:g}, but this machine has {here:g}; run on a cluster with --address, "
-                f"or lower it with --set {setting}={here:g}"
+                f"{setting} = {asked:g}, but this machine has {present:g}; run on a cluster with --address, "
+                f"or lower it with --set {setting}={present:g}"
             )
 
 

@@ -13,15 +13,17 @@ from .workbench import Workbench
 def prepare(study: Study) -> Workbench:
     """Return the workbench of a study: its data and its network at the initial weights, tried on one batch.
 
-    Raises InputError for settings that cannot work together, and for a budget that the layers cannot meet.
+    Raises InputError for settings that cannot work together, for a source that cannot score the network, and for a
+    budget that the layers cannot meet.
     """
     import_own(study)
     data = load(study.data, study.seed)
     model = build(study.model, data.task, study.seed)
-    check_trainable(model, data, study.model)
+    check_trainable(model, data, study.model, batch_size=study.training.least_batch_size)
     warn_unpruned(model)
     workbench = Workbench(study, model, data)
     workbench.paths.warn_estimated()
+    workbench.try_sources()
     # A budget below the floors is found here and not in every trial.
     workbench.counts(MaskDistribution("random", 0.0, 0, {}))
     return workbench

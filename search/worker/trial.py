@@ -93,7 +93,7 @@ class MaskTrial(tune.Trainable):
         except Exception as error:
             if reason := storage_failure(error):
                 return [StorageFailed(reason)]
-            if isinstance(error, _STICKY):
+            if isinstance(error, _STICKY) or isinstance(error.__cause__, _STICKY):
                 raise
             self._write_error(traceback.format_exc())
             return [Ended(Outcome.FAILED, self._trained, first_line(error))]

@@ -1,5 +1,6 @@
 """The candidates of one trial: drawn from one distribution, guarded, scored, and the best chosen."""
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from ...models.data import Data
-from ...models.errors import InputError
+from ...models.errors import InputError, first_line
 from ...models.layers import layout, prunable
 from ...models.masks import MaskSet
 from ...models.networks import initial_state
@@ -22,7 +23,7 @@ from ...spectral.coordinate import full_spectra
 from ...spectral.objectives import Objective
 from ..config.study import Study
 from ..guards.connectivity import Connectivity, Limits
-from ..guards.paths import PathCounter
+from ..guards.counter import PathCounter
 from ..guards.repair import Unrepairable, repair
 from ..protocol.network import NetworkListing
 from ..sampling.allocation import allocate
@@ -98,7 +99,11 @@ class Workbench:
     @property
     def network(self) -> NetworkListing:
         """The list of the network's prunable parameters."""
-        return listing(self.model, self.study.model, self.data.task)
+        found = listing(self.model, self.study.model, self.data.task)
+        found["precision"] = {
+            name: origin["precision"] for name, origin in self.origins.items() if "precision" in origin
+        }
+        return found
 
     def save_initial_weights(self, file: Path) -> None:
         """Write the state that every mask is scored on and every training starts from."""
@@ -111,6 +116,12 @@ class Workbench:
             self.sources[name].check(self.setting)
         return self.sources[name]
 
+    def try_sources(self) -> None:
+        """Try every source on a few images. Raise InputError, naming it, where one cannot score this network."""
+        for name, source in self.sources.items():
+            with self._naming(name):
+                source.try_out(self.setting.few)
+
     def scores(self, name: str, batch_seed: int) -> dict[str, np.ndarray]:
         """Return the scores of the source called `name`, computed once for each batch while there is room for them.
 
@@ -120,10 +131,8 @@ class Workbench:
         if key in self._scores:
             self._scores[key] = self._scores.pop(key)
             return self._scores[key]
-        try:
+        with self._naming(name):
             scores = self.source(name).scores(self.setting, derive(self.study.seed, "batch", batch_seed))
-        except InputError as error:
-            raise InputError(f"source {name}: {error}") from error
         if not any(values.any() for values in scores.values()):
             raise InputError(
                 f"source {name} scores every weight 0, so that nothing tells them apart; is the last layer of "
@@ -134,6 +143,16 @@ class Workbench:
         while len(self._scores) > 1 and sum(map(_bytes, self._scores.values())) > SCORE_BYTES:
             del self._scores[next(iter(self._scores))]
         return scores
+
+    @contextlib.contextmanager
+    def _naming(self, source: str) -> Iterator[None]:
+        """Turn what a source raises in the block into an InputError that names it."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"source {source}: {error}") from error
+        except Exception as error:
+            raise InputError(f"source {source} cannot score {self.study.model}: {first_line(error)}") from error
 
     def counts(self, distribution: MaskDistribution) -> dict[str, int]:
         """Return the number of kept weights of each layer under the distribution's allocation."""

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 from fullspectrum.models.augmentation import CROP_PADDING
-from fullspectrum.models.batches import batches_per_epoch
+from fullspectrum.models.batches import batches_per_epoch, few_images
 from fullspectrum.models.data import Data, batches, class_balanced_batch, evaluation_batches
 from fullspectrum.models.errors import InputError
 
@@ -122,7 +123,26 @@ def test_a_class_balanced_batch_comes_from_the_training_split(digits):
     assert all(image.numpy().tobytes() in train for image in pixels)
 
 
-@pytest.mark.parametrize(("per_class", "message"), [(0, "at least 1"), (1000, "ask for fewer")])
+@pytest.mark.parametrize(
+    ("per_class", "message"),
+    [(0, "at least 1"), (1000, r"class 8 has 104 in the training split; ask for fewer: per_class = 104 at most")],
+)
 def test_impossible_class_balanced_batches_are_refused(digits, per_class, message):
     with pytest.raises(InputError, match=message):
         class_balanced_batch(digits, per_class, seed=0)
+
+
+def test_a_class_without_images_is_one_that_was_not_numbered_from_0(digits):
+    train = digits.splits["train"]
+    gap = replace(digits, splits=digits.splits | {"train": train.at((train.labels != 0).nonzero()[:, 0])})
+    with pytest.raises(
+        InputError, match="class 0 has 0 in the training split; number the classes from 0, without gaps"
+    ):
+        class_balanced_batch(gap, 1, seed=0)
+
+
+def test_a_few_images_are_spread_over_the_split(digits):
+    images, labels = few_images(digits.splits["val"], 4)
+    assert len(images) == 4 and images.dtype == torch.float32
+    assert labels.tolist() == digits.splits["val"].labels[[0, 119, 238, 358]].tolist()
+    assert len(few_images(digits.splits["val"], 10_000)[1]) == 359

@@ -94,6 +94,7 @@ IMAGES, LABELS = arrays()
         ((IMAGES, LABELS[:, None]), "labels must be integers"),
         ((IMAGES, LABELS - 1), "one is -1"),
         (IMAGES, r"must be \(images, labels\)"),
+        ((IMAGES, LABELS + 1), "toy: the labels of the training images go from 1 to 2; number the classes from 0"),
         ((IMAGES, LABELS * 0), "toy: classes must be an integer of at least 2"),
         ((IMAGES, LABELS * 20), "no more than the 20 training images, but the largest label is 20"),
         ((IMAGES, LABELS + 0j), "labels must be integers"),
@@ -140,7 +141,7 @@ def test_statistics_that_cannot_normalise_are_refused(mean, std, message):
 
 
 def test_a_test_label_that_training_has_not_seen_is_refused():
-    with pytest.raises(InputError, match="test split: labels must be int64 from 0 to 1"):
+    with pytest.raises(InputError, match="test split: labels must be int64 from 0 to 1, .* number the classes from 0"):
         Data.from_arrays("toy", {"train": arrays(), "test": (IMAGES, LABELS + 1)})
 
 

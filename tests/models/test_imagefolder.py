@@ -55,11 +55,66 @@ def test_natural_images_of_32_pixels_are_augmented(tmp_path):
     assert load(f"imagefolder:{tmp_path}").augment == "crop-and-flip"
 
 
-def test_grey_and_transparent_images_become_rgb(root):
+def test_grey_images_become_rgb(root):
     Image.fromarray(np.full((8, 8), 7, dtype=np.uint8)).save(root / "test" / "red" / "00.jpg")
-    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(root / "test" / "red" / "zz.png")
+    assert load(f"imagefolder:{root}").splits["test"].images[3, :, 0, 0].tolist() == [7, 7, 7]
+
+
+@pytest.mark.parametrize(("opacity", "shown"), [(255, [40, 0, 100]), (51, [212, 204, 224]), (0, [255, 255, 255])])
+def test_transparent_images_lie_on_white(root, opacity, shown):
+    Image.new("RGBA", (8, 8), (40, 0, 100, opacity)).save(root / "test" / "red" / "zz.png")
+    assert load(f"imagefolder:{root}").splits["test"].images[-1, :, 0, 0].tolist() == shown
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "LA", "I;16"])
+def test_colours_that_nobody_sees_do_not_reach_the_network(root, mode):
+    pixels = np.random.default_rng(0).integers(0, 2, (8, 8), dtype=np.uint8)
+    image = {"1": Image.fromarray(pixels * 255).convert("1"), "P": Image.fromarray(pixels)}.get(mode)
+    transparent = {"RGB": (1, 1, 1), "L": 1, "P": b"\xff\x00", "1": 255, "LA": None, "I;16": 1}
+    options = {"transparency": transparent[mode]}
+    if mode == "P":
+        image.putpalette([9, 9, 9, 10, 20, 30])
+    elif mode == "LA":
+        image, options = Image.merge("LA", [Image.fromarray(pixels), Image.fromarray(255 - 255 * pixels)]), {}
+    elif mode == "I;16":
+        image = Image.fromarray(pixels.astype(np.uint16))
+    elif image is None:
+        image = Image.fromarray(pixels).convert(mode)
+    image.save(root / "test" / "red" / "zz.png", **options)
+    shown = load(f"imagefolder:{root}").splits["test"].images[-1].numpy()
+    assert (shown[:, pixels == 1] == 255).all() and (shown[:, pixels == 0] < 10).all()
+
+
+def as_a_camera_saves(image: Image.Image, orientation: int, path: Path) -> None:
+    """Save an upright image as a camera does that is held otherwise, in the way that its EXIF orientation tells."""
+    undone = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    exif = Image.Exif()
+    exif[274] = orientation
+    held = image.transpose(Image.Transpose(undone[orientation])) if orientation in undone else image
+    held.save(path, exif=exif, **({"quality": 100, "subsampling": 0} if path.suffix == ".jpg" else {}))
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_upright_however_the_camera_was_held(root, orientation, extension):
+    upright = np.zeros((8, 16, 3), dtype=np.uint8)
+    upright[:4, :8], upright[4:, 8:], upright[:4, 8:] = 80, 160, 240
+    as_a_camera_saves(Image.fromarray(upright), orientation, root / "test" / "red" / f"zz.{extension}")
+    shown = load(f"imagefolder:{root}@8").splits["test"].images[-1].numpy().astype(int)
+    # The middle square of the upright image, which is wider than high.
+    assert np.abs(shown - upright[:, 4:12].transpose(2, 0, 1)).max() < 12
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_orientations_that_are_none_and_broken_exif_leave_an_image_as_it_is(root):
+    image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).convert("RGB")
+    for name, exif in (("x0", b"Exif\x00\x00MM\x00*broken"), ("x1", b"nothing at all")):
+        image.save(root / "test" / "red" / f"{name}.png", exif=exif)
+    as_a_camera_saves(image, 9, root / "test" / "red" / "x2.png")
     images = load(f"imagefolder:{root}").splits["test"].images
-    assert images[3, :, 0, 0].tolist() == [7, 7, 7] and images[-1, :, 0, 0].tolist() == [1, 2, 3]
+    assert all((images[-number, 0] == images[-1, 0]).all() for number in (2, 3))
+    assert images[-1, 0].flatten().tolist() == list(range(64))
 
 
 def test_what_is_hidden_and_other_files_are_passed_over(root):
@@ -80,14 +135,6 @@ def test_pixels_without_a_range_are_refused(root, kind):
     Image.fromarray(np.full((8, 8), 1, dtype=kind)).save(root / "test" / "red" / "zz.tif")
     with pytest.raises(InputError, match=r"red/zz\.tif: .* have no range; save it with 8 or 16 bits a channel"):
         load(f"imagefolder:{root}")
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_palette_with_transparency_gives_its_colours(root):
-    image = Image.new("P", (8, 8), 1)
-    image.putpalette([9, 9, 9, 10, 20, 30])
-    image.save(root / "test" / "red" / "zz.png", transparency=b"\x00\x00")
-    assert load(f"imagefolder:{root}").splits["test"].images[-1, :, 0, 0].tolist() == [10, 20, 30]
 
 
 def test_a_broken_image_is_named(root):

@@ -170,3 +170,9 @@ def test_lazy_layers_are_refused_until_they_have_a_shape():
         prunable(model)
     model(torch.ones(1, 2, 2))
     assert prunable(model)["1.weight"].shape == (3, 4)
+
+
+def test_weights_that_are_no_real_numbers_are_never_pruned():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2, dtype=torch.complex64))
+    assert list(prunable(model)) == ["0.weight"]
+    assert unsupported(model) == {"1.weight": "it holds complex64, no real numbers"}

@@ -72,6 +72,61 @@ def test_what_is_no_logit_for_each_class_is_refused(digits, change, given):
     assert "must return logits" in message and "(64, 10)" in message and given in message
 
 
+class NormalisedVector(nn.Module):
+    """The same values whatever the image's size: a vector, or maps of 1 x 1, which `norm` normalises."""
+
+    def __init__(self, norm: nn.Module, maps: bool = False) -> None:
+        super().__init__()
+        self.first, self.norm, self.last, self.maps = nn.Linear(64, 12), norm, nn.Linear(12, 10), maps
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.first(images.flatten(1))
+        features = self.norm(features[:, :, None, None]).flatten(1) if self.maps else self.norm(features)
+        return self.last(features)
+
+
+@pytest.mark.parametrize(("norm", "maps"), [(nn.BatchNorm1d, False), (nn.BatchNorm2d, True)])
+def test_batches_of_one_are_refused_where_single_values_would_be_normalised(digits, norm, maps):
+    model = NormalisedVector(norm(12), maps)
+    for size in (2, 64, 1000):
+        check_trainable(model, digits, "mine:network", batch_size=size)
+    with pytest.raises(InputError) as caught:
+        check_trainable(model, digits, "mine:network", batch_size=1)
+    assert "training images: ValueError: Expected more than 1 value" in str(caught.value)
+    assert "training.batch_size = 1 is too small for it" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_batches_of_one_are_trained_where_every_map_has_several_values(digits):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 10))
+    check_trainable(model, digits, "mine:network", batch_size=1)
+
+
+def test_a_norm_of_single_values_is_refused_whatever_the_batch(digits):
+    assert "Expected more than 1 spatial element" in refused(NormalisedVector(nn.InstanceNorm2d(12), True), digits)
+
+
+def test_a_network_that_evaluation_could_not_end_with_a_batch_of_one_is_refused(digits):
+    message = refused(Returns(lambda logits: logits.squeeze()), digits)
+    assert "must return logits, one for each class, (1, 10), but returned (10,) of torch.float32" in message
+
+
+def test_a_network_that_fails_in_evaluation_alone_is_refused(digits):
+    class TrainsOnly(Returns):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images) if self.training else None
+
+    assert "must return logits" in refused(TrainsOnly(lambda logits: logits), digits)
+
+
+def test_float16_is_refused_as_it_needs_a_scaled_loss(digits):
+    assert "build it with bfloat16 or float32 weights" in refused(build("digits_cnn", digits.task, 0).half(), digits)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_network_gets_images_of_the_dtype_of_its_weights(digits, dtype):
+    check_trainable(build("resnet20", digits.task, 0).to(dtype), digits, "mine:network")
+
+
 def test_a_network_that_cannot_be_copied_is_refused(digits):
     model = Returns(lambda logits: logits)
     model.kept = model.layer.weight * 2

@@ -52,6 +52,16 @@ def test_dense_training_learns_digits(digits):
     assert run.accuracy("val") > 0.8 and run.accuracy(digits.splits["test"]) > 0.8
 
 
+@pytest.mark.parametrize(("recipe", "dtype"), [("sgd", torch.float64), ("everything with adamw", torch.bfloat16)])
+def test_a_network_in_another_precision_learns_digits_under_its_masks(digits, masks, recipe, dtype):
+    run = training(digits, masks, RECIPES[recipe], model=build("digits_cnn", digits.task, 0).to(dtype))
+    run.run(60)
+    assert run.accuracy("val") > 0.8
+    state = run.model.state_dict()
+    assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {dtype}
+    assert not removed(state, masks).any()
+
+
 def test_masked_training_learns_digits(digits, masks):
     run = training(digits, masks)
     run.run(60)

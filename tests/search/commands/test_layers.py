@@ -1,5 +1,6 @@
 """`fullspectrum layers`: what it lists, as a table and as JSON, and one line for every mistake."""
 
+import io
 import json
 import sys
 
@@ -138,6 +139,19 @@ def test_the_table_fits_a_narrow_terminal_with_a_line_for_each_parameter(model, 
         assert row.split()[0] == name.removesuffix(".weight")
         assert f"{layer['left']:,} × {layer['right']:,}" in row and f"{layer['weights']:,}" in row
     assert f"{found['weights']:,} of {found['parameters']:,} parameters can be pruned" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("columns", ["0", "40", "80"])
+def test_the_table_is_printed_on_every_screen_and_in_every_encoding(listed, monkeypatch, encoding, columns):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setenv("COLUMNS", columns)
+    listed("--model", "resnet20")
+    stdout.flush()
+    found = stdout.buffer.getvalue().decode(encoding)
+    # Every number is whole; of the sign between the sides latin-1 has one, ASCII none.
+    assert "36,864" in found and f"576 {'×' if encoding == 'latin-1' else '?'} 64" in found
 
 
 def test_how_a_network_was_fitted_to_the_data_is_said(listed, document):

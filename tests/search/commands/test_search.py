@@ -1,13 +1,18 @@
 """How a search ends for whoever started it: the exit status, the reason, and the command to go on with."""
 
+import errno
+import io
+import os
 import signal
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+import typer
 from fullspectrum.search.cli import main
 from fullspectrum.search.files import StudyFolder
+from fullspectrum.search.process import supervisor
 from fullspectrum.search.process.link import SupervisorLink
 from fullspectrum.search.screen import console
 
@@ -24,7 +29,7 @@ def ctrl_c_is_heard():
 def ends(monkeypatch, tmp_path, capsys):
     """Runs `search` on a study that ends as it is told to; returns the exit status and what was printed."""
 
-    def run(*arguments: str, raises: BaseException | None = None, **end) -> tuple[int, str, str]:
+    def run(*arguments: str, study="digits", raises: BaseException | None = None, **end) -> tuple[int, str, str]:
         def fake(study, home, console, address, resume, listener):
             if raises:
                 raise raises
@@ -33,7 +38,7 @@ def ends(monkeypatch, tmp_path, capsys):
             return SimpleNamespace(**result | end)
 
         monkeypatch.setattr("fullspectrum.search.study.run_study", fake)
-        status = main(["search", "digits", "--home", str(tmp_path), *arguments])
+        status = main(["search", study, "--home", str(tmp_path), *arguments])
         return status, *capsys.readouterr()
 
     return run
@@ -112,6 +117,42 @@ def test_a_search_without_a_result_fails(ends):
 def test_the_pareto_front_is_named(ends):
     _, out, _ = ends(pareto=["trial 3", "trial 9"])
     assert "No mask is better in every objective than: trial 3, trial 9" in out
+
+
+def test_a_study_on_stdin_goes_on_from_its_copy_for_the_driver_and_for_whoever_resumes_it(ends, tmp_path, monkeypatch):
+    content = b'\xef\xbb\xbfmodel = "digits_cnn"\ndata = "digits"\nsparsity = 0.9\n'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    _, out, err = ends("--set", "seed=4", study="-", stopped="Ctrl-C", signal=signal.SIGINT)
+    (copy,) = tmp_path.glob("study-*.toml")
+    again = f"fullspectrum search {copy} --set=seed=4 --home {tmp_path} --resume"
+    assert (out.splitlines()[-1].strip(), err) == (again, "")
+
+    started = []
+    monkeypatch.setattr(supervisor, "supervise", lambda command, again: started.append((command, again)) or 0)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    arguments = ["search", "-", "--set", "seed=4", "--home", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["fullspectrum", *arguments])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "fullspectrum", *arguments])
+    assert main() == 0
+    driver = [sys.executable, "fullspectrum", "search", str(copy), *arguments[2:]]
+    assert started == [(driver, again)]
+
+
+@pytest.mark.parametrize("given", [("--set", "model=\udcff"), ("--home", "a\udcff")])
+def test_what_is_no_text_is_refused_in_one_line(ends, given):
+    status, out, err = ends(*given)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert "is not UTF-8 text" in line
+
+
+def test_a_stdout_without_room_is_one_line(monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(typer, "echo", full)
+    assert main(["search", "--list-settings"]) == 1
+    assert capsys.readouterr().err == "fullspectrum: cannot write: No space left on device\n"
 
 
 def run_as_a_process(folder, *settings: str) -> tuple[int, list[str], list[str]]:

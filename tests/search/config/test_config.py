@@ -1,6 +1,9 @@
 """A study's settings: defaults, identity, overrides, and one clear line for every mistake."""
 
 import copy
+import io
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,16 @@ from fullspectrum.models.recipe import Recipe
 from fullspectrum.search.config.help import describe_settings
 from fullspectrum.search.config.searchable import Choices, Range, Section
 from fullspectrum.search.config.study import ConfigError, Study
-from fullspectrum.search.config.studyfile import bundled, load_study, parse, with_overrides
+from fullspectrum.search.config.studyfile import (
+    bundled,
+    is_stream,
+    keep_study,
+    load_study,
+    names_file,
+    parse,
+    with_overrides,
+)
+from fullspectrum.search.files import Home
 from fullspectrum.search.scores.registry import SCORES
 
 REQUIRED = {"model": "digits_cnn", "data": "digits", "sparsity": 0.98}
@@ -313,6 +325,10 @@ def test_a_mistake_is_the_users():
     [
         (b"model = resnet20", ["not valid TOML", "line 1"]),
         (b"\xff\xfe\x00", ["cannot read", "text"]),
+        (b'model = "r\xf6"', ["cannot read", "save it as UTF-8"]),
+        (b"", ["the setting 'model' is missing"]),
+        (b"seed = " + 5000 * b"9", ["not valid TOML", "5000 digits"]),
+        (b"seed = " + 5000 * b"[", ["not valid TOML", "recursion"]),
     ],
 )
 def test_a_study_file_that_cannot_be_read_is_named(tmp_path, content, parts):
@@ -322,7 +338,62 @@ def test_a_study_file_that_cannot_be_read_is_named(tmp_path, content, parts):
         load_study(str(file))
     message = str(caught.value)
     assert "\n" not in message
-    assert all(part in message for part in [str(file), *parts])
+    assert all(part in message for part in ([str(file)] if content else []) + parts)
+
+
+def test_a_folder_is_no_study_file(tmp_path):
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(ConfigError, match="cannot read the study file .*folder.toml': Is a directory"):
+        load_study(str(tmp_path / "folder.toml"))
+
+
+MINE = b'model = "digits_cnn"\ndata = "digits"\nsparsity = 0.9\n'
+
+
+@pytest.mark.parametrize("name", ["mine.toml", "mine.TOML"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_study_file_may_have_a_byte_order_mark_and_a_loud_name(tmp_path, name, mark):
+    (tmp_path / name).write_bytes(mark + MINE)
+    assert load_study(str(tmp_path / name)).sparsity == 0.9
+
+
+def give_on_stdin(monkeypatch, content: bytes) -> str:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    return "-"
+
+
+def give_in_a_pipe(monkeypatch, content: bytes) -> str:
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    return f"/dev/fd/{reader}"
+
+
+@pytest.mark.parametrize("give", [give_on_stdin, give_in_a_pipe])
+def test_a_study_that_can_be_read_once_is_kept_for_those_who_read_it_again(tmp_path, monkeypatch, give):
+    name = give(monkeypatch, MINE)
+    assert names_file(name) and is_stream(name)
+    kept = keep_study(name, ["seed=4"], Home(tmp_path / "runs"))
+    assert load_study(kept, ["seed=4"]) == study("sparsity=0.9", "seed=4")
+    # It may hold a password.
+    assert Path(kept).stat().st_mode & 0o077 == 0
+    assert not is_stream(kept)
+    # The same again is the same file.
+    assert keep_study(give(monkeypatch, MINE), [], Home(tmp_path / "runs")) == kept
+
+
+def test_a_wrong_study_on_stdin_is_not_kept(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="the setting 'model' is missing"):
+        keep_study(give_on_stdin(monkeypatch, b"sparsity = 0.9"), [], Home(tmp_path / "runs"))
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ConfigError, match="stdin, which is closed"):
+        keep_study("-", [], Home(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("value", ["1\nmodel='resnet20'", 5000 * "9", 5000 * "["], ids=["lines", "digits", "deep"])
+def test_an_override_is_one_value_however_odd(value):
+    assert mistake(f"seed={value}").startswith(f"seed = {value!r}: ")
 
 
 def test_a_study_that_does_not_exist_gets_the_nearest_name(tmp_path):

@@ -130,3 +130,8 @@ def _toml(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+@pytest.mark.parametrize(("batch_size", "least"), [(64, 64), ({"choices": [128, 1, 32]}, 1)])
+def test_the_smallest_batch_that_may_be_trained_is_known(batch_size, least):
+    assert Training(batch_size=batch_size).least_batch_size == least

@@ -11,7 +11,7 @@ from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards.channels import ChannelCount, Channels
 from fullspectrum.search.guards.connectivity import Connectivity, Limits
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn

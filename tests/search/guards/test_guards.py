@@ -11,7 +11,7 @@ from fullspectrum.models.data import Task
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.networks import build
 from fullspectrum.search.guards.connectivity import Connectivity
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn

@@ -8,7 +8,7 @@ import torch
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards.connectivity import Connectivity
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations

@@ -17,7 +17,7 @@ from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse, with_overrides
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards.connectivity import Limits
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from fullspectrum.search.guards.repair import Unrepairable, repair
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.sampling.draw import sample

@@ -228,6 +228,14 @@ def test_trials_on_the_pareto_front_are_tagged_and_lose_the_tag_when_they_leave_
     ]
 
 
+def test_a_precision_below_double_is_told_with_its_sources(folder):
+    with closing(Spool(folder.spool)) as spool:
+        precision = {"snip": "float64", "grasp": "float32", "synflow": "bfloat16, float32"}
+        Recorder(STUDY, folder, spool).study_started({"adaptations": [], "precision": precision})
+    (start,) = [event for event in events(folder) if event["op"] == "start"]
+    assert start["tags"]["fullspectrum.precision"] == "grasp: float32; synflow: bfloat16, float32"
+
+
 def test_every_driver_opens_and_closes_the_run_of_the_study_with_its_tables(folder):
     for best in (0.5, 0.75):
         with closing(Spool(folder.spool)) as spool:

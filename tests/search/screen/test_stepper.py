@@ -35,6 +35,14 @@ def test_elsewhere_a_line_is_printed_each_time_the_interval_has_passed(clock):
     ]
 
 
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(clock):
+    console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
+    with stepper("scoring", 2, console) as step:
+        clock.now += module.PLAIN_EVERY
+        step("one")
+    assert told(console) == ["scoring: 1 of 2 done (one)"]
+
+
 def test_a_short_job_says_nothing(clock):
     console = Console(file=io.StringIO())
     with stepper("scoring", 100, console) as step:

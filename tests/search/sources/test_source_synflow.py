@@ -9,7 +9,7 @@ from fullspectrum.models.data import Data
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from fullspectrum.search.sources import Setting, source_called
 from torch import nn
 

@@ -163,6 +163,12 @@ def test_the_folder_of_a_database_is_not_made(tmp_path, folder):
         assert not (tmp_path / "mistyped").exists()
 
 
+def test_a_storage_that_is_no_url_is_told_in_one_line(folder):
+    refused = pytest.raises(InputError, match="cannot open tracking.storage .*; expected a database URL")
+    with refused, study_lock(folder, parse(SETTINGS | {"tracking": {"storage": "optuna"}})):
+        pass
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_told_in_one_line(folder, study, monkeypatch, number):
     def refuse(*_) -> None:

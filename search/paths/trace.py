@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from ...models.computedweights import uncompiled
 from ...models.errors import first_line
+from ...models.placement import image_dtype
 from ...models.task import Task
 
 #: What torch writes about a network that it cannot trace; the reason stands in `Untraceable`.
@@ -64,10 +66,8 @@ def trace(model: nn.Module, task: Task) -> Trace:
 
 def _inputs(model: nn.Module) -> Iterator[tuple[torch.dtype, int]]:
     """Yield the type of an image and the number of images of each try, the usual first."""
-    yield torch.float32, 1
-    own = next((weight.dtype for weight in model.parameters() if weight.is_floating_point()), torch.float32)
-    if own != torch.float32:
-        yield own, 1
+    own = image_dtype(model)
+    yield own, 1
     # A network may drop the axis of a single image.
     yield own, 2
 
@@ -84,7 +84,7 @@ def _traced(model: nn.Module, image: Tensor) -> Trace:
         result: Tensor = torch.func.functional_call(model, tensors, (images,))
         return result
 
-    with _quiet(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with _quiet(), uncompiled(), torch.no_grad(), torch.random.fork_rng(devices=[]):
         graph = make_fx(
             dispatch_functionalize(logits),
             tracing_mode="fake",

@@ -10,9 +10,9 @@ from torch import Tensor, fx
 from torch._ops import OpOverload
 
 from .dependence import Dependence, tensors
-from .operation import Operation, bind, is_random
-from .rules import is_product, passed_on, unknown
-from .tracing import Trace
+from .operation import Operation, bind, is_random, unknown
+from .rules import is_product, passed_on
+from .trace import Trace
 
 #: What an operation makes: one tensor, or several.
 Made = Dependence | tuple[Dependence, ...]
@@ -61,12 +61,12 @@ class Propagation:
         for node in self._nodes:
             if node not in known:
                 known[node] = self._passed_on(node, known)
-        outputs = [found for node in self._outputs for found in tensors(_replaced(node.args, known.__getitem__))]
+        outputs = [found for node in self._outputs for found in tensors(_replaced(node.args, known.get))]
         counts = [found.varies.sum() for found in outputs if found.varies is not None]
         return sum(counts, start=torch.zeros(())) if any(count.requires_grad for count in counts) else None
 
     def _passed_on(self, node: fx.Node, known: Mapping[fx.Node, Made]) -> Made:
-        arguments, settings = _replaced((node.args, node.kwargs), known.__getitem__)
+        arguments, settings = _replaced((node.args, node.kwargs), known.get)
         if node.target is operator.getitem:
             made: Made = arguments[0][arguments[1]]
             return made
@@ -88,8 +88,12 @@ class Propagation:
             if not all(_is_fixed(each) for each in inputs) or is_random(node.target):
                 continue
             arguments, settings = _replaced((node.args, node.kwargs), lambda each: _values(self._known[each]))
-            with torch.no_grad():
-                made = node.target(*arguments, **settings)  # type: ignore[operator]
+            try:
+                with torch.no_grad():
+                    made = node.target(*arguments, **settings)  # type: ignore[operator]
+            except (RuntimeError, NotImplementedError):
+                # On a device that only a traced network has.
+                continue
             is_one = isinstance(made, Tensor)
             self._known[node] = Dependence.on(made) if is_one else tuple(Dependence.on(each) for each in made)
 
@@ -110,7 +114,7 @@ class Propagation:
 
 
 def _replaced(arguments: Any, value: Callable[[fx.Node], Any]) -> Any:
-    """Return arguments with a value in the place of each node."""
+    """Return arguments with a value in the place of each node; None in that of a graph within the graph."""
     return fx.map_arg(arguments, value)
 
 

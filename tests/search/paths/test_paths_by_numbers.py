@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards.connectivity import Limits
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import flex_attention
 
 from ...counting import counted
 
@@ -180,6 +182,7 @@ OPERATIONS = {
     "max pool": lambda: nn.MaxPool2d(3, 1, 1),
     "dilated max pool": lambda: nn.MaxPool2d(2, 1, 1, dilation=2),
     "softmax": lambda: nn.Softmax(1),
+    "shifted": lambda: By(lambda x: F.relu((x - 1.5) / 0.3)),
     "softmin over positions": lambda: By(lambda x: x * torch.softmax(-x.flatten(2), -1).unflatten(2, x.shape[2:])),
 }
 
@@ -308,3 +311,60 @@ def test_an_operation_that_nobody_knows_passes_everything_on():
     masks["0.weight"][1:], masks["4.weight"][:, :3] = False, False
     used = PathCounter(model, TASK).paths(masks).used
     assert all(np.array_equal(used[name], masks[name]) for name in masks)
+
+
+def spectrum(x):
+    return torch.fft.irfft2(torch.fft.rfft2(x), s=x.shape[2:])
+
+
+def transformed(x):
+    return torch.vmap(torch.sin)(torch.utils.checkpoint.checkpoint(torch.neg, x, use_reentrant=False))
+
+
+@pytest.mark.parametrize("function", [spectrum, transformed])
+def test_nothing_is_missed_in_operations_of_higher_kinds(function):
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), By(function), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    masks = masks_of(model, 0.3, 0)
+    counter = PathCounter(model, TASK)
+    assert counter.estimated is None
+    found, expected = counter.paths(masks).used, counted(model, masks)
+    assert all((found[name] >= expected[name]).all() for name in masks)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_attention_with_graphs_among_its_arguments_passes_everything_on():
+    # It has no derivative on the CPU to compare with.
+    def flexible(x):
+        tokens = x.flatten(2).transpose(1, 2)[:, None].contiguous()
+        return flex_attention.flex_attention(tokens, tokens, tokens).mean((1, 2))
+
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), By(flexible), nn.Linear(4, 3))
+    masks = {name: np.ones(tuple(weight.shape), dtype=bool) for name, weight in prunable(model).items()}
+    counter = PathCounter(model, TASK)
+    assert counter.estimated is None
+    assert counter.check(masks).effective_sparsity == 0
+
+
+def test_a_compiled_network_is_traced_as_it_is_written():
+    model = network("minus")
+    masks = masks_of(model, 0.5, 0)
+    compiled = torch.compile(model)
+    counter = PathCounter(compiled, TASK)
+    assert counter.estimated is None
+    used = counter.paths({f"_orig_mod.{name}": mask for name, mask in masks.items()}).used
+    expected = PathCounter(model, TASK).paths(masks).used
+    assert all(np.array_equal(used[f"_orig_mod.{name}"], expected[name]) for name in masks)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("within", [False, True])
+def test_a_network_of_any_precision_is_traced(dtype, within):
+    model = network("layer norm by hand").to(dtype)
+    masks = masks_of(model, 0.5, 0)
+    whole = nn.Sequential(By(lambda x: x.to(dtype)), *model) if within else model
+    names = dict(zip(prunable(whole), masks, strict=True))
+    counter = PathCounter(whole, TASK)
+    assert counter.estimated is None
+    used = counter.paths({name: masks[own] for name, own in names.items()}).used
+    expected = PathCounter(network("layer norm by hand"), TASK).paths(masks).used
+    assert all(np.array_equal(used[name], expected[own]) for name, own in names.items())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.layers import prunable
+from ...models.placement import image_dtype
 from ...models.seeds import derive
 from ...models.task import Task
 
@@ -29,9 +30,10 @@ class Derivatives:
     def __init__(self, model: nn.Module, task: Task) -> None:
         self._model = copy.deepcopy(model).cpu().eval().requires_grad_(False)
         self._task = task
-        self._initial = {name: value.detach().clone() for name, value in self._model.named_parameters()}
+        self._initial = {
+            name: value.detach().clone() for name, value in self._model.named_parameters() if value.is_floating_point()
+        }
         self._weights = list(prunable(model))
-        self._dtype = next(weight.dtype for weight in self._initial.values() if weight.is_floating_point())
 
     def connects(self, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return which weights connect the input to an output under `masks`, or would if they were kept, as booleans.
@@ -53,15 +55,15 @@ class Derivatives:
         generator = torch.Generator().manual_seed(derive(number, "derivatives"))
         parameters = dict(self._model.named_parameters())
         with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(_near(self._initial[name], generator))
+            for name, initial in self._initial.items():
+                parameters[name].copy_(_near(initial, generator))
                 if name in kept:
-                    parameter.mul_(kept[name])
+                    parameters[name].mul_(kept[name])
         weights = [parameters[name].requires_grad_() for name in self._weights]
         task = self._task
         shape = (IMAGES, task.channels, task.size, task.size)
         with torch.random.fork_rng(devices=[]):
-            output = self._model(torch.randn(shape, generator=generator).to(self._dtype))
+            output = self._model(torch.randn(shape, generator=generator).to(image_dtype(self._model)))
         # Random factors: the sum of a softmax is the same whatever the weights are.
         factors = torch.randn(output.shape, generator=generator)
         yield from torch.autograd.grad((output * factors).sum(), weights, materialize_grads=True)

@@ -11,12 +11,12 @@ from ...models.layers import layout, prunable
 from ...models.masks import MaskSet
 from ...models.task import Task
 from ..console import warn
+from ..paths.derivatives import Derivatives
+from ..paths.propagation import Propagation
+from ..paths.trace import Untraceable, trace
 from .channels import ChannelCount, Channels
 from .connectivity import NO_LIMITS, Connectivity, Limits
-from .derivatives import Derivatives
-from .propagation import Propagation
 from .shortcuts import projection_shortcuts
-from .tracing import Untraceable, trace
 
 
 @dataclass(frozen=True)

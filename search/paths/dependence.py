@@ -31,6 +31,18 @@ class Dependence:
         # A buffer of zeros alone is one that training fills.
         return cls(tuple(value.shape), None, filled.float() if filled.any() else None, value)
 
+    @classmethod
+    def of(cls, shape: tuple[int, ...], varies: Tensor | None, nonzero: Tensor | None) -> "Dependence":
+        """Return the dependence of a computed tensor, its parts broadcast to its shape.
+
+        What is not 0 of a tensor that varies passes no derivative on: that of what varies does.
+        """
+        return cls(
+            shape,
+            None if varies is None else varies.expand(shape),
+            None if nonzero is None else (nonzero if varies is None else nonzero.detach()).expand(shape),
+        )
+
     @property
     def is_mask(self) -> bool:
         """Whether it is a mask, or computed from masks alone."""
@@ -91,6 +103,11 @@ def spread(varies: Tensor, axes: Sequence[int] | None, shape: Sequence[int]) -> 
     if math.prod(shape) == found.numel():
         return found.reshape(tuple(shape))
     return reached(found.sum()).expand(tuple(shape))
+
+
+def number(value: Dependence | float) -> Dependence:
+    """Return what is known of an operand that is a tensor or a number."""
+    return value if isinstance(value, Dependence) else Dependence((), None, torch.tensor(float(value != 0)))
 
 
 def tensors(values: Any) -> list[Dependence]:

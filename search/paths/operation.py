@@ -1,6 +1,6 @@
 """One operation of a trace, with what is known of its operands."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from .dependence import Dependence, tensors
+from .dependence import Dependence, either, reached, tensors
+
+#: How an operation passes dependence on: it makes that of the results.
+Rule = Callable[["Operation"], Iterable[Dependence]]
 
 #: Names that torch gives to arguments that say which elements are taken.
 _INDICES = ("index", "indices")
@@ -86,3 +89,28 @@ def _replace(value: Any, replaced: Callable[[Dependence], Tensor]) -> Any:
 def is_random(function: object) -> bool:
     """Return whether an operation draws random numbers."""
     return isinstance(function, OpOverload) and torch.Tag.nondeterministic_seeded in function.tags
+
+
+def unknown(operands: Iterable[Dependence], shapes: Iterable[tuple[int, ...]]) -> Iterator[Dependence]:
+    """Let every element of the results depend on every element of the operands."""
+    operands = list(operands)
+    varies = either(*(reached(each.varies.sum()) for each in operands if each.varies is not None))
+    masks = either(*(reached(each.filled().sum()) for each in operands if each.is_mask))
+    for shape in shapes:
+        yield Dependence(shape, *(None if found is None else found.expand(shape) for found in (varies, masks)))
+
+
+def mix_all(operation: Operation) -> Iterator[Dependence]:
+    """Let every element of the results depend on every element of the operands: the rule of unknown operations."""
+    return unknown(operation.operands, operation.shapes)
+
+
+def results(operation: Operation, compute: Callable[[Callable[[Dependence], Tensor]], Any]) -> Iterator[Dependence]:
+    """Yield the results that `compute` makes, called with what stands for an operand: what varies, or is not 0."""
+    given = operation.operands
+    nothing = [None] * len(operation.shapes)
+    varies = compute(Dependence.varying) if any(each.varies is not None for each in given) else nothing
+    asked = any(each.is_mask for each in given) if varies is nothing else operation.wants_zeros
+    filled = compute(Dependence.filled) if asked and any(each.nonzero is not None for each in given) else nothing
+    for shape, some, other in zip(operation.shapes, varies, filled, strict=True):
+        yield Dependence(shape, some, other if some is None or other is None else other.detach())

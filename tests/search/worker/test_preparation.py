@@ -1,0 +1,77 @@
+"""What a study cannot do with its network and its data is found before its first trial."""
+
+import sys
+
+import pytest
+from fullspectrum.models.errors import InputError
+from fullspectrum.search.config.studyfile import parse
+from fullspectrum.search.worker.preparation import prepare
+
+THINGS = """
+import numpy as np
+import torch
+from torch import nn
+
+def vectors(channels, size, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, classes))
+
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x): return x.relu()
+    @staticmethod
+    def backward(ctx, gradient): raise RuntimeError("no backward pass")
+
+class Custom(nn.Module):
+    def forward(self, x): return Once.apply(x)
+
+def undifferentiable(channels, size, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), Custom(), nn.Linear(8, classes))
+
+def split(labels):
+    return np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8)).astype(np.uint8), labels
+
+def from_one():
+    return {name: split(np.arange(40) % 2 + 1) for name in ("train", "val", "test")}
+
+def rare():
+    return {name: split(np.arange(40) // 36) for name in ("train", "val", "test")}
+"""
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch):
+    """Prepare a study of things of a user's own, and return the line with which it is refused."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "things", raising=False)
+    (tmp_path / "things.py").write_text(THINGS)
+
+    def prepared(**settings) -> str:
+        study = {"model": "things:vectors", "data": "digits", "sparsity": 0.5} | settings
+        with pytest.raises(InputError) as caught:
+            prepare(parse(study))
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    yield prepared
+    sys.modules.pop("things", None)
+
+
+@pytest.mark.parametrize("batch_size", [1, {"choices": [64, 1]}])
+def test_a_batch_that_cannot_be_trained_with(refused, batch_size):
+    assert "training.batch_size = 1 is too small for it" in refused(training={"batch_size": batch_size})
+
+
+def test_a_source_that_cannot_score_the_network(refused):
+    line = refused(model="things:undifferentiable", search={"sources": ["random", "snip"]})
+    assert line == "source snip cannot score things:undifferentiable: RuntimeError: no backward pass"
+
+
+def test_labels_from_1(refused):
+    assert "number the classes from 0" in refused(data="things:from_one")
+
+
+def test_a_class_that_is_too_rare_for_a_batch_of_each_class(refused):
+    line = refused(data="things:rare", search={"sources": ["snip"]})
+    assert line.endswith("class 1 has 4 in the training split; ask for fewer: search.images_per_class = 4 at most")
+    assert line.startswith("source snip: things:rare: ")
