@@ -12,7 +12,7 @@ from fullspectrum.models.masks import MaskSet, apply
 from fullspectrum.models.networks import Task, build, initial_state
 from fullspectrum.models.weights import load_state
 from fullspectrum.search.cli import main
-from fullspectrum.search.guards.paths import PathCounter
+from fullspectrum.search.guards.counter import PathCounter
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import prune

@@ -327,7 +327,7 @@ def test_nothing_is_missed_in_operations_of_higher_kinds(function):
     masks = masks_of(model, 0.3, 0)
     counter = PathCounter(model, TASK)
     assert counter.estimated is None
-    found, expected = counter.paths(masks).used, counted(model, masks)
+    found, expected = counter.paths(masks).used, counted(model, masks, TASK)
     assert all((found[name] >= expected[name]).all() for name in masks)
 
 
