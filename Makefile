@@ -35,6 +35,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.maskrules
 	$(BIN)/python -m tests.benchmarks.gpu
 	$(BIN)/python -m tests.benchmarks.kills
+	$(BIN)/python -m tests.benchmarks.fuzz
 
 # The settings, as the command prints them, take the place of the block that ends their page.
 docs: $(INSTALLED)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from .errors import FAILURES
 from .layers import COMPUTED, each_prunable, leave_dense
 from .seeds import derive
 from .task import Task
@@ -59,7 +60,7 @@ def leave_computed_dense(model: nn.Module, task: Task) -> None:
         with torch.no_grad(), uncompiled(), follower:
             for training in (False, True):
                 trial.train(training)(images)
-    except Exception:  # noqa: BLE001 - whatever fails in a user's forward pass is told where the network is tried
+    except FAILURES:  # Whatever fails in a user's forward pass is told where the network is tried.
         return
     leave_dense(model, follower.computed, COMPUTED)
 

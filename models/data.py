@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from .batches import batches, class_balanced_batch, evaluation_batches
 from .dataset import Data, Split
 from .datasets.registry import DATASETS
-from .errors import InputError
+from .errors import FAILURES, InputError, first_line
 from .task import Task
 from .userfunction import call, resolve
 
@@ -38,4 +38,8 @@ def _from_user(reference: str, seed: int) -> Data:
             f'"{reference}" must return a Data, or a mapping of train, val and test to (images, labels), '
             f"but returned a {type(result).__name__}"
         )
-    return Data.from_arrays(reference, result)
+    try:
+        splits = dict(result)
+    except FAILURES as error:
+        raise InputError(f'"{reference}" returned a mapping that cannot be read ({first_line(error)})') from error
+    return Data.from_arrays(reference, splits)

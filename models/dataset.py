@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from .augmentation import augmentation
-from .errors import InputError, first_line
+from .errors import FAILURES, InputError, first_line
 from .imagefiles import ImageFiles
 from .stratify import holdout
 from .task import Task
@@ -177,7 +177,7 @@ def _to_split(what: str, value: object) -> Split:
     if labels.min() < 0:
         raise InputError(f"{what}: labels must be numbered from 0 to classes - 1, but one is {int(labels.min())}")
     images = images.unsqueeze(1) if images.ndim == 3 else images
-    fitting = images.ndim == 4 and images.shape[2] == images.shape[3] and len(images) == len(labels)
+    fitting = images.ndim == 4 and images.shape[2] == images.shape[3] > 0 and len(images) == len(labels)
     if images.dtype != torch.uint8 or not fitting:
         raise InputError(
             f"{what}: images must be uint8, from 0 to 255, ({len(labels)}, C, H, W) with H = W, "
@@ -188,11 +188,14 @@ def _to_split(what: str, value: object) -> Split:
 
 def _to_tensor(what: str, value: object) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
+        if value.is_meta or value.layout != torch.strided:
+            kind = 'on the device "meta"' if value.is_meta else str(value.layout).removeprefix("torch.")
+            raise InputError(f"{what} must be a dense tensor with values, but is {kind}; make it one (.to_dense())")
         return value
     try:
         # Torch takes neither mirrored arrays nor, without a warning, those that cannot be written.
         return torch.from_numpy(np.require(value, requirements=["C", "W"]))
-    except (TypeError, ValueError) as error:
+    except FAILURES as error:
         raise InputError(f"{what} must be an array of numbers, but are none ({first_line(error)})") from error
 
 

@@ -5,6 +5,9 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator
 
+#: What a user's code may raise: a script that is imported as a module may end with `SystemExit`.
+FAILURES = (Exception, SystemExit)
+
 
 class InputError(ValueError):
     """A user's mistake in one clear line: what was given, what was expected and the way out."""

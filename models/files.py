@@ -13,8 +13,8 @@ from .errors import InputError
 def check_target(path: Path) -> None:
     """Refuse a path that must not be written to.
 
-    Raises `InputError` when the parent folder is missing, when `path` is a directory or a symbolic link, and for a
-    name that the file system does not take.
+    Raises `InputError` when the parent folder is missing, when `path` is anything but a plain file, and for a name
+    that the file system does not take.
     """
     with _refusals_of(path):
         if not path.parent.is_dir():
@@ -23,6 +23,9 @@ def check_target(path: Path) -> None:
             raise InputError(f"cannot write {path}: it is a symbolic link; remove it or give the path of a plain file")
         if path.is_dir():
             raise InputError(f"cannot write {path}: it is a folder; give the path of a file")
+        if path.exists() and not path.is_file():
+            # It would be replaced by a file.
+            raise InputError(f"cannot write {path}: it is a device, a pipe or a socket; give the path of a plain file")
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> Path:

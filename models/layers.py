@@ -56,7 +56,7 @@ def leave_dense(model: nn.Module, names: Collection[str], reason: str) -> None:
     for module in model.modules():
         for leaf, parameter in module.named_parameters(recurse=False):
             if id(parameter) in left:
-                setattr(module, _DENSE, {**getattr(module, _DENSE, {}), leaf: reason})
+                setattr(module, _DENSE, {**_left_dense(module), leaf: reason})
 
 
 def layout(model: nn.Module) -> Layout:
@@ -104,8 +104,14 @@ def each_prunable(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Paramet
                 yield name, module, weight
 
 
+def _left_dense(module: nn.Module) -> dict[str, str]:
+    # Not by getattr: a module of the user's may have every attribute that it is asked for.
+    reasons: dict[str, str] = vars(module).get(_DENSE, {})
+    return reasons
+
+
 def _is_prunable(module: nn.Module, leaf: str) -> bool:
-    if leaf in getattr(module, _DENSE, {}) or not getattr(module, leaf).is_floating_point():
+    if leaf in _left_dense(module) or not getattr(module, leaf).is_floating_point():
         return False
     # A layer that computes its weight (weight norm, a parametrisation) has no parameter of that name.
     if isinstance(module, nn.MultiheadAttention):
@@ -115,8 +121,8 @@ def _is_prunable(module: nn.Module, leaf: str) -> bool:
 
 def _reason(module: nn.Module, leaf: str) -> str:
     kind = type(module).__name__
-    if (reason := getattr(module, _DENSE, {}).get(leaf)) is not None:
-        return str(reason)
+    if (reason := _left_dense(module).get(leaf)) is not None:
+        return reason
     if not getattr(module, leaf).is_floating_point():
         return f"it holds {getattr(module, leaf).dtype}, no real numbers".replace("torch.", "")
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):

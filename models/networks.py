@@ -41,7 +41,7 @@ def initial_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def adaptations(model: nn.Module) -> tuple[str, ...]:
     """Return what `build` changed against the published network to fit the task, in short sentences, often none."""
-    return getattr(model, ADAPTATIONS, ())
+    return tuple(vars(model).get(ADAPTATIONS, ()))
 
 
 def _constructor(name: str) -> Callable[[Task], nn.Module]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from .errors import InputError, first_line, nearest
+from .errors import FAILURES, InputError, first_line, nearest
 from .userfunction import resolve
 
 Made = TypeVar("Made")
@@ -105,7 +105,7 @@ class Registry(Mapping[str, Any]):
         maker = self.find(name)
         try:
             made = maker(*arguments)
-        except Exception as error:
+        except FAILURES as error:
             if not self.is_users(name):
                 raise
             raise InputError(f'"{name}" failed: {first_line(error)}') from error

@@ -11,18 +11,21 @@ from torch.nn import functional
 
 from .batches import Batch, batches, few_images
 from .dataset import Data
-from .errors import InputError, first_line
+from .errors import FAILURES, InputError, first_line
 from .placement import autocast, image_dtype, own_randomness, place_images, place_network
 from .seeds import derive
 
 #: Training images that are tried: a batch with one of each class would be too large where there are thousands.
 BATCH = 64
 
+#: Training images whose loss is differentiated, which takes more memory.
+FEW = 2
+
 
 def check_trainable(
     model: nn.Module, data: Data, name: str, device: str | torch.device = "cpu", batch_size: int = BATCH
 ) -> None:
-    """Raise `InputError`, naming the network `name`, unless its loss on a batch of training images is finite.
+    """Raise `InputError`, naming the network `name`, unless its loss on training images is finite, with a gradient.
 
     Also where it cannot be copied, fails on them, on batches of `batch_size` where that is less than `BATCH`, or on a
     single image in evaluation mode, returns anything but logits (N, classes), or would be trained in float16. A copy is
@@ -53,6 +56,7 @@ def check_trainable(
                 ) from error
         # The last batch of an evaluation may be a single image.
         trial.logits(few_images(data.splits["val"], 1)[0], "validation")
+        trial.differentiate(few_images(data.splits["train"], FEW))
 
 
 def _batch(data: Data, size: int) -> Batch:
@@ -64,7 +68,7 @@ def _batch(data: Data, size: int) -> Batch:
 def _copied(model: nn.Module, name: str) -> nn.Module:
     try:
         return copy.deepcopy(model)
-    except Exception as error:
+    except FAILURES as error:
         raise InputError(
             f"{name} cannot be copied ({first_line(error)}); every tensor it keeps must be a parameter, a buffer or "
             "detached, and a weight norm that of torch.nn.utils.parametrizations"
@@ -87,7 +91,7 @@ class _Trial:
         try:
             with autocast(self.device):
                 logits = self.model(images)
-        except Exception as error:
+        except FAILURES as error:
             shape = " x ".join(str(length) for length in images.shape)
             raise InputError(f"{self.name} failed on a batch of {shape} {mode} images: {first_line(error)}") from error
         expected = (len(images), self.classes)
@@ -98,3 +102,18 @@ class _Trial:
         else:
             return logits
         raise InputError(f"{self.name} must return logits, one for each class, {expected}, but returned {given}")
+
+    def differentiate(self, batch: Batch) -> None:
+        """Raise `InputError` where the loss of training images has no gradient."""
+        images, labels = batch
+        with torch.enable_grad():
+            logits = self.logits(images, "training")
+            if not logits.requires_grad:
+                raise InputError(
+                    f"the logits of {self.name} have no gradient; look for detach(), torch.no_grad() and .data in its "
+                    "forward pass"
+                )
+            try:
+                functional.cross_entropy(logits.float(), labels.to(self.device)).backward()
+            except FAILURES as error:
+                raise InputError(f"the loss of {self.name} has no gradient: {first_line(error)}") from error

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .errors import InputError, first_line, nearest
+from .errors import FAILURES, InputError, first_line, nearest
 
 
 def resolve(reference: str) -> Callable[..., Any]:
@@ -21,7 +21,7 @@ def resolve(reference: str) -> Callable[..., Any]:
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except FAILURES as error:
         raise InputError(f'cannot import "{module_name}" of "{reference}" ({first_line(error)})') from error
     try:
         function: object = getattr(module, attribute)
@@ -38,6 +38,6 @@ def call(reference: str, **arguments: object) -> Any:
     function = resolve(reference)
     try:
         return function(**arguments)
-    except Exception as error:
+    except FAILURES as error:
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         raise InputError(f'"{reference}" failed, called with ({given}): {first_line(error)}') from error

@@ -8,7 +8,7 @@ from torch.nn.utils import prune
 from torch.nn.utils.weight_norm import WeightNorm
 
 from .computedweights import leave_computed_dense
-from .errors import InputError
+from .errors import FAILURES, InputError, first_line
 from .layers import FROZEN, each_prunable, leave_dense
 from .task import Task
 from .userfunction import call
@@ -19,12 +19,14 @@ def from_user(reference: str, task: Task) -> nn.Module:
 
     Weights that are frozen (`requires_grad` is False), or that the network computes others from, are left dense.
     Raises `InputError` where the function fails or returns something else than a network, and for a network that holds
-    TorchScript, has parameters or buffers on the device "meta", is frozen as a whole, or is pruned already.
+    TorchScript, has parameters or buffers on the device "meta", is frozen as a whole, is pruned already, or whose
+    `train`, `state_dict` and `load_state_dict` do not do what those of a module do.
     """
     model = call(reference, channels=task.channels, size=task.size, classes=task.classes)
     if not isinstance(model, nn.Module):
         raise InputError(f'"{reference}" must return a torch.nn.Module, but returned a {type(model).__name__}')
     _check(model, reference)
+    _check_methods(model, reference)
     _make_copyable(model)
     leave_dense(model, [name for name, _, weight in each_prunable(model) if not weight.requires_grad], FROZEN)
     leave_computed_dense(model, task)
@@ -56,6 +58,22 @@ def _check(model: nn.Module, reference: str) -> None:
             f'"{reference}" returned a network that torch.nn.utils.prune has pruned already ({pruned[0]}'
             f"{f' and {len(pruned) - 1} more' if len(pruned) > 1 else ''}); call torch.nn.utils.prune.remove on each "
             "before it is returned"
+        )
+
+
+def _check_methods(model: nn.Module, reference: str) -> None:
+    try:
+        switched = model.train(model.training)
+        model.load_state_dict(model.state_dict())
+    except FAILURES as error:
+        raise InputError(
+            f'"{reference}" returned a network whose mode or state cannot be set ({first_line(error)}); its train(), '
+            "state_dict() and load_state_dict() must do what those of torch.nn.Module do"
+        ) from error
+    if switched is not model:
+        raise InputError(
+            f'"{reference}" returned a network whose train() returns a {type(switched).__name__}; '
+            "end it with return self"
         )
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class Home:
     @property
     def database(self) -> Path:
         """The file of the default MLflow tracking store, SQLite; the same by whatever link the home is reached."""
-        return self.path.resolve() / "mlflow.db"
+        # Not Path.resolve, which raises where links go round in a circle.
+        return Path(os.path.realpath(self.path)) / "mlflow.db"
 
     @property
     def tracking_uri(self) -> str:
@@ -50,7 +52,7 @@ class Home:
     def create(self) -> "Home":
         """Make the folder. Raises InputError where it cannot be written, or named in a URL."""
         try:
-            str(self.path.resolve()).encode()
+            str(self.database).encode()
         except UnicodeEncodeError:
             raise InputError(
                 f"the name of the home folder {str(self.path)!r} is not UTF-8, so that MLflow cannot name it in a URL; "
@@ -71,9 +73,19 @@ class Home:
         """Return the folder of one study."""
         return StudyFolder(self.path / study_id)
 
+    def found(self, pattern: str) -> list[Path]:
+        """Return the files of the home that match a pattern, sorted. Raises InputError where it cannot be read."""
+        try:
+            return sorted(self.path.glob(pattern))
+        except OSError as error:
+            raise InputError(
+                f"cannot read the home folder {str(self.path)!r}: {error.strerror}; "
+                "choose another with --home or FULLSPECTRUM_HOME"
+            ) from None
+
     def find(self, prefix: str) -> "StudyFolder":
         """Return the folder of the study whose id begins with `prefix`. Raises InputError unless it is the only one."""
-        known = sorted(folder.parent.name for folder in self.path.glob(f"*/{Artifact.STUDY}"))
+        known = [settings.parent.name for settings in self.found(f"*/{Artifact.STUDY}")]
         found = [name for name in known if prefix and name.startswith(prefix)]
         if len(found) != 1:
             listed = f"the studies there are {', '.join(known)}" if known else "there is no study there yet"

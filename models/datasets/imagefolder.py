@@ -7,6 +7,9 @@ from ..dataset import SPLITS, Data
 from ..errors import InputError
 from .classfolders import assemble, find
 
+#: Pixels a side that images can be resized to.
+MOST_PIXELS = 2**14
+
 
 def load(reference: str) -> Data:
     """Return the images below the path that `reference` is: RGB, square and all of one size.
@@ -27,6 +30,8 @@ def _parse(reference: str) -> tuple[str, int | None]:
     # A folder may have an @ in its own name.
     if not at or "/" in size or os.path.isdir(reference):
         return reference, None
-    if not size.isdecimal() or int(size) < 1:
-        raise InputError(f'imagefolder:PATH@SIZE takes a number of pixels for SIZE, but got "{size}"')
+    if not size.isdecimal() or not 1 <= int(size) <= MOST_PIXELS:
+        raise InputError(
+            f'imagefolder:PATH@SIZE takes a number of pixels for SIZE, {MOST_PIXELS} at most, but got "{size}"'
+        )
     return path, int(size)

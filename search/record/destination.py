@@ -55,7 +55,7 @@ def record_file(spool: Path) -> Path:
 
 def recorded(home: Home) -> Iterator[tuple[Path, Destination]]:
     """Yield the spools of studies and of checks under `home` with their destinations."""
-    for folder in (home.path, home.checks):
-        for spool in sorted(folder.glob("*/spool.jsonl")):
+    for folder in ("", f"{home.checks.name}/"):
+        for spool in home.found(f"{folder}*/spool.jsonl"):
             if destination := Destination.read(record_file(spool), home):
                 yield spool, destination

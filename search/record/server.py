@@ -2,6 +2,7 @@
 
 import os
 import re
+from urllib.parse import urlsplit
 
 from ...models.errors import InputError
 from ..files import Home, sqlite_file
@@ -22,14 +23,23 @@ def tracking_server(home: Home, setting: str | None = None) -> str | None:
     server = setting or os.environ.get(VARIABLE)
     if not server:
         return None
-    if not _SERVER.match(server):
+    if not _is_uri(server):
         raise InputError(
             f"MLflow has no server at {server!r}{'' if setting else f', which {VARIABLE} names'}; "
             "expected a tracking URI, as in http://mlflow.internal:5000 or sqlite:////data/mlflow.db"
         )
     # Named as a server it would be left behind where the home is moved.
     file = sqlite_file(server)
-    return None if file and file.resolve() == home.database else server
+    return None if file and os.path.realpath(file) == str(home.database) else server
+
+
+def _is_uri(server: str) -> bool:
+    try:
+        # A port that is no number is found where it is asked for.
+        urlsplit(server).port  # noqa: B018
+    except ValueError:
+        return False
+    return bool(_SERVER.match(server))
 
 
 def without_password(text: str) -> str:

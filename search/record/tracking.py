@@ -7,9 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...models.errors import InputError, first_line
 from ...models.files import write_atomically
 from ..files import Home, sqlite_file, sqlite_uri
 from .relocation import relocate
+from .server import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,11 +35,12 @@ def set_up() -> None:
 def client_for(home: Home, server: str | None) -> "MlflowClient":
     """Return a client of the tracking server; without one of the store of `home`, with its artifacts where it lies now.
 
-    A SQLite file that is not there yet is made. Raises InputError where the store of `home` cannot be used.
+    A SQLite file that is not there yet is made. Raises InputError where the store cannot be used.
     """
     set_up()
     # Imported here: MLflow takes seconds to load, and workers never need it.
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -49,7 +52,12 @@ def client_for(home: Home, server: str | None) -> "MlflowClient":
         _make_store(file)
     if server is None:
         relocate(home)
-    return MlflowClient(tracking_uri=server or home.tracking_uri)
+    try:
+        return MlflowClient(tracking_uri=server or home.tracking_uri)
+    except MlflowException as error:
+        raise InputError(
+            f"MLflow cannot use the server {without_password(server or home.tracking_uri)}: {first_line(error)}"
+        ) from error
 
 
 def _make_store(file: Path) -> None:

@@ -1,4 +1,5 @@
 import pickle
+from collections import UserDict
 
 import numpy as np
 import pytest
@@ -239,3 +240,48 @@ def test_a_split_is_bound_to_the_statistics_of_its_data():
     splits = {name: Split(images, labels) for name in ("train", "val", "test")}
     data = Data("toy", Task(1, 4, 2), splits, torch.tensor([0.25]), torch.tensor([0.5]))
     assert all(split.mean is data.mean and split.std is data.std for split in data.splits.values())
+
+
+@pytest.mark.parametrize("change", [lambda images: images.to("meta"), lambda images: images.to_sparse()])
+def test_tensors_that_are_not_dense_are_refused(change):
+    images, labels = map(torch.from_numpy, arrays())
+    with pytest.raises(InputError, match="train split: images must be a dense tensor with values"):
+        Data.from_arrays("mine", {"train": (change(images), labels), "test": (images, labels)})
+
+
+def test_images_without_pixels_are_refused():
+    images, labels = arrays()
+    with pytest.raises(InputError, match="images must be uint8"):
+        Data.from_arrays("mine", {split: (images[..., :0, :0], labels) for split in ("train", "test")})
+
+
+class Lost:
+    def __array__(self, *arguments, **options):
+        raise OSError("the disk is away")
+
+
+def test_an_array_that_cannot_be_read_is_refused():
+    images, labels = arrays()
+    with pytest.raises(InputError, match="images must be an array of numbers.*the disk is away"):
+        Data.from_arrays("mine", {"train": (Lost(), labels), "test": (images, labels)})
+
+
+@pytest.mark.parametrize(
+    ("function", "message"), [("lost", "cannot be read.*the disk is away"), ("leaves", "SystemExit")]
+)
+def test_whatever_a_users_function_does_is_told(function, message):
+    with pytest.raises(InputError, match=message):
+        load(f"{__name__}:{function}")
+
+
+class LostMapping(UserDict):
+    def __getitem__(self, key):
+        raise OSError("the disk is away")
+
+
+def lost():
+    return LostMapping(train=None)
+
+
+def leaves():
+    raise SystemExit(2)

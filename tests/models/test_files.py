@@ -23,3 +23,11 @@ def test_whatever_the_system_refuses_is_told_and_nothing_is_left_behind(tmp_path
 def test_a_name_that_is_too_long_is_told(tmp_path, write):
     with pytest.raises(InputError, match="File name too long"):
         write(tmp_path / ("m" * 300))
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="a device, a pipe or a socket"):
+        write_atomically(pipe, b"content")
+    assert pipe.is_fifo()

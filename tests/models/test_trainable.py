@@ -144,3 +144,24 @@ def test_a_network_that_fails_is_named_with_its_own_error_behind_it(digits):
     with pytest.raises(InputError) as caught:
         check_trainable(Returns(fail), digits, "mine:network")
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def spoiled(logits: torch.Tensor) -> torch.Tensor:
+    """The logits less a change in place that their own gradient would need undone."""
+    activations = logits.sigmoid()
+    logits = activations.log()
+    activations.mul_(2)
+    return logits
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.detach, lambda logits: logits.data * 2, spoiled])
+def test_a_loss_without_a_gradient_is_refused(digits, change):
+    assert "no gradient" in refused(Returns(change), digits)
+
+
+def leave(logits: torch.Tensor) -> torch.Tensor:
+    raise SystemExit("usage: train.py")
+
+
+def test_a_forward_pass_that_ends_the_program_is_refused(digits):
+    assert "SystemExit: usage: train.py" in refused(Returns(leave), digits)

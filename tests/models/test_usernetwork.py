@@ -6,7 +6,7 @@ import pytest
 import torch
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import FROZEN, prunable, unsupported
-from fullspectrum.models.networks import build
+from fullspectrum.models.networks import adaptations, build
 from fullspectrum.models.task import Task
 from torch import nn
 from torch.nn.utils import prune
@@ -107,3 +107,62 @@ def test_a_weight_norm_by_a_hook_can_be_copied_and_trained():
     model = copy.deepcopy(build(f"{__name__}:weight_normed_by_a_hook", TASK, 0))
     model(torch.ones(1, 1, 6, 6)).sum().backward()
     assert list(prunable(model)) == ["3.weight"] and model[0].weight_v.grad.any()
+
+
+class Network(nn.Sequential):
+    """A network whose methods others change."""
+
+    def __init__(self, channels, size, classes):
+        super().__init__(nn.Flatten(), nn.Linear(channels * size**2, classes))
+
+
+class WithoutReturn(Network):
+    def train(self, mode=True):
+        super().train(mode)
+
+
+class WithoutModes(Network):
+    def train(self, mode=True):
+        raise RuntimeError("evaluation alone")
+
+
+class LoadsNothing(Network):
+    def load_state_dict(self, *arguments, **options):
+        raise RuntimeError("give a path")
+
+
+class WithoutState(Network):
+    def state_dict(self, *arguments, **options):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (WithoutReturn, r"whose train\(\) returns a NoneType; end it with return self"),
+        (WithoutModes, r"mode or state cannot be set \(RuntimeError: evaluation alone\)"),
+        (LoadsNothing, r"mode or state cannot be set \(RuntimeError: give a path\)"),
+        (WithoutState, r"Error\(s\) in loading state_dict"),
+    ],
+)
+def test_a_network_whose_modes_or_state_cannot_be_set_is_refused(function, message):
+    with pytest.raises(InputError, match=message):
+        build(f"{__name__}:{function.__name__}", TASK, 0)
+
+
+class AnyAttribute(nn.Module):
+    def __init__(self, channels, size, classes):
+        super().__init__()
+        self.layer = nn.Linear(channels * size**2, classes)
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return 0
+
+
+def test_a_network_that_has_every_attribute_can_be_pruned():
+    model = build(f"{__name__}:AnyAttribute", TASK, 0)
+    assert list(prunable(model)) == ["layer.weight"]
+    assert adaptations(model) == ()

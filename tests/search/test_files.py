@@ -108,3 +108,18 @@ def test_a_file_is_replaced_and_never_written_into(tmp_path):
         assert json.load(reader) == {"old": 1}
     assert json.loads(file.read_text()) == {"new": 2}
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_home_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(
+        InputError, match="cannot read the home folder .*File name too long; choose another with --home"
+    ):
+        Home(tmp_path / ("x" * 300)).find("abc")
+
+
+def test_a_home_whose_links_go_round_in_a_circle_is_told(tmp_path):
+    (tmp_path / "runs").symlink_to("runs")
+    home = Home(tmp_path / "runs")
+    assert home.database.name == "mlflow.db"
+    with pytest.raises(InputError, match="cannot write to the home folder"):
+        home.create()

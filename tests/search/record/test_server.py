@@ -5,6 +5,7 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.search.files import Home
 from fullspectrum.search.record.recording import destination_of
 from fullspectrum.search.record.server import tracking_server, without_password
+from fullspectrum.search.record.tracking import client_for
 
 from ..conftest import tiny_study
 
@@ -46,7 +47,9 @@ def test_the_database_of_a_home_is_no_server_by_whatever_name(tmp_path, monkeypa
     assert tracking_server(home, f"sqlite:///{tmp_path}/mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-@pytest.mark.parametrize("uri", ["localhost:5000", "http//mlflow:5000", "./mlruns", "file:./mlruns", "file:///mlruns"])
+@pytest.mark.parametrize(
+    "uri", ["localhost:5000", "http//mlflow:5000", "./mlruns", "file:./mlruns", "file:///mlruns", "http://mlflow:port"]
+)
 def test_what_is_no_server_is_refused_with_its_origin(tmp_path, monkeypatch, uri):
     with pytest.raises(InputError, match=f"^MLflow has no server at '{uri}'; expected a tracking URI"):
         tracking_server(Home(tmp_path), uri)
@@ -58,3 +61,8 @@ def test_what_is_no_server_is_refused_with_its_origin(tmp_path, monkeypatch, uri
 def test_a_password_is_never_shown():
     assert without_password("at http://me:secret@host:5000/x, and") == "at http://…@host:5000/x, and"
     assert without_password("http://host/a@b") == "http://host/a@b"
+
+
+def test_a_server_that_mlflow_cannot_use_is_told(tmp_path):
+    with pytest.raises(InputError, match="MLflow cannot use the server ftp://…@host: "):
+        client_for(Home(tmp_path), "ftp://me:secret@host")
