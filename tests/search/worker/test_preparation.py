@@ -19,12 +19,15 @@ class Once(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x): return x.relu()
     @staticmethod
-    def backward(ctx, gradient): raise RuntimeError("no backward pass")
+    def backward(ctx, gradient):
+        # GraSP differentiates twice.
+        if torch.is_grad_enabled(): raise RuntimeError("no second derivative")
+        return gradient
 
 class Custom(nn.Module):
     def forward(self, x): return Once.apply(x)
 
-def undifferentiable(channels, size, classes):
+def once_differentiable(channels, size, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), Custom(), nn.Linear(8, classes))
 
 def split(labels):
@@ -63,8 +66,8 @@ def test_a_batch_that_cannot_be_trained_with(refused, batch_size):
 
 
 def test_a_source_that_cannot_score_the_network(refused):
-    line = refused(model="things:undifferentiable", search={"sources": ["random", "snip"]})
-    assert line == "source snip cannot score things:undifferentiable: RuntimeError: no backward pass"
+    line = refused(model="things:once_differentiable", search={"sources": ["snip", "grasp"]})
+    assert line == "source grasp cannot score things:once_differentiable: RuntimeError: no second derivative"
 
 
 def test_labels_from_1(refused):
