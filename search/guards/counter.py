@@ -1,12 +1,13 @@
 """The weights of a network that lie on a path from its input to an output."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
 
-from ...models.errors import InputError
+from ...models.errors import InputError, first_line
 from ...models.layers import layout, prunable
 from ...models.masks import MaskSet
 from ...models.task import Task
@@ -51,8 +52,13 @@ class PathCounter:
             traced = trace(model, task)
             self._finder = Propagation(traced, set(weights))
             self.shortcuts = projection_shortcuts(traced, weights)
-        except Untraceable as error:
-            self.estimated = str(error)
+            # Once here: what cannot be propagated at all is not found in the middle of a search.
+            self._finder.connects({name: np.ones(tuple(weight.shape), dtype=bool) for name, weight in weights.items()})
+        except Exception as error:  # noqa: BLE001 - torch may record what nobody foresaw
+            self.estimated = textwrap.shorten(
+                str(error) if isinstance(error, Untraceable) else first_line(error), 200, placeholder=" …"
+            )
+            self.shortcuts = None
             self._finder = Derivatives(model, task)
 
     def warn_estimated(self) -> None:

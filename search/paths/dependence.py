@@ -25,17 +25,15 @@ class Dependence:
     fixed: Tensor | None = None
 
     @classmethod
-    def on(cls, value: Tensor) -> "Dependence":
+    def constant(cls, value: Tensor) -> "Dependence":
         """Return the dependence of a tensor that is the same for every image, and is never trained."""
-        filled = value.cpu() != 0
-        # A buffer of zeros alone is one that training fills.
-        return cls(tuple(value.shape), None, filled.float() if filled.any() else None, value)
+        return cls(tuple(value.shape), None, (value.cpu() != 0).float(), value)
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], varies: Tensor | None, nonzero: Tensor | None) -> "Dependence":
+    def computed(cls, shape: tuple[int, ...], varies: Tensor | None, nonzero: Tensor | None) -> "Dependence":
         """Return the dependence of a computed tensor, its parts broadcast to its shape.
 
-        What is not 0 of a tensor that varies passes no derivative on: that of what varies does.
+        Where the tensor varies, derivatives by masks go through `varies` alone.
         """
         return cls(
             shape,

@@ -15,10 +15,10 @@ def compute_each(operation: Operation) -> Iterator[Dependence]:
     given = operation.operands
     varies = either(*(each.varies for each in given))
     nonzero = None
-    if (operation.wants_zeros or any(each.is_mask for each in given)) and _is_zero_at_zero(operation):
+    if (operation.wants_nonzero or any(each.is_mask for each in given)) and _is_zero_at_zero(operation):
         parts = [each.nonzero for each in given]
         nonzero = None if any(part is None for part in parts) else either(*parts)
-    yield Dependence.of(shape, varies, nonzero)
+    yield Dependence.computed(shape, varies, nonzero)
 
 
 def _is_zero_at_zero(operation: Operation) -> bool:
@@ -44,9 +44,9 @@ def choose(operation: Operation) -> Iterator[Dependence]:
     pairs = [(number(one), here), (number(other), 1 - here)]
     varies = either(*(each.varies * where for each, where in pairs if each.varies is not None))
     nonzero = None
-    if operation.wants_zeros or (varies is None and any(each.is_mask for each, _ in pairs)):
+    if operation.wants_nonzero or (varies is None and any(each.is_mask for each, _ in pairs)):
         nonzero = either(*(each.filled() * where for each, where in pairs))
-    yield Dependence.of(shape, varies, nonzero)
+    yield Dependence.computed(shape, varies, nonzero)
 
 
 def multiply(operation: Operation) -> Iterator[Dependence]:
@@ -60,12 +60,16 @@ def multiply(operation: Operation) -> Iterator[Dependence]:
         parts.append(reached(multiply(operation, one.varies, other.filled())))
     if other.varies is not None:
         parts.append(reached(multiply(operation, one.filled(), other.varies)))
-    varies = either(*parts)
-    nonzero = None
-    asked = one.is_mask or other.is_mask if varies is None else operation.wants_zeros
-    if asked and all(each.nonzero is not None for each in added):
-        nonzero = either(reached(multiply(operation, one.filled(), other.filled())), *(each.nonzero for each in added))
-    yield Dependence.of(shape, varies, nonzero)
+    varies, nonzero = either(*parts), None
+    masked = varies is None and (one.is_mask or other.is_mask)
+    if masked or (operation.wants_nonzero and all(each.nonzero is not None for each in added)):
+        nonzero = reached(multiply(operation, one.filled(), other.filled()))
+    if masked:
+        # A tensor that no image changes is an input of its own where a weight is applied to it: a table, a code.
+        varies = nonzero
+    if nonzero is not None and added:
+        nonzero = None if any(each.nonzero is None for each in added) else either(nonzero, *(e.nonzero for e in added))
+    yield Dependence.computed(shape, varies, nonzero)
 
 
 def divide(operation: Operation) -> Iterator[Dependence]:
@@ -74,7 +78,7 @@ def divide(operation: Operation) -> Iterator[Dependence]:
     (shape,) = operation.shapes
     below = None if other.varies is None else reached(one.filled() * other.varies)
     varies = either(one.varies, below)
-    yield Dependence.of(shape, varies, one.nonzero)
+    yield Dependence.computed(shape, varies, one.nonzero)
 
 
 def _convolution(operation: Operation, one: Tensor, other: Tensor) -> Tensor:
@@ -99,4 +103,5 @@ PRODUCTS: dict[str, tuple[Callable[[Operation, Tensor, Tensor], Tensor], tuple[s
             ("addmv", ("mat", "vec"), "self"),
         )
     },
+    "addbmm": (lambda _, one, other: torch.bmm(one, other).sum(0), ("batch1", "batch2"), "self"),
 }

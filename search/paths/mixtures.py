@@ -7,12 +7,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .dependence import Dependence, either, reached, spread
-from .operation import Operation, results
+from .operation import Operation, mix_all, results
 
 
 def add(operation: Operation) -> Iterable[Dependence]:
-    """Add with factors >= 0."""
-    return results(operation, lambda replaced: [reached(total) for total in operation.run(replaced)])
+    """Add with factors other than 0, which count as 1, in the type of what is known."""
+    if not operation.indices_fixed:
+        return mix_all(operation)
+    plain = operation.having(dtype=None, alpha=1)
+    return results(operation, lambda replaced: [reached(total) for total in plain.run(replaced)])
 
 
 def mix(operation: Operation) -> Iterator[Dependence]:
@@ -32,7 +35,7 @@ def measure(operation: Operation) -> Iterator[Dependence]:
     rows = None if one.varies is None else one.varies.sum(-1)[..., :, None]
     columns = None if other.varies is None else other.varies.sum(-1)[..., None, :]
     varies = either(*(None if each is None else reached(each) for each in (rows, columns)))
-    yield Dependence.of(shape, varies, None)
+    yield Dependence.computed(shape, varies, None)
 
 
 def max_pool(operation: Operation) -> Iterator[Dependence]:
@@ -72,6 +75,7 @@ def _each_axis(value: int | list[int], axes: int) -> list[int]:
 
 
 def adaptive_max_pool(operation: Operation) -> Iterator[Dependence]:
+    """Take the greatest of each of a number of windows that cover the image."""
     average = F.adaptive_avg_pool3d if "3d" in operation.name else F.adaptive_avg_pool2d
     size = operation.arguments["output_size"]
     image: Dependence = operation.arguments["self"]

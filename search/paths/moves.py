@@ -1,8 +1,9 @@
 """Operations that move elements, and compute nothing of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from .dependence import Dependence
@@ -11,9 +12,17 @@ from .operation import Operation, mix_all, results
 
 def move(operation: Operation) -> Iterable[Dependence]:
     """Move what is known of the elements as the operation moves them."""
-    if not operation.indices_fixed:
+    value = operation.arguments.get("value")
+    if not operation.indices_fixed or operation.arguments.get("reduce") is not None:
         return mix_all(operation)
-    return results(operation, operation.run)
+    if isinstance(value, Dependence | None):
+        return results(operation, operation.run)
+
+    def written(replaced: Callable[[Dependence], Tensor]) -> tuple[Tensor, ...]:
+        number = 0.0 if replaced is Dependence.varying else float(value != 0)
+        return operation.having(value=number).run(replaced)
+
+    return results(operation, written)
 
 
 def keep(operation: Operation) -> Iterator[Dependence]:
@@ -33,7 +42,7 @@ def forget(operation: Operation) -> Iterator[Dependence]:
 def fill(operation: Operation) -> Iterator[Dependence]:
     """Make a tensor of which the operand gives the shape alone."""
     for value in operation.run(lambda operand: torch.empty(operand.shape)):
-        yield Dependence.on(value)
+        yield Dependence.constant(value)
 
 
 def reshape(operation: Operation) -> Iterable[Dependence]:
@@ -46,9 +55,13 @@ def reshape(operation: Operation) -> Iterable[Dependence]:
 
 
 def restride(operation: Operation) -> Iterable[Dependence]:
-    """Store the elements in another order."""
-    same = operation.operands[0].shape == operation.shapes[0]
-    return keep(operation) if same else mix_all(operation)
+    """Lay the elements out in memory: as they are, or in another order, of which nothing is known."""
+    (shape,) = operation.shapes
+    usual, count = {}, 1
+    for axis in reversed(range(len(shape))):
+        usual[axis], count = count, count * shape[axis]
+    in_order = all(operation.arguments["stride"][axis] == usual[axis] or shape[axis] == 1 for axis in usual)
+    return keep(operation) if in_order and operation.operands[0].shape == shape else mix_all(operation)
 
 
 def take_over(operation: Operation) -> Iterable[Dependence]:
@@ -63,6 +76,6 @@ def pad(operation: Operation) -> Iterator[Dependence]:
     (shape,) = operation.shapes
     varies = None if given.varies is None else F.pad(given.varies, list(around))
     nonzero = None if given.nonzero is None else F.pad(given.nonzero, list(around), value=float(value != 0))
-    if given.nonzero is None and operation.wants_zeros and not value:
+    if given.nonzero is None and operation.wants_nonzero and not value:
         nonzero = F.pad(given.filled(), list(around))
     yield Dependence(shape, varies, nonzero)

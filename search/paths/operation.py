@@ -1,7 +1,7 @@
 """One operation of a trace, with what is known of its operands."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ class Operation:
     arguments: Mapping[str, Any]
     shapes: tuple[tuple[int, ...], ...]
     """Of its results."""
-    wants_zeros: bool
+    wants_nonzero: bool
     """Whether it is asked which elements of the results can be other than 0."""
 
     @property
@@ -42,6 +42,11 @@ class Operation:
     def indices_fixed(self) -> bool:
         """Whether the elements that it takes are the same for every image."""
         return all(each.fixed is not None for name in _INDICES for each in tensors(self.arguments.get(name)))
+
+    def having(self, **arguments: Any) -> "Operation":
+        """Return the operation with other arguments in the place of those that it has of these names."""
+        known = {name: value for name, value in arguments.items() if name in self.arguments}
+        return replace(self, arguments={**self.arguments, **known})
 
     def run(self, replaced: Callable[[Dependence], Tensor]) -> tuple[Tensor, ...]:
         """Return the results of the operation on other tensors in the places of its operands; indices stay."""
@@ -92,10 +97,12 @@ def is_random(function: object) -> bool:
 
 
 def unknown(operands: Iterable[Dependence], shapes: Iterable[tuple[int, ...]]) -> Iterator[Dependence]:
-    """Let every element of the results depend on every element of the operands."""
+    """Let every element of the results depend on every element of the operands, masks among them."""
     operands = list(operands)
     varies = either(*(reached(each.varies.sum()) for each in operands if each.varies is not None))
     masks = either(*(reached(each.filled().sum()) for each in operands if each.is_mask))
+    if varies is not None and masks is not None:
+        varies, masks = reached(varies + varies.detach() * masks), None
     for shape in shapes:
         yield Dependence(shape, *(None if found is None else found.expand(shape) for found in (varies, masks)))
 
@@ -110,7 +117,9 @@ def results(operation: Operation, compute: Callable[[Callable[[Dependence], Tens
     given = operation.operands
     nothing = [None] * len(operation.shapes)
     varies = compute(Dependence.varying) if any(each.varies is not None for each in given) else nothing
-    asked = any(each.is_mask for each in given) if varies is nothing else operation.wants_zeros
+    asked = any(each.is_mask for each in given) if varies is nothing else operation.wants_nonzero
     filled = compute(Dependence.filled) if asked and any(each.nonzero is not None for each in given) else nothing
     for shape, some, other in zip(operation.shapes, varies, filled, strict=True):
-        yield Dependence(shape, some, other if some is None or other is None else other.detach())
+        # A result may have been asked for in another type.
+        some, other = (None if each is None else each.to(torch.float32) for each in (some, other))
+        yield Dependence.computed(shape, some, other)

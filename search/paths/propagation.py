@@ -21,8 +21,8 @@ Made = Dependence | tuple[Dependence, ...]
 class Propagation:
     """The propagation of dependence through the operations of a trace; made once, and used for each mask set.
 
-    What is the same for every image and is never trained is computed here. Parameters that are not `masked` are numbers
-    other than 0, because training changes them.
+    What is the same for every image and is never changed is computed here. Parameters that are not `masked`, and
+    buffers that training changes, are numbers other than 0.
     """
 
     def __init__(self, trace: Trace, masked: set[str]) -> None:
@@ -30,13 +30,13 @@ class Propagation:
         self._nodes = [node for node in trace.nodes if node.op == "call_function"]
         self._outputs = [node for node in trace.nodes if node.op == "output"]
         self._masked = {name: node for node, name in zip(state, trace.state, strict=True) if name in masked}
-        self._known: dict[fx.Node, Made] = {node: Dependence.on(value) for node, value in trace.constants.items()}
+        self._known: dict[fx.Node, Made] = {node: Dependence.constant(value) for node, value in trace.constants.items()}
         for node, (name, value) in zip(state, trace.state.items(), strict=True):
             if name not in masked:
-                is_parameter = name in trace.parameters
-                self._known[node] = Dependence(tuple(value.shape)) if is_parameter else Dependence.on(value)
+                is_fixed = name in trace.fixed_buffers
+                self._known[node] = Dependence.constant(value) if is_fixed else Dependence(tuple(value.shape))
         self._fold()
-        self._wants_zeros = self._asked_for_zeros()
+        self._wants_nonzero = self._asked_for_nonzero()
 
     def connects(self, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return which weights connect the input to an output under `masks`, or would if they were kept, as booleans.
@@ -70,12 +70,15 @@ class Propagation:
         if node.target is operator.getitem:
             made: Made = arguments[0][arguments[1]]
             return made
-        value = node.meta["val"]
+        value = node.meta.get("val")
+        if not isinstance(value, Tensor | list | tuple):
+            # A mark for profilers.
+            return ()
         single = isinstance(value, Tensor)
         shapes = tuple(tuple(each.shape) if isinstance(each, Tensor) else () for each in ([value] if single else value))
         if isinstance(node.target, OpOverload):
-            wants_zeros = node in self._wants_zeros
-            results = passed_on(Operation(node.target, bind(node.target, arguments, settings), shapes, wants_zeros))
+            wants_nonzero = node in self._wants_nonzero
+            results = passed_on(Operation(node.target, bind(node.target, arguments, settings), shapes, wants_nonzero))
         else:
             # A higher operation, with graphs among its arguments.
             results = tuple(unknown(tensors([*arguments, *settings.values()]), shapes))
@@ -92,12 +95,15 @@ class Propagation:
                 with torch.no_grad():
                     made = node.target(*arguments, **settings)  # type: ignore[operator]
             except (RuntimeError, NotImplementedError):
-                # On a device that only a traced network has.
+                # Not on the device that it asks for.
                 continue
-            is_one = isinstance(made, Tensor)
-            self._known[node] = Dependence.on(made) if is_one else tuple(Dependence.on(each) for each in made)
+            if not isinstance(made, Tensor | list | tuple):
+                continue
+            several = [made] if isinstance(made, Tensor) else made
+            constants = tuple(Dependence.constant(each) for each in several)
+            self._known[node] = constants[0] if isinstance(made, Tensor) else constants
 
-    def _asked_for_zeros(self) -> set[fx.Node]:
+    def _asked_for_nonzero(self) -> set[fx.Node]:
         """Return the operations on the input of which it matters which elements can be other than 0.
 
         Those are factors of products of two tensors that both depend on the input, and what they are computed from.

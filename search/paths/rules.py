@@ -1,8 +1,8 @@
 """How the operations of torch pass dependence on, from operands to results.
 
 The operations are those of ATen, to which torch brings down all others. One that is not known here lets every element
-of its results depend on every element of its operands: weights may then be counted that lie on no path, and none is
-missed.
+of its results depend on every element of its operands: weights may then be counted that lie on no path, rather than one
+be missed.
 """
 
 import torch
@@ -42,19 +42,20 @@ def _rule_by_kind(function: OpOverload) -> Rule:
 
 #: Each rule with the operations that follow it; views move elements too, and others with a tag are by element.
 _FOLLOWERS: dict[Rule, str] = {
-    keep: "_to_copy alias detach lift_fresh lift_fresh_copy clone native_dropout _conj real",
+    keep: "_to_copy alias detach lift_fresh lift_fresh_copy clone native_dropout _conj _neg_view real",
     reshape: "view _unsafe_view reshape _reshape_alias",
     restride: "as_strided as_strided_",
     take_over: "copy",
     pad: "constant_pad_nd",
     move: """
-        cat stack repeat flip roll rot90 index _unsafe_index index_select gather take index_put _unsafe_index_put
+        cat stack repeat flip roll rot90 index _unsafe_index index_select gather take
         reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
         pixel_shuffle pixel_unshuffle channel_shuffle im2col col2im tril triu slice_scatter select_scatter
-        diagonal_scatter scatter scatter_add index_add index_copy
+        diagonal_scatter scatter index_copy
     """,
     add: """
-        sum mean cumsum trace avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d _adaptive_avg_pool2d
+        sum mean cumsum trace scatter_add index_add index_put _unsafe_index_put
+        avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d _adaptive_avg_pool2d
         _adaptive_avg_pool3d upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d
         _upsample_nearest_exact2d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_trilinear3d
         _upsample_bilinear2d_aa

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...models.computedweights import uncompiled
 from ...models.errors import first_line
@@ -21,7 +22,7 @@ _LOGGERS = ("torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.prox
 
 
 class Untraceable(Exception):
-    """A network whose operations cannot be recorded, with the reason: they depend on what is in an image."""
+    """A network whose operations cannot be recorded, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Trace:
     """Placeholders, constants, operations in the order in which the network computes them, and the output."""
     parameters: Mapping[str, Tensor]
     buffers: Mapping[str, Tensor]
+    fixed_buffers: frozenset[str]
+    """Buffers that training does not change."""
     constants: Mapping[fx.Node, Tensor]
     """Tensors that the network holds or makes without registering them."""
 
@@ -52,16 +55,16 @@ def trace(model: nn.Module, task: Task) -> Trace:
     Nothing is computed: the tensors have shapes and types alone, and a network that asks for a value has no trace.
     """
     errors = []
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        changed = _changed_buffers(model, task)
     for dtype, images in _inputs(model):
         shape = (images, task.channels, task.size, task.size)
         try:
-            return _traced(copy.deepcopy(model).cpu().eval(), torch.zeros(shape, dtype=dtype))
+            return _traced(_copied(model).eval(), torch.zeros(shape, dtype=dtype), changed)
         except Exception as error:  # noqa: BLE001 - whatever a user's forward pass does with tensors without values
             errors.append(error)
-    data_dependent = "DataDependent" in type(errors[0]).__name__
-    raise Untraceable(
-        "what it computes depends on the values in an image" if data_dependent else first_line(errors[0])
-    ) from errors[0]
+    asks = any(word in type(errors[0]).__name__ for word in ("DataDependent", "DynamicOutputShape"))
+    raise Untraceable("it asks for the values of a tensor" if asks else first_line(errors[0])) from errors[0]
 
 
 def _inputs(model: nn.Module) -> Iterator[tuple[torch.dtype, int]]:
@@ -72,7 +75,34 @@ def _inputs(model: nn.Module) -> Iterator[tuple[torch.dtype, int]]:
     yield own, 2
 
 
-def _traced(model: nn.Module, image: Tensor) -> Trace:
+def _copied(model: nn.Module) -> nn.Module:
+    return copy.deepcopy(model).cpu()
+
+
+def _changed_buffers(model: nn.Module, task: Task) -> set[str]:
+    """Return the buffers that a forward pass of two images in training changes; all of them where it fails."""
+    trial = _copied(model).train()
+    statistics = {
+        f"{path}.{leaf}".lstrip(".")
+        for path, module in trial.named_modules()
+        if isinstance(module, _BatchNorm)
+        for leaf, _ in module.named_buffers(recurse=False)
+    }
+    others = {name: buffer.clone() for name, buffer in trial.named_buffers() if name not in statistics}
+    if not others:
+        # The usual network is not called at all.
+        return statistics
+    images = torch.rand((2, task.channels, task.size, task.size)).to(image_dtype(trial))
+    try:
+        trial(images)
+        after = dict(trial.named_buffers())
+        changed = {name for name, before in others.items() if not torch.equal(before, after[name])}
+    except Exception:  # noqa: BLE001 - whatever fails in a user's forward pass is told where the network is tried
+        changed = set(others)
+    return statistics | changed
+
+
+def _traced(model: nn.Module, image: Tensor, changed_buffers: set[str]) -> Trace:
     # Private modules of torch: public tracers either take minutes for their imports or read a value as if it were a
     # constant. Imported here, because a search that draws no mask needs none of them.
     from torch._subclasses.functional_tensor import dispatch_functionalize
@@ -94,7 +124,8 @@ def _traced(model: nn.Module, image: Tensor) -> Trace:
     graph.graph.eliminate_dead_code()
     nodes = tuple(graph.graph.nodes)
     constants = {node: getattr(graph, str(node.target)) for node in nodes if node.op == "get_attr"}
-    return Trace(nodes, parameters, buffers, {n: value for n, value in constants.items() if isinstance(value, Tensor)})
+    constants = {node: value for node, value in constants.items() if isinstance(value, Tensor)}
+    return Trace(nodes, parameters, buffers, frozenset(buffers.keys() - changed_buffers), constants)
 
 
 @cache

@@ -8,6 +8,8 @@ from fullspectrum.models.layers import prunable
 from fullspectrum.models.task import Task
 from fullspectrum.search.guards.connectivity import Limits
 from fullspectrum.search.guards.counter import PathCounter
+from fullspectrum.search.paths.dependence import Dependence
+from fullspectrum.search.paths.operation import unknown
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import flex_attention
@@ -261,7 +263,7 @@ class Decides(nn.Module):
 def test_where_the_way_depends_on_the_image_derivatives_count():
     model = Decides()
     counter = PathCounter(model, TASK)
-    assert counter.estimated == "what it computes depends on the values in an image"
+    assert counter.estimated == "it asks for the values of a tensor"
     masks = masks_of(model, 0.5, 0)
     # Channel 0 is read by nobody.
     for name in ("one.weight", "other.weight"):
@@ -321,8 +323,51 @@ def transformed(x):
     return torch.vmap(torch.sin)(torch.utils.checkpoint.checkpoint(torch.neg, x, use_reentrant=False))
 
 
-@pytest.mark.parametrize("function", [spectrum, transformed])
-def test_nothing_is_missed_in_operations_of_higher_kinds(function):
+def written(x):
+    """A large negative number is written over some elements."""
+    return x.scatter(1, torch.zeros(len(x), 1, 4, 4, dtype=torch.long), -9.0)
+
+
+def taken_away(x):
+    return x.index_add(1, torch.arange(4), x.flip(1), alpha=-1)
+
+
+def permuted(x):
+    """Features in the place of an embedding's table."""
+    return torch.stack([F.embedding(torch.tensor([1, 0, 3, 2]), each.flatten(1)) for each in x]).view(x.shape)
+
+
+def transposed(x):
+    return torch.stack([each.contiguous().as_strided((4, 4, 4), (1, 16, 4)) for each in x])
+
+
+def conjugated(x):
+    return torch.fft.fft2(x).conj().imag
+
+
+def in_another_type(x):
+    return (x - x.mean((1, 2, 3), keepdim=True, dtype=torch.float64)).to(x.dtype)
+
+
+def in_half(x):
+    return x - x.cumsum(2, dtype=torch.bfloat16).to(x.dtype)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        spectrum,
+        transformed,
+        written,
+        taken_away,
+        permuted,
+        transposed,
+        conjugated,
+        in_another_type,
+        in_half,
+    ],
+)
+def test_nothing_is_missed_in_operations_of_odd_kinds(function):
     model = nn.Sequential(nn.Conv2d(2, 4, 3), By(function), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
     masks = masks_of(model, 0.3, 0)
     counter = PathCounter(model, TASK)
@@ -343,6 +388,91 @@ def test_attention_with_graphs_among_its_arguments_passes_everything_on():
     counter = PathCounter(model, TASK)
     assert counter.estimated is None
     assert counter.check(masks).effective_sparsity == 0
+
+
+class Generated(nn.Module):
+    """The filters of its only convolution are made from a learned code by a linear layer."""
+
+    def __init__(self, bias: bool):
+        super().__init__()
+        self.code, self.generator, self.head = nn.Parameter(torch.randn(8)), nn.Linear(8, 72, bias), nn.Linear(4, 3)
+
+    def forward(self, x):
+        filters = torch.tanh(self.generator(self.code)).view(4, 2, 3, 3)
+        return self.head(F.relu(F.conv2d(x, filters)).mean((2, 3)))
+
+
+class Prototypes(nn.Module):
+    """The image is compared with a table of fixed numbers that a layer encodes."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 72))
+        self.register_buffer("table", torch.randn(3, 5))
+
+    def forward(self, x):
+        return x.flatten(1) @ self.encoder(self.table).T
+
+
+class Summed(nn.Module):
+    """A weight in an operation that hardly anybody uses."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.last = nn.Linear(72, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = F.relu(self.hidden(x.flatten(1)))
+        return torch.addbmm(self.last.bias, x[None], self.last.weight.T[None])
+
+
+@pytest.mark.parametrize("make", [lambda: Generated(True), lambda: Generated(False), Prototypes, Summed])
+def test_weights_count_that_are_applied_to_what_no_image_changes(make):
+    model = make()
+    masks = {name: np.ones(tuple(weight.shape), dtype=bool) for name, weight in prunable(model).items()}
+    found = PathCounter(model, TASK).check(masks)
+    assert (found.estimated, found.effective_sparsity, found.cut) == (False, 0.0, ())
+
+
+def test_an_unknown_operation_passes_the_weights_on_too():
+    weight = torch.ones(3, requires_grad=True)
+    (found,) = unknown([Dependence((2,), torch.ones(2)), Dependence((3,), None, weight)], [(4,)])
+    (gradient,) = torch.autograd.grad(found.varies.sum(), weight)
+    assert (gradient > 0).all()
+
+
+class Whitened(nn.Module):
+    """Multiplication with a matrix that training changes: at first it is that of ones on the diagonal."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(4))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        if self.training:
+            self.seen += 1
+            self.matrix.mul_(0.9).add_(0.1)
+        mixed = torch.einsum("ij,njhw->nihw", self.matrix, x)
+        return torch.where(self.seen > 0, mixed, x)
+
+
+def test_a_buffer_that_training_changes_is_no_fixed_number():
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), Whitened(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    masks = {name: np.ones(tuple(weight.shape), dtype=bool) for name, weight in prunable(model).items()}
+    # The matrix alone leads from channel 0 to channel 1.
+    masks["0.weight"][1:], masks["4.weight"][:, [0, 2, 3]] = False, False
+    used = PathCounter(model, TASK).paths(masks).used
+    assert all(np.array_equal(used[name], masks[name]) for name in masks)
+    assert torch.equal(model[1].matrix, torch.eye(4)) and not model[1].seen
+
+
+def test_marks_for_a_profiler_are_passed_over():
+    def marked(x):
+        with torch.profiler.record_function("part"):
+            return -x
+
+    assert_counted_alike(nn.Sequential(nn.Conv2d(2, 4, 3), By(marked), *HEADS["linear"]()), 0.5, 0)
 
 
 def test_a_compiled_network_is_traced_as_it_is_written():
