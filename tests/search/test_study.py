@@ -271,8 +271,8 @@ def unusual(channels, size, classes):
 
 class Broken(torch.nn.Sequential):
     def forward(self, x):
-        # Not when it is tried before the search.
-        if self.training and torch.is_grad_enabled():
+        # Not when it is tried before the search: without gradients, or on two images.
+        if self.training and torch.is_grad_enabled() and len(x) > 2:
             raise ArithmeticError("the user's own network is broken")
         return super().forward(x)
 
