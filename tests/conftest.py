@@ -11,8 +11,8 @@ from torchvision.datasets import CIFAR10
 
 PER_FILE = 40
 
-#: Where most of the tests stand that start Ray, searches or servers, and mostly wait for them; those of docs and examples
-#: are left to the worker that is done with computing long before.
+#: Where most of the tests stand that start Ray, searches or servers, and mostly wait for them. Those of docs and
+#: examples are left to the worker that computes, which is done long before.
 WAITING = re.compile(
     r"tests/(faults|clusters)/|tests/test_package\.py|tests/search/("
     r"test_study|test_pinned_names|commands/test_(commands|export|search|status|sync|train)|config/test_training_settings|"
