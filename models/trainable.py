@@ -81,7 +81,8 @@ def _copied(model: nn.Module, name: str) -> nn.Module:
 def _gradients_kept(model: nn.Module) -> Iterator[None]:
     """Take the gradients of the parameters away, and give them back at the end."""
     before = [(weight, weight.grad) for weight in model.parameters()]
-    model.zero_grad()
+    for weight, _ in before:
+        weight.grad = None
     try:
         yield
     finally:
