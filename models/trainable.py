@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +29,9 @@ def check_trainable(
     """Raise `InputError`, naming the network `name`, unless its loss on training images is finite, with a gradient.
 
     Also where it cannot be copied, fails on them, on batches of `batch_size` where that is less than `BATCH`, or on a
-    single image in evaluation mode, returns anything but logits (N, classes), or would be trained in float16. A copy is
-    called as training calls it, on `device`; `model` and the global generators are left as they were.
+    single image in evaluation mode, returns anything but logits (N, classes), would be trained in float16, or where a
+    copy of it calls layers that are not its own. A copy is called as training calls it, on `device`; `model` and the
+    global generators are left as they were.
     """
     if any(weight.dtype == torch.float16 and weight.requires_grad for weight in model.parameters()):
         raise InputError(
@@ -38,7 +40,7 @@ def check_trainable(
         )
     device = torch.device(device)
     with own_randomness(device), torch.no_grad():
-        trial = _Trial(place_network(_copied(model, name), device), data.task.classes, name, device)
+        trial = _Trial(place_network(_copied(model, name), device), model, data.task.classes, name, device)
         images, labels = _batch(data, BATCH)
         logits = trial.logits(images, "training")
         loss = functional.cross_entropy(logits.float(), labels.to(device)).item()
@@ -75,11 +77,29 @@ def _copied(model: nn.Module, name: str) -> nn.Module:
         ) from error
 
 
+@contextlib.contextmanager
+def _gradients_kept(model: nn.Module) -> Iterator[None]:
+    """Take the gradients of the parameters away, and give them back at the end."""
+    before = [(weight, weight.grad) for weight in model.parameters()]
+    for weight, _ in before:
+        weight.grad = None
+    try:
+        yield
+    finally:
+        for weight, gradient in before:
+            weight.grad = gradient
+
+
+def _without_gradient(model: nn.Module) -> bool:
+    return all(weight.grad is None for weight in model.parameters())
+
+
 @dataclass(frozen=True)
 class _Trial:
-    """A network that is called as training calls it."""
+    """The copy of a network that is called as training calls it."""
 
     model: nn.Module
+    original: nn.Module
     classes: int
     name: str
     device: torch.device
@@ -104,7 +124,7 @@ class _Trial:
         raise InputError(f"{self.name} must return logits, one for each class, {expected}, but returned {given}")
 
     def differentiate(self, batch: Batch) -> None:
-        """Raise `InputError` where the loss of training images has no gradient."""
+        """Raise `InputError` where the loss of training images has no gradient by a parameter of the network."""
         images, labels = batch
         with torch.enable_grad():
             logits = self.logits(images, "training")
@@ -113,7 +133,14 @@ class _Trial:
                     f"the logits of {self.name} have no gradient; look for detach(), torch.no_grad() and .data in its "
                     "forward pass"
                 )
-            try:
-                functional.cross_entropy(logits.float(), labels.to(self.device)).backward()
-            except FAILURES as error:
-                raise InputError(f"the loss of {self.name} has no gradient: {first_line(error)}") from error
+            with _gradients_kept(self.original):
+                try:
+                    functional.cross_entropy(logits.float(), labels.to(self.device)).backward()
+                except FAILURES as error:
+                    raise InputError(f"the loss of {self.name} has no gradient: {first_line(error)}") from error
+                if _without_gradient(self.model) or not _without_gradient(self.original):
+                    raise InputError(
+                        f"the forward pass of {self.name} calls layers that are not its own in a copy of it, so that "
+                        "the copy cannot be trained; reach them through self in the forward of a torch.nn.Module, not "
+                        "through a closure"
+                    )

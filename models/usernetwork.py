@@ -10,6 +10,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from .computedweights import leave_computed_dense
 from .errors import FAILURES, InputError, first_line
 from .layers import FROZEN, each_prunable, leave_dense
+from .sharing import shared_names
 from .task import Task
 from .userfunction import call
 
@@ -19,8 +20,9 @@ def from_user(reference: str, task: Task) -> nn.Module:
 
     Weights that are frozen (`requires_grad` is False), or that the network computes others from, are left dense.
     Raises `InputError` where the function fails or returns something else than a network, and for a network that holds
-    TorchScript, has parameters or buffers on the device "meta", is frozen as a whole, is pruned already, or whose
-    `train`, `state_dict` and `load_state_dict` do not do what those of a module do.
+    TorchScript, has parameters or buffers on the device "meta" or of another layout than a strided one, has two
+    parameters in one memory, is frozen as a whole, is pruned already, or whose `train`, `state_dict` and
+    `load_state_dict` do not do what those of a module do.
     """
     model = call(reference, channels=task.channels, size=task.size, classes=task.classes)
     if not isinstance(model, nn.Module):
@@ -45,6 +47,17 @@ def _check(model: nn.Module, reference: str) -> None:
         raise InputError(
             f'"{reference}" returned a network without values: {empty} is on the device "meta"; build it on the CPU, '
             "or give it initial weights there (torch.nn.Module.to_empty)"
+        )
+    if sparse := next((each for each in tensors if each[1].layout != torch.strided), None):
+        raise InputError(
+            f'"{reference}" returned a network with a sparse tensor: {sparse[0]} is {sparse[1].layout}; make it dense '
+            "(to_dense()), and sparse in the forward pass where it must be"
+        )
+    if twins := shared_names(dict(model.named_parameters())):
+        first, second, *_ = twins[0]
+        raise InputError(
+            f'"{reference}" returned a network with two parameters in one memory, {first} and {second}; share one '
+            f"parameter ({second} = {first}), or give each values of its own (clone())"
         )
     parameters = list(model.parameters())
     if parameters and not any(parameter.requires_grad for parameter in parameters):

@@ -57,6 +57,8 @@ class Experiment:
             tags = {Tag.KEY: there.key, Tag.EXPERIMENT_KIND: "custom_model_development"} | dict(there.tags)
             return self._client.create_experiment(there.experiment, artifact_location=there.artifacts, tags=tags)
         if active := next((experiment for experiment in known if experiment.lifecycle_stage == "active"), None):
+            if Tag.KEY not in active.tags:
+                self._client.set_experiment_tag(active.experiment_id, Tag.KEY, there.key)
             return active.experiment_id
         # Not the fault of any event, and it can be undone.
         raise RuntimeError(f"the experiment {known[0].name!r} was deleted in MLflow; restore it there")

@@ -9,8 +9,9 @@ from ..names import Tag
 
 #: The experiments of our own, with the names of their folders; experiment 0 is the one that MLflow makes by itself.
 _EXPERIMENTS = """
-    SELECT experiment_id, artifact_location, coalesce(value, '0') FROM experiments
-    LEFT JOIN experiment_tags USING (experiment_id) WHERE key = ? OR (value IS NULL AND experiment_id = 0)
+    SELECT experiments.experiment_id, artifact_location, iif(experiments.experiment_id = 0, '0', value) FROM experiments
+    LEFT JOIN experiment_tags ON experiment_tags.experiment_id = experiments.experiment_id AND key = ?
+    WHERE value IS NOT NULL OR experiments.experiment_id = 0
 """
 
 _MOVE_RUNS = """

@@ -102,6 +102,51 @@ def test_a_weight_that_is_moved_and_used_as_it_is_can_be_pruned(compute):
     assert not dense_in(network(nn.Conv2d(4, 4, 3), Head(compute)))
 
 
+PENALTIES = {
+    "as distributed training needs it": lambda model: 0.0 * sum(each.sum() for each in model.parameters()),
+    "decay": lambda model: model[3].weight.pow(2).sum() + model[7].weight.norm(dim=1).sum(),
+    "orthogonality": lambda model: (model[7].weight @ model[7].weight.t() - torch.eye(2)).square().sum(),
+    "angles": lambda model: (functional.normalize(model[7].weight) @ functional.normalize(model[7].weight).t()).sum(),
+    "in place": lambda model: torch.zeros(()).add_(model[3].weight.abs().sum()).mul_(0.1),
+}
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_a_single_number_that_is_added_to_the_logits_leaves_its_weights_to_be_pruned(penalty):
+    class Penalised(nn.Sequential):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images) + penalty(self)
+
+    assert not dense_in(Penalised(*network(nn.Conv2d(4, 4, 3), nn.Linear(4, 2))))
+    assert dense_in(Penalised(*network(Computing(COMPUTATIONS["standardised"]), nn.Linear(4, 2)))) == ["3.weight"]
+
+
+class Token(nn.Module):
+    """A linear layer of features beside, or with, what `use` makes of them and of the table of an embedding."""
+
+    def __init__(self, use) -> None:
+        super().__init__()
+        self.token, self.norm, self.fc, self.use = nn.Embedding(1, 4), nn.LayerNorm(4), nn.Linear(4, 2), use
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.norm(self.use(features[:, None], self.token.weight.expand(len(features), 1, 4))).mean(1))
+
+
+@pytest.mark.parametrize(
+    ("use", "dense"),
+    [
+        (lambda x, table: torch.cat([table, x], 1), False),
+        (lambda x, table: x + functional.dropout(table), False),
+        (lambda x, table: x + table * 2, False),
+        (lambda x, table: x + (table - table.mean()) / table.std(), True),
+        (lambda x, table: x + table * table.norm().reciprocal(), True),
+    ],
+    ids=["joined", "dropped out", "scaled", "standardised", "normalised"],
+)
+def test_a_table_that_becomes_a_part_of_the_features_can_be_pruned_and_what_is_computed_from_one_cannot(use, dense):
+    assert dense_in(network(nn.Conv2d(4, 4, 3), Token(use))) == ["7.token.weight"] * dense
+
+
 class Transformer(nn.Module):
     """Patches, a table of positions that is added, a layer of torch's encoder, and a bag of embeddings."""
 

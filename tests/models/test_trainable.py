@@ -159,6 +159,22 @@ def test_a_loss_without_a_gradient_is_refused(digits, change):
     assert "no gradient" in refused(Returns(change), digits)
 
 
+@pytest.mark.parametrize("own", [(), ("last",)], ids=["all", "some"])
+def test_a_forward_pass_that_calls_layers_which_a_copy_does_not_own_is_refused(digits, own):
+    class Closure(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(64, 8), nn.Linear(8, 10)
+            self.call = lambda copy, x: (copy if "last" in own else self).last(self.first(x.flatten(1)))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.call(self, images)
+
+    model = Closure()
+    assert "reach them through self in the forward of a torch.nn.Module" in refused(model, digits)
+    assert all(weight.grad is None for weight in model.parameters())
+
+
 def leave(logits: torch.Tensor) -> torch.Tensor:
     raise SystemExit("usage: train.py")
 

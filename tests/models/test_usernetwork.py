@@ -47,6 +47,24 @@ def frozen(channels, size, classes):
     return network(channels, size, classes).requires_grad_(False)
 
 
+def sparse(channels, size, classes):
+    model = network(channels, size, classes)
+    model.register_buffer("graph", torch.eye(3).to_sparse())
+    return model
+
+
+def sparse_in_rows(channels, size, classes):
+    model = network(channels, size, classes)
+    model.graph = nn.Parameter(torch.eye(3).to_sparse_csr())
+    return model
+
+
+def in_one_memory(channels, size, classes):
+    model = network(channels, size, classes).append(nn.Linear(classes, classes)).append(nn.Linear(classes, classes))
+    model[5].weight = nn.Parameter(model[4].weight.data)
+    return model
+
+
 def pruned(channels, size, classes):
     model = network(channels, size, classes)
     prune.l1_unstructured(model[0], "weight", 0.5)
@@ -54,7 +72,7 @@ def pruned(channels, size, classes):
     return model
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:Sparse CSR")
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -64,6 +82,9 @@ def pruned(channels, size, classes):
         (without_values, 'a network without values: 0.weight is on the device "meta"; build it on the CPU'),
         (partly_without_values, 'without values: mean is on the device "meta"'),
         (frozen, r"all of whose parameters are frozen .* unfreeze .* \(requires_grad_\(\)\)"),
+        (sparse, r"a sparse tensor: graph is torch.sparse_coo; make it dense \(to_dense\(\)\)"),
+        (sparse_in_rows, "a sparse tensor: graph is torch.sparse_csr"),
+        (in_one_memory, r"one memory, 4.weight and 5.weight; share one parameter \(5.weight = 4.weight\), or .*clone"),
         (pruned, r"pruned already \(0.weight and 1 more\); call torch.nn.utils.prune.remove on each"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.search.files import Home
+from fullspectrum.search.names import Tag
 from fullspectrum.search.record.relocation import relocate
 from fullspectrum.search.record.tracking import client_for
 
@@ -92,6 +93,17 @@ def test_a_home_that_is_moved_and_moved_back_is_as_it_was(home, tmp_path):
     assert not before & locations(new)
     new.path.rename(home.path)
     assert locations(home) == before
+
+
+@pytest.mark.parametrize("tag", ["mlflow.note.content", Tag.KEY])
+def test_the_experiment_that_mlflow_makes_by_itself_is_moved_too_whatever_its_tags(home, tmp_path, tag):
+    client = client_for(home, None)
+    client.set_experiment_tag("0", tag, "mine")
+    run = client.create_run("0").info.run_id
+    new = Home(home.path.rename(tmp_path / "new"))
+    moved = client_for(new, None)
+    assert moved.get_experiment("0").artifact_location == f"{new.path.as_uri()}/artifacts/0"
+    assert moved.get_run(run).info.artifact_uri == f"{new.path.as_uri()}/artifacts/0/{run}/artifacts"
 
 
 def test_what_goes_on_in_a_copied_home_leaves_the_original_as_it_is(home, tmp_path):

@@ -287,6 +287,8 @@ def test_an_experiment_that_was_renamed_in_mlflow_is_found_and_goes_on(place):
         spool.start("abc/trial 2", "trial 2", params={}, tags={}, parent="abc", attempt=1)
     place.deliver()
     assert "trial 2" in place.runs()
+    found = place.client.get_experiment(experiment.experiment_id)
+    assert found.tags["fullspectrum.key"] == experiment.tags["fullspectrum.key"]
 
 
 def test_a_server_that_is_away_delays_nobody_and_loses_nothing(place):
