@@ -53,7 +53,9 @@ def _check(model: nn.Module, reference: str) -> None:
             f'"{reference}" returned a network with a sparse tensor: {sparse[0]} is {sparse[1].layout}; make it dense '
             "(to_dense()), and sparse in the forward pass where it must be"
         )
-    if twins := shared_names(dict(model.named_parameters())):
+    # Lazy ones have no memory yet.
+    named = {name: weight for name, weight in model.named_parameters() if not nn.parameter.is_lazy(weight)}
+    if twins := shared_names(named):
         first, second, *_ = twins[0]
         raise InputError(
             f'"{reference}" returned a network with two parameters in one memory, {first} and {second}; share one '

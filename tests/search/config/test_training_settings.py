@@ -4,7 +4,6 @@ import io
 import itertools
 import shlex
 from dataclasses import fields, replace
-from pathlib import Path
 
 import optuna
 import pytest
@@ -119,7 +118,7 @@ def test_the_suggested_command_gives_every_setting_back(finished):
     table = Training(**training, learning_rate=Range(low=0.01, high=0.1))
     changed = replace(finished, study=finished.study.model_copy(update={"training": table}))
     console = Console(file=io.StringIO(), width=200)
-    _report(changed, console, Path("runs"), "")
+    _report(changed, console, finished.folder.path.parent, "")
     (line,) = (line for line in console.file.getvalue().splitlines() if "fullspectrum train" in line)
     words = shlex.split(line)
     given = study(*(setting for flag, setting in itertools.pairwise(words) if flag == "--set"))
