@@ -1,9 +1,7 @@
 """The weights from which a network's forward pass computes other ones: standardised, normalised or quantised."""
 
-import contextlib
 import copy
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -12,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from .eager import uncompiled
 from .errors import FAILURES
 from .layers import COMPUTED, each_prunable, leave_dense
 from .seeds import derive
@@ -22,11 +21,25 @@ _IMAGES = 2
 
 #: Operations of aten that use a weight as it is: a weight of zero adds nothing to their result.
 _USES = frozenset(
-    (
-        *("linear", "matmul", "mm", "mv", "bmm", "addmm", "addmv", "addbmm", "baddbmm", "convolution", "_convolution"),
-        *("embedding", "embedding_renorm_", "_embedding_bag", "_embedding_bag_forward_only"),
-        *("_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
-    )
+    [
+        "linear",
+        "matmul",
+        "mm",
+        "mv",
+        "bmm",
+        "addmm",
+        "addmv",
+        "addbmm",
+        "baddbmm",
+        "convolution",
+        "_convolution",
+        "embedding",
+        "embedding_renorm_",
+        "_embedding_bag",
+        "_embedding_bag_forward_only",
+        "_native_multi_head_attention",
+        "_transformer_encoder_layer_fwd",
+    ]
 )
 
 #: The same where the weight is the table of an embedding, as of positions that are added to the features.
@@ -36,11 +49,21 @@ _USES_OF_TABLES = frozenset(("add", "add_", "sub", "sub_", "mul", "native_dropou
 _JOINS = frozenset(("cat", "stack"))
 
 #: Operations of aten besides views that move weights or change their dtype, and leave zeros zero.
-_MOVES = frozenset(
-    (
-        *("clone", "_to_copy", "_unsafe_view", "_reshape_alias", *_JOINS, "repeat", "constant_pad_nd"),
-        *("index", "index_select", "gather", "flip", "roll", "rot90"),
-    )
+_MOVES = _JOINS | frozenset(
+    [
+        "clone",
+        "_to_copy",
+        "_unsafe_view",
+        "_reshape_alias",
+        "repeat",
+        "constant_pad_nd",
+        "index",
+        "index_select",
+        "gather",
+        "flip",
+        "roll",
+        "rot90",
+    ]
 )
 
 
@@ -67,17 +90,6 @@ def leave_computed_dense(model: nn.Module, task: Task) -> None:
     except FAILURES:  # Whatever fails in a user's forward pass is told where the network is tried.
         return
     leave_dense(model, follower.computed, COMPUTED)
-
-
-@contextlib.contextmanager
-def uncompiled() -> Iterator[None]:
-    """Let a network that torch compiles run as it is written, each operation seen."""
-    # It takes a second to import, and whoever has compiled anything has it.
-    if compiler := sys.modules.get("torch._dynamo"):
-        with torch.compiler.set_stance("force_eager"), compiler.config.patch(error_on_nested_fx_trace=False):
-            yield
-    else:
-        yield
 
 
 class _Followed(NamedTuple):

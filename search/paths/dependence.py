@@ -87,14 +87,14 @@ def either(*parts: Tensor | None) -> Tensor | None:
     return reached(total)
 
 
-def spread(varies: Tensor, axes: Sequence[int] | None, shape: Sequence[int]) -> Tensor:
-    """Let every element along the `axes` (None: all) depend on all of them; the result has `shape`.
+def spread(varies: Tensor, axes: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Let every element along the `axes` depend on all of them; the result has `shape`.
 
     A shape that lacks the axes is that of a reduction.
     """
     if varies.ndim == 0:
         return varies.expand(tuple(shape))
-    kept = varies.sum(list(range(varies.ndim)) if axes is None else list(axes), keepdim=True)
+    kept = varies.sum(list(axes), keepdim=True)
     found = reached(kept)
     if len(shape) == varies.ndim:
         return found.expand(tuple(shape))

@@ -51,19 +51,19 @@ def choose(operation: Operation) -> Iterator[Dependence]:
 
 def multiply(operation: Operation) -> Iterator[Dependence]:
     """Multiply: an element depends on a factor where the other factor can be other than 0."""
-    multiply, factors, addend = PRODUCTS[operation.name]
+    product, factors, addend = PRODUCTS[operation.name]
     one, other = (number(operation.arguments[name]) for name in factors)
     added = [each for each in [operation.arguments.get(addend)] if isinstance(each, Dependence)]
     (shape,) = operation.shapes
     parts = [each.varies for each in added]
     if one.varies is not None:
-        parts.append(reached(multiply(operation, one.varies, other.filled())))
+        parts.append(reached(product(operation, one.varies, other.filled())))
     if other.varies is not None:
-        parts.append(reached(multiply(operation, one.filled(), other.varies)))
+        parts.append(reached(product(operation, one.filled(), other.varies)))
     varies, nonzero = either(*parts), None
     masked = varies is None and (one.is_mask or other.is_mask)
     if masked or (operation.wants_nonzero and all(each.nonzero is not None for each in added)):
-        nonzero = reached(multiply(operation, one.filled(), other.filled()))
+        nonzero = reached(product(operation, one.filled(), other.filled()))
     if masked:
         # A tensor that no image changes is an input of its own where a weight is applied to it: a table, a code.
         varies = nonzero

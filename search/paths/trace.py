@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...models.computedweights import uncompiled
+from ...models.eager import uncompiled
 from ...models.errors import first_line
 from ...models.placement import image_dtype
 from ...models.task import Task
@@ -81,24 +81,24 @@ def _copied(model: nn.Module) -> nn.Module:
 
 def _changed_buffers(model: nn.Module, task: Task) -> set[str]:
     """Return the buffers that a forward pass of two images in training changes; all of them where it fails."""
-    trial = _copied(model).train()
     statistics = {
         f"{path}.{leaf}".lstrip(".")
-        for path, module in trial.named_modules()
+        for path, module in model.named_modules()
         if isinstance(module, _BatchNorm)
         for leaf, _ in module.named_buffers(recurse=False)
     }
-    others = {name: buffer.clone() for name, buffer in trial.named_buffers() if name not in statistics}
-    if not others:
-        # The usual network is not called at all.
+    names = [name for name, _ in model.named_buffers() if name not in statistics]
+    if not names:
+        # The usual network is neither copied nor called.
         return statistics
+    trial = _copied(model).train()
+    before = {name: trial.get_buffer(name).clone() for name in names}
     images = torch.rand((2, task.channels, task.size, task.size)).to(image_dtype(trial))
     try:
         trial(images)
-        after = dict(trial.named_buffers())
-        changed = {name for name, before in others.items() if not torch.equal(before, after[name])}
+        changed = {name for name in names if not torch.equal(before[name], trial.get_buffer(name))}
     except Exception:  # noqa: BLE001 - whatever fails in a user's forward pass is told where the network is tried
-        changed = set(others)
+        changed = set(names)
     return statistics | changed
 
 

@@ -4,9 +4,7 @@ Run by `make bench`. The baseline is one forward and backward pass of the same n
 depend on the machine.
 """
 
-import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,6 +14,8 @@ from fullspectrum.models.task import Task
 from fullspectrum.search.guards.counter import PathCounter
 from rich.console import Console
 from rich.table import Table
+
+from .timing import seconds
 
 NETWORKS = {
     "digits_cnn": Task(1, 8, 10),
@@ -27,18 +27,6 @@ NETWORKS = {
 }
 
 SPARSITY = 0.9
-REPEATS = 5
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Median seconds of `work`, after one call that does not count."""
-    work()
-    times = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
 
 
 def main() -> None:

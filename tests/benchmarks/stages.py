@@ -7,7 +7,6 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from .timing import seconds
+
 CANDIDATES = 8
 FEW, MANY = 20, 120
 
@@ -43,17 +44,6 @@ def study(**search: object) -> Study:
             "final": {"top_k": 0},
         }
     )
-
-
-def seconds(work: Callable[[], object], repeats: int = 7) -> float:
-    """Median seconds of `work` over `repeats`, after one call that does not count."""
-    work()
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
 
 
 def scored_afresh(masks, bench: Workbench) -> list[float]:
