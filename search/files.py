@@ -122,8 +122,17 @@ class StudyFolder:
 
     @property
     def initial_weights(self) -> Path:
-        """The state that every mask is scored on and every training starts from."""
+        """The state that the study starts from."""
         return self.path / Artifact.INITIAL_WEIGHTS
+
+    def pretrained_weights(self, iterations: int) -> Path:
+        """Return the file of the state after so many dense iterations; of none, that of the initial weights."""
+        return self.path / Artifact.pretrained_weights(iterations)
+
+    @property
+    def scores(self) -> Path:
+        """The folder of the scores of sources that train."""
+        return self.path / "scores"
 
     @property
     def lock(self) -> Path:

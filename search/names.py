@@ -25,6 +25,8 @@ class Metric:
     """Test accuracy after the full training."""
     ITERATIONS = "training/iterations"
     LOSS = "training/loss"
+    COST = "cost/iterations"
+    """All optimizer steps that a result needed, from the initial weights on, whoever ran them."""
     RHO_LAYER_DENSITY = "audit/rho_layer_density"
 
     #: What begins the name of a metric that a trial reports of its best candidate.
@@ -89,6 +91,10 @@ class Param:
     EPOCHS = "epochs"
     REPEAT = "repeat"
     INIT_SEED = "init_seed"
+    PRETRAINING = "pretraining.iterations"
+    ROUNDS = "rounds"
+    ROUND_ITERATIONS = "round_iterations"
+    WEIGHTS_DIGEST = "weights_digest"
 
     @staticmethod
     def theta(group: str) -> str:
@@ -122,6 +128,11 @@ class Artifact:
     PLOT = "study.png"
     ERROR = "error.txt"
     CHECK = "check.json"
+
+    @staticmethod
+    def pretrained_weights(iterations: int) -> str:
+        """Return the file of the weights after so many dense iterations; of none, that of the initial weights."""
+        return f"pretrained-{iterations}.safetensors" if iterations else Artifact.INITIAL_WEIGHTS
 
 
 class Attribute:

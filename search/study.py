@@ -10,6 +10,7 @@ from rich.console import Console
 from ..clusters.connection import connect
 from .config.study import Study
 from .driver.dispatch import Dispatcher
+from .driver.pretraining import make_pretrained_weights
 from .driver.running import RunningSearch
 from .driver.tuning import SETTINGS, run_trials
 from .files import Home
@@ -43,7 +44,7 @@ def run_study(
     os.environ.update(SETTINGS)
     destination = destination_of(study, home)
     folder = home.create().study(study.id)
-    workbench = prepare(study)
+    workbench = prepare(study, folder)
     notice = partial(print_line, console)
     with opened(study, folder, workbench.origins, resume, notice) as ledger, connect(address) as here:
         check_resources(study.resources, here)
@@ -64,15 +65,18 @@ def run_study(
 
 
 def _search(search: RunningSearch, spool: Callable[[], SpoolState]) -> None:
-    """Run the trials, then the full trainings, while `status` can see how far they are."""
-    dispatcher, shutdown, phase = Dispatcher(search), search.shutdown, "trials"
+    """Pretrain, run the trials, then the full trainings, while `status` can see how far they are."""
+    dispatcher, shutdown, phase = Dispatcher(search), search.shutdown, "pretraining"
 
     def snapshot() -> Snapshot:
         return Snapshot(phase=phase, ended=dispatcher.ended, running=dispatcher.running, spool=spool())
 
     with Heartbeat(search.folder.heartbeat, snapshot):
         with stop_on_storage_failure(shutdown):
-            _run_trials(search, dispatcher)
+            make_pretrained_weights(search)
+            phase = "trials"
+            if not shutdown.requested:
+                _run_trials(search, dispatcher)
             if not shutdown.requested and not search.ledger.remaining:
                 phase = "full training"
                 train_finalists(search)

@@ -16,6 +16,7 @@ ROOMS = (
     "sampling",
     "protocol",
     "scores",
+    "resumable",
     "sources",
     "samplers",
     "config",

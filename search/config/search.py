@@ -35,7 +35,13 @@ class Search(Searchable):
     images_per_class: int = Field(
         10, ge=1, description="training images of each class in such a batch; more than 256 in all are scored in pieces"
     )
-    rounds: int = Field(100, ge=1, description="rounds in which an iterative source removes weights")
+    rounds: Searched[Annotated[int, Field(ge=1)]] | None = Field(
+        None,
+        description="rounds in which a source removes weights; none: the source's own (iterative-snip 100, imp 9)",
+    )
+    round_iterations: Searched[Annotated[int, Field(ge=1)]] = Field(
+        200, description="iterations (optimizer steps) of each round of a source that trains"
+    )
     allocation: Searched[Annotated[str, Named(ALLOCATIONS)]] = Field(
         "erk",
         description="base of the layerwise sparsity; lamp ranks initial weights, global is the source's own ranking",
@@ -46,13 +52,19 @@ class Search(Searchable):
     theta: Literal["layer", "stage", "none"] = Field("layer", description="what is searched on top of the base")
     theta_range: float = Field(0.5, gt=0, le=5, description="trust region: greatest |theta|, a log-density factor")
     min_kept_per_output: float = Field(1.0, ge=0, description="floor of each layer: kept weights per output on average")
+    groups: Literal["accuracy", "objective", "uniform"] = Field(
+        "accuracy",
+        description="what guides the choice of source, pretraining and allocation: warm-up accuracy at equal cost, the "
+        "objective, or nothing",
+    )
     max_concurrent: int = Field(8, ge=1, description="trials that run at once, as far as the resources go")
 
     @model_validator(mode="before")
     @classmethod
-    def _allocations_are_chosen(cls, values: Any) -> Any:
-        if isinstance(values, dict) and form(values.get("allocation")) == "range":
-            raise ValueError("allocation is searched by { choices = [...] }, not by a range")
+    def _some_are_chosen(cls, values: Any) -> Any:
+        for name in ("allocation", "rounds", "round_iterations"):
+            if isinstance(values, dict) and form(values.get(name)) == "range":
+                raise ValueError(f"{name} is searched by {{ choices = [...] }}, not by a range")
         return values
 
     @model_validator(mode="after")

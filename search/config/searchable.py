@@ -75,3 +75,8 @@ class Searchable(Section):
         """Return the settings that are searched, by name."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, Range | Choices)}
+
+
+def values_of(setting: Any) -> list[Any]:
+    """Return the values that a setting has that is fixed or chosen from a list, in the order of the list."""
+    return list(setting.choices) if isinstance(setting, Choices) else [setting]

@@ -16,6 +16,10 @@ class Gate(Section):
 
     quantile: float = Field(0.5, gt=0, le=1, description="fraction of trials that passes; 1.0 switches the gate off")
     control: Fraction = Field(0.1, description="fraction of trials that trains whatever its score: the control group")
+    within: Literal["group", "study"] = Field(
+        "group",
+        description="trials that a score is compared with: those of its source, pretraining and allocation, or all",
+    )
 
 
 class Guard(Section):

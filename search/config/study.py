@@ -13,6 +13,7 @@ from ..samplers.registry import SAMPLERS, check_sampler
 from ..scores.registry import DISTANCE, SCORES
 from .distance import Aggregate, Reference
 from .named import Named
+from .pretraining import Pretraining
 from .running import Faults, Resources, Tracking
 from .search import Search
 from .searchable import Section
@@ -25,6 +26,7 @@ __all__ = [
     "Final",
     "Gate",
     "Guard",
+    "Pretraining",
     "Resources",
     "Search",
     "Study",
@@ -64,6 +66,7 @@ class Study(Section):
     reference: Reference = Field("origin", description="point that l2 is measured from")
     aggregate: Aggregate = Field("sum", description="how layers combine to one l2")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of every draw")
+    pretraining: Pretraining = Field(Pretraining(), description="dense training before masks are chosen")
     search: Search = Field(Search(), description="what is proposed, and how many candidates")
     gate: Gate = Field(Gate(), description="which trials train, by their spectral score")
     guard: Guard = Field(Guard(), description="which masks may train at all, and whether the others are repaired")

@@ -7,7 +7,7 @@ from ..process.heartbeat import RunningTrial
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal
 from ..protocol.report import Ended, LeftOnRequest, Measured, Report, Scored, StorageFailed
-from ..store.checkpoint import Checkpoints
+from ..resumable.checkpoints import Checkpoints
 from ..store.records import TrialRecord
 from .budget import FailureBudget
 from .opentrial import OpenTrial, Worker, reports_of

@@ -11,13 +11,14 @@ from ..protocol.events import Listeners
 from ..store.writer import LedgerWriter
 from ..worker.shared import SharedInputs
 from ..worker.workbench import Workbench
+from ..worker.workbenches import Workbenches
 
 
 @dataclass(frozen=True)
 class RunningSearch:
     """One study while a driver runs it."""
 
-    workbench: Workbench
+    benches: Workbenches
     folder: StudyFolder
     ledger: LedgerWriter
     proposer: Proposer
@@ -25,6 +26,11 @@ class RunningSearch:
     shutdown: Shutdown
     shared: SharedInputs
     """The inputs of the workers: the data, and the initial weights."""
+
+    @property
+    def workbench(self) -> Workbench:
+        """The workbench at the initial weights."""
+        return self.benches.start
 
     @property
     def study(self) -> Study:
@@ -42,4 +48,4 @@ class RunningSearch:
     ) -> Self:
         """Return the search of a study, with what its ledger holds taken up; Ray must be connected."""
         proposer = Proposer(workbench.study, ledger, list(workbench.setting.weights))
-        return cls(workbench, folder, ledger, proposer, listeners, shutdown, SharedInputs.put(workbench))
+        return cls(Workbenches(workbench), folder, ledger, proposer, listeners, shutdown, SharedInputs.put(workbench))

@@ -31,7 +31,7 @@ def inverted(bench: Workbench, masks: MaskSet, distribution: MaskDistribution) -
     """
     if not bench.source(distribution.source).has_saliency:
         return None
-    scores = bench.scores(distribution.source, distribution.batch_seed)
+    scores = bench.scores(distribution)
     worst = {
         name: mask if name in bench.dense else top_k(-np.ravel(scores[name]), int(mask.sum())).reshape(mask.shape)
         for name, mask in masks.items()
@@ -46,6 +46,6 @@ def other_weights(seed: int) -> int:
 
 def _described(made: dict[str, np.ndarray], label: str, masks: MaskSet) -> MaskSet:
     """Return the masks `made` of `masks`: they are for the same network, and no source has drawn them."""
-    kept = ("model", "data", "input", "classes", "init_seed", "init_digest", "groups", "inputs_first")
+    kept = ("model", "data", "input", "classes", "init_seed", "init_digest", "pretraining", "groups", "inputs_first")
     metadata = {key: masks.metadata[key] for key in kept if key in masks.metadata}
     return MaskSet(made, metadata | {"source": label, "of": masks.digest()})

@@ -62,11 +62,14 @@ class Check:
         return self.result
 
 
-def prepare_check(bench: Workbench, masks: MaskSet, state: dict[str, Tensor], repeats: int, folder: Path) -> Check:
+def prepare_check(
+    bench: Workbench, masks: MaskSet, state: dict[str, Tensor], repeats: int, folder: Path, pretraining: int = 0
+) -> Check:
     """Return the check of `masks`, trained from `state` and beside its baselines `repeats` times each.
 
     The masks of the baselines are written into `folder`. A repetition has other batches, another shuffle, another
-    random mask, and other weights where they are others.
+    random mask, and other weights where they are others. `state` is that after `pretraining` dense iterations: others
+    are trained as far before the mask is laid on them.
     """
     shared = SharedInputs.put(bench, state)
     entries, missing = [], {}
@@ -86,8 +89,9 @@ def prepare_check(bench: Workbench, masks: MaskSet, state: dict[str, Tensor], re
                 continue
             file = folder / label / str(repeat) / Artifact.MASK
             file.parent.mkdir(parents=True, exist_ok=True)
-            weights = other_weights(seed) if label == REINITIALISED else None
-            entries.append(Entry(label, their, {}, weights, repeat, their.save(file)))
+            other = other_weights(seed) if label == REINITIALISED else None
+            file = their.save(file)
+            entries.append(Entry(label, their, init_seed=other, pretraining=pretraining, repeat=repeat, file=file))
     result = SanityCheck(repeats, len(bench.data.splits["test"]), missing)
     return Check(bench, shared, StudyFolder(folder), entries, result)
 

@@ -25,6 +25,7 @@ from ..store.records import TrialRecord
 from ..worker.device import claim_device
 from ..worker.shared import SharedInputs
 from ..worker.workbench import Workbench
+from ..worker.workbenches import Workbenches
 from .baselines import erk_random, inverted, other_weights, shuffled
 
 
@@ -50,7 +51,9 @@ def finalist_entries(search: RunningSearch, best: Sequence[TrialRecord]) -> list
     entries = []
     for trial in best:
         files = folder.trial(trial.number)
-        entries.append(Entry(trial.label, MaskSet.load(files / Artifact.MASK), trial.training, ends=files))
+        masks, k = MaskSet.load(files / Artifact.MASK), trial.distribution.pretraining
+        weights = folder.pretrained_weights(k) if k else None
+        entries.append(Entry(trial.label, masks, trial.training, pretraining=k, weights=weights, ends=files))
     recipe = best[0].training
     random = _saved(erk_random(search.workbench, search.study.seed), ERK_RANDOM, folder)
     masks = MaskSet.load(random)
@@ -70,7 +73,10 @@ def check_entries(search: RunningSearch) -> list[Entry]:
     trial = next(trial for trial in search.ledger.trials() if trial.label == winner)
     file = search.folder.trial(trial.number) / Artifact.MASK
     masks = MaskSet.load(file)
-    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(seed), file=file, of=winner)]
+    k = trial.distribution.pretraining
+    # Workers have working directories of their own.
+    weights = search.folder.pretrained_weights(k).resolve() if k else None
+    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(seed), k, file=file, of=winner)]
     made: dict[Label, MaskSet | None] = {SHUFFLED: shuffled(masks, seed)}
     # Not scored again for a training that is done already.
     if not any(done.settles(INVERTED, winner) for done in search.ledger.finals()):
@@ -81,7 +87,7 @@ def check_entries(search: RunningSearch) -> list[Entry]:
     for label, baseline in made.items():
         if baseline is not None:
             file = _saved(baseline, label, search.folder)
-            entries.append(Entry(label, baseline, trial.training, file=file, of=winner))
+            entries.append(Entry(label, baseline, trial.training, None, k, weights, file=file, of=winner))
     return sorted(entries, key=lambda entry: BASELINES.index(entry.label))
 
 
@@ -93,7 +99,8 @@ def inverted_by_worker(
         return None
     resources = workbench.study.resources
     task = _inverted.options(num_cpus=resources.cpus, num_gpus=resources.gpus)
-    reference = task.remote(workbench.study, shared.data, shared.state, workbench.sources, masks, distribution)
+    given = (workbench.sources, workbench.folder, masks, distribution)
+    reference = task.remote(workbench.study, shared.data, shared.state, *given)
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -107,13 +114,15 @@ def _inverted(
     data: Data,
     state: dict[str, Tensor],
     sources: dict[str, Source],
+    folder: StudyFolder | None,
     masks: MaskSet,
     distribution: MaskDistribution,
 ) -> MaskSet | None:
     device = claim_device(study.resources)
     model = build(study.model, data.task, study.seed)
     model.load_state_dict(state)
-    return inverted(Workbench(study, model.to(device), data.to(device), sources), masks, distribution)
+    start = Workbench(study, model.to(device), data.to(device), sources, folder)
+    return inverted(Workbenches(start).of(distribution), masks, distribution)
 
 
 def _saved(masks: MaskSet, label: Label, folder: StudyFolder) -> Path:

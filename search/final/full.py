@@ -19,8 +19,8 @@ from ..config.study import Study
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Values
 from ..protocol.training import TrainingEnd, TrainingProgress, TrainingReport
-from ..store.checkpoint import Checkpoints
-from ..worker.resumable import ResumableTraining
+from ..resumable.checkpoints import Checkpoints
+from ..resumable.training import ResumableTraining
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...models.data import Data
 from ...models.errors import InputError, first_line
 from ...models.networks import build
+from ...models.weights import load_state, save_state
 from ..config.study import Study
 from ..driver.running import RunningSearch
 from ..files import StudyFolder, storage_failure
@@ -18,10 +19,11 @@ from ..process.shutdown import Shutdown
 from ..protocol.outcome import Outcome
 from ..protocol.report import StorageFailed
 from ..protocol.training import Entry, TrainingEnd, TrainingReport
-from ..store.checkpoint import Checkpoints, last_attempt
+from ..resumable.checkpoints import Checkpoints, last_attempt
+from ..resumable.training import LeaveRequested
 from ..store.records import FinalRecord
 from ..worker.device import claim_device
-from ..worker.resumable import LeaveRequested
+from ..worker.pretraining import pretrain
 from ..worker.shared import SharedInputs
 from .full import FullTraining, save_end, train_fully
 
@@ -36,9 +38,11 @@ def _train_remotely(
         return
     model = build(study.model, data.task, study.seed if entry.init_seed is None else entry.init_seed)
     if entry.init_seed is None:
-        model.load_state_dict(state)
+        model.load_state_dict(state if entry.weights is None else load_state(entry.weights))
     model = model.to(claim_device(study.resources))
     try:
+        if entry.init_seed is not None and entry.pretraining:
+            _pretrain(study, model, data, entry.init_seed, entry.pretraining, checkpoints, leave)
         full = FullTraining.of(study, entry.training, entry.repeat)
         for report in train_fully(model, entry.masks, data, full, checkpoints, leave):
             if isinstance(report, TrainingEnd) and report.masks is not None and entry.ends is not None:
@@ -50,6 +54,18 @@ def _train_remotely(
         if not (reason := storage_failure(error)):
             raise
         yield StorageFailed(reason)
+
+
+def _pretrain(
+    study: Study, model: nn.Module, data: Data, seed: int, iterations: int, checkpoints: Checkpoints, leave: Path
+) -> None:
+    """Bring `model` from its initial weights, of `seed`, to those after so many dense iterations, its own."""
+    file = checkpoints.folder / Artifact.pretrained_weights(iterations)
+    if not file.exists():
+        for _, state in pretrain(study, model, data, [iterations], seed, checkpoints.part("pretraining"), leave):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_state(file, state)
+    model.load_state_dict(load_state(file))
 
 
 @dataclass

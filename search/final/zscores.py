@@ -42,7 +42,7 @@ def compare_with_chance(search: RunningSearch, trials: Sequence[TrialRecord]) ->
 
 
 def _compare(search: RunningSearch, trial: TrialRecord) -> None:
-    study, workbench, folder = search.study, search.workbench, search.folder.trial(trial.number)
+    study, workbench, folder = search.study, search.benches.of(trial.distribution), search.folder.trial(trial.number)
     # Written once everything is announced: what an interruption cuts short is done again, and nothing is lost.
     done = folder / _DONE
     if done.exists():

@@ -65,7 +65,7 @@ class Proposer:
         training = self._propose_training(number)
         distribution, trial = self._masks.ask(
             number,
-            lambda asked: suggest_mask(asked, study.search, self._parameters),
+            lambda asked: suggest_mask(asked, study.search, study.pretraining, self._parameters),
             source_of(study.search, study.seed, number),
         )
         proposal = Proposal(number, 1, derive(study.seed, "trial", number), distribution, training)

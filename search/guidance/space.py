@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 
 from ...models.seeds import derive
+from ..config.pretraining import Pretraining
 from ..config.search import Search
 from ..config.searchable import Choices, Range
 from ..config.training import Training
@@ -22,7 +23,9 @@ def source_of(search: Search, seed: int, number: int) -> str:
     return search.sources[derive(seed, "source", number) % len(search.sources)]
 
 
-def suggest_mask(trial: optuna.trial.Trial, search: Search, names: Sequence[str]) -> MaskDistribution:
+def suggest_mask(
+    trial: optuna.trial.Trial, search: Search, pretraining: Pretraining, names: Sequence[str]
+) -> MaskDistribution:
     """Ask Optuna for the distribution of one trial over the prunable parameters `names`."""
     name = trial.suggest_categorical("source", search.sources)
     scorer = source_called(name)
@@ -32,10 +35,16 @@ def suggest_mask(trial: optuna.trial.Trial, search: Search, names: Sequence[str]
     batch_seed = 0
     if scorer.data_driven and search.batches > 1:
         batch_seed = trial.suggest_int("batch_seed", 0, search.batches - 1)
+    rounds = iterations = None
+    if scorer.default_rounds:
+        rounds = scorer.default_rounds if search.rounds is None else _suggest(trial, "rounds", search.rounds)
+    if scorer.trains:
+        iterations = _suggest(trial, "round_iterations", search.round_iterations)
+    k = _suggest(trial, "pretraining", pretraining.iterations)
     bound = search.theta_range
     theta = {group: trial.suggest_float(f"theta/{group}", -bound, bound) for group in groups(names, search.theta)}
     allocation = _suggest(trial, "allocation", search.allocation)
-    return MaskDistribution(name, temperature, batch_seed, theta, allocation)
+    return MaskDistribution(name, temperature, batch_seed, theta, allocation, k, rounds, iterations)
 
 
 def suggest_training(trial: optuna.trial.Trial, training: Training) -> dict[str, Value]:

@@ -41,7 +41,7 @@ class Snapshot(TypedDict):
     """How far a driver has come."""
 
     phase: str
-    """"trials", "full training" or "done"."""
+    """"pretraining", "trials", "full training" or "done"."""
     ended: int
     """Trials that ended since this driver started."""
     running: list[RunningTrial]

@@ -21,6 +21,10 @@ class Entry:
     """Values of the searched training settings."""
     init_seed: int | None = None
     """Seed of other initial weights than those the study starts from."""
+    pretraining: int = 0
+    """Dense iterations before the training under the mask begins."""
+    weights: Path | None = None
+    """The weights that these came to, where the training starts from others than the initial weights."""
     repeat: int = 0
     """Number of the repetition, among several that differ in their batches alone."""
     file: Path | None = None

@@ -1,7 +1,7 @@
 """The recorder: turns the events of a search into those of its record, under the names that the record promises."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...spectral.chance import ZScore
@@ -16,6 +16,7 @@ from ..protocol.proposal import Proposal, Values
 from ..protocol.report import Measured, Scored, finite
 from ..protocol.result import Decision, TrialResult
 from ..protocol.training import Entry, TrainingEnd, TrainingProgress
+from ..sampling.distribution import MaskDistribution
 from .environment import environment
 from .runs import reason_tag, run_status, training_params
 from .spool import Spool
@@ -65,6 +66,11 @@ class Recorder(Listener):
             self.spool.artifact(self._parent, self._folder.report / name)
         self.spool.artifact(self._parent, self._folder.initial_weights)
 
+    def weights_pretrained(self, files: Sequence[Path]) -> None:
+        """Add the weights that masks start from to the parent run."""
+        for file in files:
+            self.spool.artifact(self._parent, file)
+
     def _study_params(self) -> dict[str, object]:
         study = self._study
         return {
@@ -74,6 +80,7 @@ class Recorder(Listener):
             Param.OBJECTIVE: ", ".join(study.objectives),
             Param.SEED: study.seed,
             **{Param.setting("search", key): value for key, value in study.search.model_dump().items()},
+            Param.PRETRAINING: study.pretraining.iterations,
             **{Param.setting("guard", key): value for key, value in study.guard.model_dump().items()},
         }
 
@@ -91,6 +98,8 @@ class Recorder(Listener):
             Param.SEED: proposal.seed,
             Param.BATCH_SEED: distribution.batch_seed,
             Param.ALLOCATION: distribution.allocation,
+            Param.PRETRAINING: distribution.pretraining,
+            **_rounds(distribution),
             **{Param.theta(group): value for group, value in distribution.theta.items()},
             **(self._recipe(proposal.training) if trains else {}),
         }
@@ -187,6 +196,12 @@ class Recorder(Listener):
         if any(path.name == Artifact.LEADERBOARD for path in summary.files):
             self.spool.tags(self._parent, _table(Artifact.LEADERBOARD))
         self.spool.end(self._parent, summary.status)
+
+
+def _rounds(distribution: MaskDistribution) -> dict[str, object]:
+    """Return the parameters of a source that removes weights in rounds."""
+    given = {Param.ROUNDS: distribution.rounds, Param.ROUND_ITERATIONS: distribution.round_iterations}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _table(path: str) -> dict[str, str]:

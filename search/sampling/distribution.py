@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 
 class DistributionValues(TypedDict):
@@ -15,6 +15,20 @@ class DistributionValues(TypedDict):
     batch_seed: int
     theta: dict[str, float]
     allocation: str
+    pretraining: NotRequired[int]
+    rounds: NotRequired[int]
+    round_iterations: NotRequired[int]
+
+
+class Group(NamedTuple):
+    """The trials whose scores can be compared: they have one source, one pretraining and one base of allocation."""
+
+    source: str
+    pretraining: int
+    allocation: str
+
+    def __str__(self) -> str:
+        return f"{self.source}, k = {self.pretraining}, {self.allocation}"
 
 
 @dataclass(frozen=True)
@@ -30,16 +44,34 @@ class MaskDistribution:
     """Log-density factor of each group of layers, |theta| <= search.theta_range."""
     allocation: str = "erk"
     """Base of the layerwise sparsity."""
+    pretraining: int = 0
+    """Dense iterations before masks are chosen: the source scores the weights that they end at."""
+    rounds: int | None = None
+    """Rounds of a source that removes weights in rounds; None: its own number, or no rounds."""
+    round_iterations: int | None = None
+    """Iterations of each round of a source that trains; None: it does not train."""
+
+    @property
+    def group(self) -> Group:
+        """The group of trials that it belongs to."""
+        return Group(self.source, self.pretraining, self.allocation)
 
     def to_dict(self) -> DistributionValues:
-        """Return the values of the distribution for JSON."""
-        return {
+        """Return the values of the distribution for JSON; what does not apply is left out."""
+        values: DistributionValues = {
             "source": self.source,
             "temperature": None if math.isinf(self.temperature) else self.temperature,
             "batch_seed": self.batch_seed,
             "theta": dict(self.theta),
             "allocation": self.allocation,
         }
+        if self.pretraining:
+            values["pretraining"] = self.pretraining
+        if self.rounds is not None:
+            values["rounds"] = self.rounds
+        if self.round_iterations is not None:
+            values["round_iterations"] = self.round_iterations
+        return values
 
     @classmethod
     def from_dict(cls, values: DistributionValues) -> "MaskDistribution":
@@ -51,6 +83,9 @@ class MaskDistribution:
             values["batch_seed"],
             values["theta"],
             values["allocation"],
+            values.get("pretraining", 0),
+            values.get("rounds"),
+            values.get("round_iterations"),
         )
 
 

@@ -25,6 +25,8 @@ class Ascent(Source):
         self.data_driven = self._source.data_driven
         self.has_saliency = self._source.has_saliency
         self.searches_temperature = self._source.searches_temperature
+        self.trains = self._source.trains
+        self.default_rounds = self._source.default_rounds
         self.default_temperature = self._source.default_temperature
 
     def check(self, setting: Setting) -> None:
@@ -34,6 +36,10 @@ class Ascent(Source):
     def try_out(self, setting: Setting) -> None:
         """Try the other source."""
         self._source.try_out(setting)
+
+    def cost(self, setting: Setting) -> int:
+        """Return the cost of the other source."""
+        return self._source.cost(setting)
 
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         return self._source.scores(setting, seed)

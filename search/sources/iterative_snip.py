@@ -19,6 +19,7 @@ class IterativeSnip(DifferentiatingSource):
     """
 
     data_driven = True
+    default_rounds = 100
 
     def differentiate(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)

@@ -21,6 +21,23 @@ def check_start(start: str) -> None:
     SOURCES.check(start)
 
 
+#: How the names of sources that prune iteratively begin.
+IMP = "imp"
+
+#: Sources that score the weights of any network at once, which iterative pruning takes in the place of magnitude.
+SALIENCIES = ("magnitude", "snip", "grasp", "synflow")
+
+
+def check_saliency(saliency: str) -> None:
+    """Raise InputError where `saliency` is no source that iterative pruning can remove weights by."""
+    if not SOURCES.is_users(saliency) and saliency not in SALIENCIES:
+        known = ", ".join(f"{IMP}:{name}" for name in SALIENCIES)
+        raise InputError(
+            f'unknown source "{IMP}:{saliency}"; iterative pruning removes by a saliency of the trained weights '
+            f"(known: {IMP}, {known}, {IMP}:module:Class)"
+        )
+
+
 #: Each is called without arguments (with the rest of the name, of a prefix) and returns a `Source`.
 SOURCES = Registry(
     "source",
@@ -34,8 +51,13 @@ SOURCES = Registry(
         "synflow": ".synflow:SynFlow",
         "biregular": ".biregular:Biregular",
         ASCENT: ".ascent:Ascent",
+        IMP: ".imp:IMP",
     },
-    {"file:": Prefix(".file:MaskFile", "PATH"), f"{ASCENT}:": Prefix(".ascent:Ascent", "SOURCE", check_start)},
+    {
+        "file:": Prefix(".file:MaskFile", "PATH"),
+        f"{ASCENT}:": Prefix(".ascent:Ascent", "SOURCE", check_start),
+        f"{IMP}:": Prefix(".imp:IMP", "SOURCE", check_saliency),
+    },
     users="module:Class",
 )
 

@@ -1,6 +1,5 @@
 """What a mask source works on: the network as training starts from it, the data, and how much is to be kept."""
 
-import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from ...models.batches import Batch, check_class_sizes, class_balanced_batch, fe
 from ...models.data import Data
 from ...models.layers import layout, prunable
 from ...models.layout import Layout
+from ...models.maskrules.rule import Fixed
 from ...models.masks import MaskSet
 from ...models.placement import image_dtype
 from ...models.training import MaskedTraining, Recipe
@@ -35,8 +35,11 @@ class SourceTraining:
     recipe: Recipe = field(default_factory=Recipe)
     """The study's, with defaults in the place of searched settings."""
     checkpoints: Path | None = None
-    """A folder that all sources of the study share: a source makes one of its own in it, named after itself and its
-    seed. None: progress is not kept."""
+    """The folder of these scores alone, from which the source goes on. None: progress is not kept."""
+    every: float = 60.0
+    """Seconds of training between two checkpoints."""
+    leave: Path | None = None
+    """The file whose presence asks the source to save a checkpoint and to raise LeaveRequested."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class Setting:
     [0, 1), where there is one.
 
     How weights are scored: data-driven sources see `images_per_class` training images of each class; iterative ones
-    remove in `rounds`, on a schedule that goes to `sparsity`; sources that train do so as `training` says. Those that
-    differentiate the network do it in double precision, or, where `double` is false, in its own. A batch is of
-    `most_images` at most, of whatever classes, where that is not None.
+    remove in `rounds`, on a schedule that goes to `sparsity`; sources that train do so for `round_iterations` optimizer
+    steps a round, as `training` says. Those that differentiate the network do it in double precision, or, where
+    `double` is false, in its own. A batch is of `most_images` at most, of whatever classes, where that is not None.
 
     `objective` is the score that the study chooses masks by; `spectra` keeps the coordinates of scored layers.
     """
@@ -64,6 +67,7 @@ class Setting:
     dense: frozenset[str] = frozenset()
     images_per_class: int = 10
     rounds: int = 100
+    round_iterations: int = 200
     sparsity: float | None = None
     objective: Objective = L2
     spectra: SpectralCache = field(default_factory=SpectralCache)
@@ -99,9 +103,15 @@ class Setting:
 
     @property
     def few(self) -> "Setting":
-        """The setting with batches of a few images, and one round: what a source is tried on."""
+        """The setting with batches of a few images, and one round of one step: what a source is tried on."""
         whole = self.images_per_class * self.data.task.classes
-        return replace(self, rounds=1, most_images=min(FEW, whole))
+        return replace(
+            self,
+            rounds=1,
+            round_iterations=1,
+            most_images=min(FEW, whole),
+            training=SourceTraining(self.training.recipe),
+        )
 
     @property
     def size(self) -> int:
@@ -117,14 +127,13 @@ class Setting:
             for (name, shape), part in zip(shapes.items(), np.split(flat, ends[:-1]), strict=True)
         }
 
-    def masked_training(self, masks: MaskSet | None, iterations: int, seed: int) -> MaskedTraining:
-        """Return a training of `iterations` optimizer steps that begins at the network's weights, under `masks`.
+    def masked_training(self, model: nn.Module, masks: MaskSet | None, seed: int) -> MaskedTraining:
+        """Return the training of one round: `model`, in place, under `masks` (None: dense), as the recipe says.
 
-        A copy of the network is trained, with the recipe of `training`, on the network's device; `masks` None trains
-        it dense. `seed` fixes batches, augmentation and dropout.
+        `seed` fixes batches, augmentation and dropout. The masks stay as they are, whatever rule the recipe names.
         """
-        model = copy.deepcopy(self.model)
-        return MaskedTraining(model, masks, self.data, self.training.recipe, iterations, seed, self.device)
+        iterations, rule = self.round_iterations, Fixed()
+        return MaskedTraining(model, masks, self.data, self.training.recipe, iterations, seed, self.device, rule)
 
     def batches(self, seed: int, parts: int = 1) -> Iterator[Batch]:
         """Yield training images, the same number of each class, on the network's device and in its precision.

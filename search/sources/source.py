@@ -14,9 +14,7 @@ class Source(ABC):
 
     Its default allocation is its own: the ranking of its scores over the whole network.
 
-    A source that trains takes its training from `setting.masked_training(masks, iterations, seed)`: a `MaskedTraining`
-    of a copy of the network, on the setting's data and device, with the study's recipe. What it saves to go on after a
-    crash lies in a folder of its own under `setting.training.checkpoints`, where that is not None.
+    One that trains the network is a `TrainingSource`.
     """
 
     #: Whether the scores depend on training images; then several batches can be asked for by seed.
@@ -25,6 +23,10 @@ class Source(ABC):
     has_saliency = True
     #: Whether draws are worth spreading by a searched temperature; a source that is itself random needs none.
     searches_temperature = True
+    #: Whether the scores come from a training, which costs `setting.round_iterations` optimizer steps a round.
+    trains = False
+    #: Rounds in which weights are removed where nobody says how many; None: it has no rounds.
+    default_rounds: int | None = None
     #: The name of the source whose scores these are, where that is another: they need be computed once for both.
     scored_as: str | None = None
     #: Gumbel temperature of a draw where nobody names one: 0 is the source's own deterministic top-k.
@@ -38,6 +40,10 @@ class Source(ABC):
 
         Called once, after `check` and before anything is started.
         """
+
+    def cost(self, setting: Setting) -> int:
+        """Return the optimizer steps that its scores take; 0 by default."""
+        return 0
 
     @abstractmethod
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:

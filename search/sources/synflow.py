@@ -17,6 +17,8 @@ class SynFlow(DifferentiatingSource):
     in the authors' code. Needs no data: one forward and one backward pass of a single image a round.
     """
 
+    default_rounds = 100
+
     def differentiate(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         model, weights = working_copy(setting)
         model.eval()

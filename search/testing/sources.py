@@ -55,7 +55,7 @@ class SourceContract:
     def setting(self, network: nn.Module, data: Data) -> Setting:
         """Return the setting that is scored: a tenth of the network's weights is to be kept."""
         size = sum(weight.numel() for weight in prunable(network).values())
-        return Setting(network, data, kept=size // 10, rounds=4)
+        return Setting(network, data, kept=size // 10, rounds=4, round_iterations=2)
 
     def test_scores_have_the_parameters_shapes_in_their_order(self, source: Source, setting: Setting) -> None:
         shapes = [(name, tuple(weight.shape)) for name, weight in prunable(setting.model).items()]

@@ -5,13 +5,15 @@ from ...models.networks import build
 from ...models.trainable import check_trainable
 from ..config.own import import_own
 from ..config.study import Study
+from ..files import StudyFolder
 from ..guards.unpruned import warn_unpruned
 from ..sampling.distribution import MaskDistribution
+from .pretraining import check_pretraining
 from .workbench import Workbench
 
 
-def prepare(study: Study) -> Workbench:
-    """Return the workbench of a study: its data and its network at the initial weights, tried on one batch.
+def prepare(study: Study, folder: StudyFolder) -> Workbench:
+    """Return the workbench of a study in `folder`: its data and its network at the initial weights, tried on a batch.
 
     Raises InputError for settings that cannot work together, for a source that cannot score the network, and for a
     budget that the layers cannot meet.
@@ -21,7 +23,8 @@ def prepare(study: Study) -> Workbench:
     model = build(study.model, data.task, study.seed)
     check_trainable(model, data, study.model, batch_size=study.training.least_batch_size)
     warn_unpruned(model)
-    workbench = Workbench(study, model, data)
+    check_pretraining(study, data)
+    workbench = Workbench(study, model, data, folder=folder)
     workbench.paths.warn_estimated()
     workbench.try_sources()
     # A budget below the floors is found here and not in every trial.

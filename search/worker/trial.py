@@ -20,14 +20,15 @@ from ..names import Artifact, Metric
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal
 from ..protocol.report import Ended, LeftOnRequest, Measured, Report, StorageFailed, to_json
+from ..resumable.checkpoints import Checkpoints
+from ..resumable.training import LeaveRequested, ResumableTraining
 from ..sources import Source
-from ..store.checkpoint import Checkpoints
 from .candidate import Candidate, better
 from .device import claim_device
 from .measures import coordinate_table, scored
-from .resumable import LeaveRequested, ResumableTraining
 from .shared import SharedInputs
 from .workbench import Workbench
+from .workbenches import Workbenches
 
 #: After such an error of the GPU nothing works in its process any more: the worker is given up, and the trial retried.
 _STICKY = getattr(torch, "AcceleratorError", ())
@@ -57,7 +58,7 @@ class MaskTrial(tune.Trainable):
         self._data = data.to(device)
         model = build(study.model, data.task, study.seed)
         model.load_state_dict(state)
-        self._workbench = Workbench(study, model.to(device), self._data, sources, folder.checkpoints("sources"))
+        self._benches = Workbenches(Workbench(study, model.to(device), self._data, sources, folder))
         self._reports = study.warmup.reports
         self.reset_config(config)
 
@@ -67,6 +68,11 @@ class MaskTrial(tune.Trainable):
         self._masks = self._chosen_before()
         self._training: ResumableTraining | None = None
         return True
+
+    @property
+    def _workbench(self) -> Workbench:
+        """The workbench of the weights that the trial starts from."""
+        return self._benches.of(self._proposal.distribution)
 
     def _chosen_before(self) -> MaskSet | None:
         """Return the mask that an earlier attempt of this trial chose; None where it is not there, whole."""

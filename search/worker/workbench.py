@@ -1,15 +1,17 @@
 """The candidates of one trial: drawn from one distribution, guarded, scored, and the best chosen."""
 
 import contextlib
+import copy
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ...models.data import Data
 from ...models.errors import InputError, first_line
@@ -21,11 +23,14 @@ from ...models.weights import init_digest, save_state
 from ...spectral.arrays import numpy_array
 from ...spectral.coordinate import full_spectra
 from ...spectral.objectives import Objective
+from ..config.searchable import values_of
 from ..config.study import Study
+from ..files import StudyFolder
 from ..guards.connectivity import Connectivity, Limits
 from ..guards.counter import PathCounter
 from ..guards.repair import Unrepairable, repair
 from ..protocol.network import NetworkListing
+from ..resumable.training import LeaveRequested
 from ..sampling.allocation import allocate
 from ..sampling.dense import kept_dense
 from ..sampling.distribution import MaskDistribution, layer_theta
@@ -36,6 +41,7 @@ from ..sources.setting import SourceTraining
 from .candidate import Candidate, Seed, layer_seed
 from .composition import Composition
 from .listing import listing
+from .scorefiles import ScoreFiles
 
 #: Weights of candidates that are drawn and scored together.
 TOGETHER = 2**24
@@ -44,18 +50,36 @@ TOGETHER = 2**24
 SCORE_BYTES = 2**31
 
 
+class _ScoreKey(NamedTuple):
+    """All that the scores of a study at one pretraining depend on."""
+
+    source: str
+    batch_seed: int
+    rounds: int
+    """0 of a source without rounds."""
+    round_iterations: int
+    """0 of a source that does not train."""
+
+
 @dataclass
 class Workbench:
-    """The things that a worker keeps between trials: the network at its initial weights, the data, scores by source."""
+    """The things that a worker keeps between trials: the network, the data, scores by source.
+
+    The network has the weights that masks are made for and trainings start from: those after `pretraining` dense
+    iterations.
+    """
 
     study: Study
     model: nn.Module
     data: Data
     sources: dict[str, Source] = field(default_factory=dict)
     """The study's sources by name, ready to be used on any machine; made where none are given."""
-    checkpoints: Path | None = None
-    """Folder for the checkpoints of sources that train; None: they keep none."""
-    _scores: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
+    folder: StudyFolder | None = None
+    """Where the scores of sources that train are kept; None: nowhere."""
+    pretraining: int = 0
+    start_weights: Mapping[str, Any] | None = None
+    """The initial weights, where `model` has others."""
+    _scores: dict[_ScoreKey, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # On a GPU they stay there, and the coordinate is computed there.
@@ -77,10 +101,9 @@ class Workbench:
             budget(self.shapes, self.study.global_sparsity) - sum(math.prod(self.shapes[name]) for name in self.dense),
             self.dense,
             search.images_per_class,
-            search.rounds,
-            None if self.dense else self.study.global_sparsity,
-            self.objectives[self.study.score],
-            training=SourceTraining(self.study.training.recipe(), self.checkpoints),
+            sparsity=None if self.dense else self.study.global_sparsity,
+            objective=self.objectives[self.study.score],
+            training=SourceTraining(self.study.training.recipe()),
         )
         for name in search.sources:
             self.source(name)
@@ -105,16 +128,43 @@ class Workbench:
         }
         return found
 
+    def pretrained(self, iterations: int, state: Mapping[str, Tensor]) -> "Workbench":
+        """Return the workbench of the same study at the `state` after so many iterations of pretraining."""
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(state)
+        bench = Workbench(self.study, model, self.data, self.sources, self.folder, iterations, self.weights)
+        # They do not depend on the weights, and a trace takes seconds.
+        bench.paths = self.paths
+        return bench
+
     def save_initial_weights(self, file: Path) -> None:
         """Write the state that every mask is scored on and every training starts from."""
         save_state(file, initial_state(self.model))
 
     def source(self, name: str) -> Source:
-        """Return the source called `name`."""
+        """Return the source called `name`. Raises InputError where it cannot work with the study's settings."""
         if name not in self.sources:
-            self.sources[name] = source_called(name)
-            self.sources[name].check(self.setting)
+            source = self.sources[name] = source_called(name)
+            rounds = values_of(self.study.search.rounds) if source.default_rounds else [None]
+            for number in rounds:
+                source.check(self._setting(source, number, None))
         return self.sources[name]
+
+    def setting_of(self, distribution: MaskDistribution) -> Setting:
+        """Return the setting that the source of a distribution scores in."""
+        source = self.source(distribution.source)
+        return self._setting(source, distribution.rounds, distribution.round_iterations)
+
+    def _setting(self, source: Source, rounds: int | None, iterations: int | None) -> Setting:
+        """Return the setting with as many rounds and iterations of each: where none are given, the study's first."""
+        search = self.study.search
+        first = rounds or values_of(search.rounds)[0] or source.default_rounds or 1
+        each = iterations or values_of(search.round_iterations)[0]
+        return replace(self.setting, rounds=first, round_iterations=each)
+
+    def source_cost(self, distribution: MaskDistribution) -> int:
+        """Return the optimizer steps before a training under a mask of the distribution begins, from the start on."""
+        return self.pretraining + self.source(distribution.source).cost(self.setting_of(distribution))
 
     def try_sources(self) -> None:
         """Try every source on a few images. Raise InputError, naming it, where one cannot score this network."""
@@ -122,17 +172,30 @@ class Workbench:
             with self._naming(name):
                 source.try_out(self.setting.few)
 
-    def scores(self, name: str, batch_seed: int) -> dict[str, np.ndarray]:
-        """Return the scores of the source called `name`, computed once for each batch while there is room for them.
+    def scores(self, distribution: MaskDistribution) -> dict[str, np.ndarray]:
+        """Return the scores of the source of a distribution, computed once for each batch while there is room for them.
 
-        Raises InputError, naming the source, where it cannot score.
+        Those of a source that trains are computed once for all workers of the study. Raises InputError, naming the
+        source, where it cannot score.
         """
-        key = (self.source(name).scored_as or name, batch_seed)
+        name, source, setting = distribution.source, self.source(distribution.source), self.setting_of(distribution)
+        known_as = source.scored_as or name
+        key = _ScoreKey(
+            known_as,
+            distribution.batch_seed,
+            setting.rounds if source.default_rounds else 0,
+            setting.round_iterations if source.trains else 0,
+        )
         if key in self._scores:
             self._scores[key] = self._scores.pop(key)
             return self._scores[key]
+        seed = derive(self.study.seed, "batch", distribution.batch_seed)
         with self._naming(name):
-            scores = self.source(name).scores(self.setting, derive(self.study.seed, "batch", batch_seed))
+            if source.trains and self.folder is not None:
+                whole = json.dumps([self.pretraining, *key])
+                scores = ScoreFiles(self.folder).get(whole, partial(self._kept_scores, source, setting, seed))
+            else:
+                scores = source.scores(setting, seed)
         if not any(values.any() for values in scores.values()):
             raise InputError(
                 f"source {name} scores every weight 0, so that nothing tells them apart; is the last layer of "
@@ -144,11 +207,19 @@ class Workbench:
             del self._scores[next(iter(self._scores))]
         return scores
 
+    def _kept_scores(self, source: Source, setting: Setting, seed: int, checkpoints: Path) -> dict[str, np.ndarray]:
+        assert self.folder is not None, "there is a folder for scores"
+        every, recipe = self.study.faults.checkpoint_seconds, setting.training.recipe
+        how = SourceTraining(recipe, checkpoints, every, self.folder.leave.resolve())
+        return source.scores(replace(setting, training=how), seed)
+
     @contextlib.contextmanager
     def _naming(self, source: str) -> Iterator[None]:
         """Turn what a source raises in the block into an InputError that names it."""
         try:
             yield
+        except LeaveRequested:
+            raise
         except InputError as error:
             raise InputError(f"source {source}: {error}") from error
         except Exception as error:
@@ -161,7 +232,7 @@ class Workbench:
             self.study.global_sparsity,
             distribution.allocation,
             layer_theta(list(self.shapes), self.study.search.theta, distribution.theta),
-            lambda: self.scores(distribution.source, distribution.batch_seed),
+            lambda: self.scores(distribution),
             lambda: {name: numpy_array(name, weight) for name, weight in self.weights.items()},
         )
 
@@ -191,7 +262,7 @@ class Workbench:
     def draw(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
         """Return the mask set that a seed draws: the same arguments give the same bits."""
         drawer = self.source(distribution.source)
-        scores = self.scores(distribution.source, distribution.batch_seed)
+        scores = self.scores(distribution)
         masks: dict[str, np.ndarray] = {}
         for name, count in counts.items():
             if name in self.dense:
@@ -215,7 +286,7 @@ class Workbench:
         connectivity = self.connectivity(masks)
         if distribution is None or not self.study.guard.repair or not connectivity.fault:
             return masks, connectivity, 0
-        scores = self.scores(distribution.source, distribution.batch_seed)
+        scores = self.scores(distribution)
         least = self.layers.floors()
         try:
             mended, moved = repair(self.paths, masks, scores, least)
@@ -277,6 +348,11 @@ class Workbench:
         if composed is not None:
             yield from self.evaluate([(composed, composition.seeds)], distribution)
 
+    def _rounds(self, distribution: MaskDistribution) -> dict[str, str]:
+        source, setting = self.source(distribution.source), self.setting_of(distribution)
+        rounds = {"rounds": str(setting.rounds)} if source.default_rounds else {}
+        return rounds | ({"round_iterations": str(setting.round_iterations)} if source.trains else {})
+
     def metadata(self, distribution: MaskDistribution, seed: Seed) -> dict[str, str]:
         """Return what a mask file holds on where its mask comes from."""
         task = self.data.task
@@ -287,12 +363,13 @@ class Workbench:
             "classes": str(task.classes),
             "init_seed": str(self.study.seed),
             "init_digest": self.init_digest,
+            **({"pretraining": str(self.pretraining)} if self.pretraining else {}),
             "allocation": distribution.allocation,
             "source": distribution.source,
             "temperature": repr(distribution.temperature),
             "batch_seed": str(distribution.batch_seed),
             "images_per_class": str(self.setting.images_per_class),
-            "rounds": str(self.setting.rounds),
+            **self._rounds(distribution),
             "keep_dense": json.dumps(sorted(self.dense)),
             "theta": json.dumps(distribution.theta),
             "seed": json.dumps(seed),

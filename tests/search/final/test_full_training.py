@@ -32,9 +32,9 @@ from fullspectrum.search.protocol.events import Listener, Listeners
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.report import StorageFailed
 from fullspectrum.search.protocol.training import Entry, TrainingEnd, TrainingProgress, TrainingReport
-from fullspectrum.search.store.checkpoint import Checkpoints, last_attempt
+from fullspectrum.search.resumable.checkpoints import Checkpoints, last_attempt
+from fullspectrum.search.resumable.training import LeaveRequested
 from fullspectrum.search.store.records import FinalRecord
-from fullspectrum.search.worker.resumable import LeaveRequested
 from fullspectrum.search.worker.shared import SharedInputs
 
 from ..conftest import tiny_study

@@ -1,4 +1,4 @@
-"""A source that trains gets what it needs from its setting, and leaves the network as it was."""
+"""Sources that train: iterative magnitude pruning against a plain loop, and what they promise of crashes."""
 
 import copy
 import dataclasses
@@ -7,98 +7,160 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fullspectrum.models.data import Data
+from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.recipe import Recipe
 from fullspectrum.models.seeds import derive
-from fullspectrum.search.config.studyfile import parse
-from fullspectrum.search.sources import Setting, Source
+from fullspectrum.models.training import MaskedTraining
+from fullspectrum.search.resumable.training import LeaveRequested
+from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.sources.setting import SourceTraining
-from fullspectrum.search.store.checkpoint import Checkpoints
-from fullspectrum.search.worker.workbench import Workbench
-from torch import nn
+from fullspectrum.search.testing import SourceContract
 
-STEPS = 6
-
-
-class TrainedMagnitude(Source):
-    """The magnitude of the weights after a short training under the mask of the larger half of them."""
-
-    data_driven = True
-
-    def __init__(self, stop_after: int = STEPS):
-        self.stop_after = stop_after
-        self.begun_at: list[int] = []
-
-    def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
-        training = setting.masked_training(larger_half(setting), STEPS, derive(seed, "trained-magnitude"))
-        folder = setting.training.checkpoints
-        checkpoints = Checkpoints(folder / f"trained-magnitude-{seed}") if folder else None
-        if checkpoints and (state := checkpoints.load()):
-            training.load_state_dict(state)
-        self.begun_at.append(training.iteration)
-        while training.iteration < self.stop_after:
-            training.run(1)
-            if checkpoints:
-                checkpoints.save(training.state_dict())
-        trained = dict(training.model.named_parameters())
-        return {name: trained[name].detach().abs().double().cpu().numpy() for name in setting.weights}
-
-
-def larger_half(setting: Setting) -> MaskSet:
-    magnitudes = {name: weight.detach().abs().cpu().numpy() for name, weight in setting.weights.items()}
-    return MaskSet({name: values > np.median(values) for name, values in magnitudes.items()})
+KEPT, ROUNDS, STEPS = 5000, 3, 6
 
 
 @pytest.fixture
 def setting(network, digits) -> Setting:
-    return Setting(network, digits, 1000, training=SourceTraining(Recipe(batch_size=16)))
+    means = SourceTraining(Recipe(batch_size=16))
+    return Setting(network, digits, KEPT, rounds=ROUNDS, round_iterations=STEPS, training=means)
 
 
 def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_the_network_is_left_as_it_was(setting, network, training):
-    network.train(training)
+def top(scores: dict[str, np.ndarray], kept: int) -> np.ndarray:
+    flat = np.concatenate([values.ravel() for values in scores.values()])
+    mask = np.zeros(flat.size, dtype=bool)
+    mask[np.argsort(-flat, kind="stable")[:kept]] = True
+    return mask
+
+
+class TestIMP(SourceContract):
+    seeded = True
+
+    @pytest.fixture
+    def source(self):
+        return source_called("imp")
+
+
+def test_imp_keeps_the_mask_of_the_lottery_ticket_hypothesis(setting, network, digits):
+    """Algorithm 2 of Frankle et al. (ICML 2020), written as a loop over one flat mask."""
+    names = list(prunable(network))
+    size = sum(weight.numel() for weight in prunable(network).values())
+    left = np.ones(size, dtype=bool)
+    for number in range(ROUNDS):
+        model = copy.deepcopy(network)
+        shapes = {name: tuple(weight.shape) for name, weight in prunable(model).items()}
+        ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
+        parts = zip(shapes.items(), np.split(left, ends), strict=True)
+        masks = MaskSet({name: part.reshape(shape) for (name, shape), part in parts})
+        seed = derive(7, "round", number)
+        training = MaskedTraining(model, masks, digits, Recipe(batch_size=16), STEPS, seed)
+        training.run(STEPS)
+        weights = np.concatenate([prunable(model)[name].detach().numpy().ravel() for name in names])
+        count = KEPT if number == ROUNDS - 1 else round(size * (KEPT / size) ** ((number + 1) / ROUNDS))
+        magnitude = np.where(left, np.abs(weights).astype(np.float64), -1.0)
+        left = np.zeros(size, dtype=bool)
+        left[np.argsort(-magnitude, kind="stable")[:count]] = True
+    assert (top(source_called("imp").scores(setting, 7), KEPT) == left).all()
+
+
+def test_a_weight_scores_higher_the_later_it_is_removed(setting, network):
+    scores = source_called("imp").scores(setting, 0)
+    size = sum(values.size for values in scores.values())
+    flat = np.sort(np.concatenate([values.ravel() for values in scores.values()]))[::-1]
+    counts = [round(size * (KEPT / size) ** (n / ROUNDS)) for n in (1, 2)]
+    assert flat[KEPT - 1] >= 1 > flat[KEPT]
+    # After round n the highest score of what it removed is the fraction that is left in the end of what it kept.
+    assert flat[counts[1]] < KEPT / counts[1] and flat[counts[0]] < KEPT / counts[0]
+
+
+def test_magnitude_is_the_saliency_that_nobody_names(setting):
+    assert same(source_called("imp:magnitude").scores(setting, 0), source_called("imp").scores(setting, 0))
+
+
+@pytest.mark.parametrize("name", ["imp:snip", "imp:synflow", "imp:grasp"])
+def test_another_saliency_scores_the_trained_weights(setting, name):
+    scores = source_called(name).scores(setting, 0)
+    assert not same(scores, source_called("imp").scores(setting, 0))
+    assert top(scores, KEPT).sum() == KEPT
+
+
+@pytest.mark.parametrize("name", ["imp:random", "imp:imp", "imp:", "imp:file:x", "imp:ascent"])
+def test_what_is_no_saliency_of_trained_weights_is_refused(name):
+    with pytest.raises(InputError, match="known: imp, imp:magnitude"):
+        source_called(name)
+
+
+def test_the_network_is_left_as_it_was(setting, network):
     before = copy.deepcopy(network.state_dict())
-    TrainedMagnitude().scores(setting, 0)
+    source_called("imp").scores(setting, 0)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert all(module.training is training for module in network.modules())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
 
 
-def test_it_trains_under_the_mask_with_the_recipe_of_the_setting(setting):
-    masks, start = larger_half(setting), setting.weights
-    scores = TrainedMagnitude().scores(setting, 0)
-    assert all((scores[name][~masks[name]] == 0).all() for name in scores)
-    assert any((scores[name][masks[name]] != start[name].detach().abs().numpy()[masks[name]]).any() for name in scores)
-    other = dataclasses.replace(setting, training=SourceTraining(Recipe(batch_size=16, learning_rate=0.01)))
-    assert not same(TrainedMagnitude().scores(other, 0), scores)
+def test_its_cost_is_that_of_all_rounds(setting):
+    assert source_called("imp").cost(setting) == ROUNDS * STEPS
+    assert source_called("ascent:imp").cost(setting) == ROUNDS * STEPS
+    assert source_called("snip").cost(setting) == 0
 
 
-def test_scores_are_a_function_of_setting_and_seed(setting):
-    scores = TrainedMagnitude().scores(setting, 0)
-    assert same(TrainedMagnitude().scores(setting, 0), scores)
-    assert not same(TrainedMagnitude().scores(setting, 1), scores)
+def test_a_round_that_would_remove_nothing_is_refused(setting):
+    source = source_called("imp")
+    with pytest.raises(
+        InputError, match=r"rounds = 900000: round \d+ would remove none of .* take fewer rounds"
+    ):
+        source.check(dataclasses.replace(setting, rounds=900_000))
+    with pytest.raises(InputError, match="round 1 would remove none"):
+        source.check(dataclasses.replace(setting, kept=setting.size))
+    source.check(setting)
 
 
-def test_from_its_checkpoints_it_goes_on_to_the_same_bits(setting, tmp_path):
-    means = dataclasses.replace(setting.training, checkpoints=tmp_path)
+class Crash(Exception):
+    """The end of a process, as far as its files go."""
+
+
+@pytest.mark.parametrize("steps", [3, STEPS, STEPS + 1, 2 * STEPS + 5])
+def test_after_a_crash_at_any_step_it_goes_on_to_the_same_bits(setting, tmp_path, monkeypatch, steps):
+    whole = source_called("imp").scores(setting, 0)
+    monkeypatch.setattr("fullspectrum.search.resumable.training.CHUNK", 1)
+    means = dataclasses.replace(setting.training, checkpoints=tmp_path, every=0.0)
     resumable = dataclasses.replace(setting, training=means)
-    TrainedMagnitude(stop_after=2).scores(resumable, 0)
-    again = TrainedMagnitude()
-    assert same(again.scores(resumable, 0), TrainedMagnitude().scores(setting, 0))
-    assert again.begun_at == [2]
+    done, step = [], MaskedTraining._step
+
+    def counted(training):
+        if len(done) == steps:
+            raise Crash
+        done.append(training)
+        return step(training)
+
+    monkeypatch.setattr(MaskedTraining, "_step", counted)
+    with pytest.raises(Crash):
+        source_called("imp").scores(resumable, 0)
+    monkeypatch.setattr(MaskedTraining, "_step", lambda training: done.append(training) or step(training))
+    assert same(source_called("imp").scores(resumable, 0), whole)
+    assert len(done) == ROUNDS * STEPS, "no step is done twice"
 
 
-def test_a_study_gives_its_sources_recipe_and_folder(network: nn.Module, digits: Data, tmp_path: Path):
-    training = {"batch_size": 32, "learning_rate": {"low": 0.01, "high": 0.3}}
-    study = parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.9, "training": training})
-    given = Workbench(study, network, digits, checkpoints=tmp_path).setting
-    assert (given.training.recipe.batch_size, given.training.recipe.learning_rate) == (32, Recipe().learning_rate)
-    assert given.training.checkpoints == tmp_path
-    assert given.device == next(network.parameters()).device
-    assert given.weights.keys() == prunable(network).keys()
+def test_it_leaves_when_it_is_asked_to_and_goes_on_from_there(setting, tmp_path: Path):
+    leave = tmp_path / "leave"
+    means = SourceTraining(setting.training.recipe, tmp_path / "checkpoints", 60.0, leave)
+    resumable = dataclasses.replace(setting, training=means)
+    leave.touch()
+    with pytest.raises(LeaveRequested):
+        source_called("imp").scores(resumable, 0)
+    leave.unlink()
+    assert same(source_called("imp").scores(resumable, 0), source_called("imp").scores(setting, 0))
+
+
+def test_checkpoints_of_other_rounds_are_passed_over(setting, tmp_path, capsys):
+    means = dataclasses.replace(setting.training, checkpoints=tmp_path)
+    source_called("imp").scores(dataclasses.replace(setting, rounds=2, training=means), 0)
+    assert same(
+        source_called("imp").scores(dataclasses.replace(setting, training=means), 0),
+        source_called("imp").scores(setting, 0),
+    )
+    assert "a checkpoint is passed over: these are rounds that leave" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from fullspectrum.models.errors import InputError
-from fullspectrum.search.store.checkpoint import Checkpoints, last_attempt
+from fullspectrum.search.resumable.checkpoints import Checkpoints, last_attempt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from ...models.errors import InputError
 from ...models.training import MaskedTraining
 from ...models.trainingstate import TrainingState
 from ..console import warn
-from ..store.checkpoint import Checkpoints
+from .checkpoints import Checkpoints
 
 #: Iterations between two looks at the clock, and at whether to leave.
 CHUNK = 10

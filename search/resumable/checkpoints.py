@@ -31,8 +31,12 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, attempt: int = 1):
-        self._folder = folder
+        self.folder = folder
         self._attempt = attempt
+
+    def part(self, name: str) -> "Checkpoints":
+        """Return the checkpoints of a part of the work, in a folder within this one."""
+        return Checkpoints(self.folder / name, self._attempt)
 
     def save(self, state: Mapping[str, Any]) -> Path:
         """Write `state`, whose "iteration" is the number of steps done, and delete all but the last two checkpoints.
@@ -40,8 +44,8 @@ class Checkpoints:
         Where the state cannot be written, the checkpoints before it stay. Raise InputError with the cause: a full disk,
         for example.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"iteration-{state['iteration']:08d}-attempt-{self._attempt}.checkpoint"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"iteration-{state['iteration']:08d}-attempt-{self._attempt}.checkpoint"
         with open_atomically(path) as file:
             payload = _Payload(file)
             torch.save(state, cast(BinaryIO, payload))
@@ -57,7 +61,7 @@ class Checkpoints:
 
     def states(self) -> Iterator[dict[str, Any]]:
         """Yield the states that can be read, with tensors on the CPU, most iterations first; warn of the others."""
-        for path in sorted(_files(self._folder), key=_numbers, reverse=True):
+        for path in sorted(_files(self.folder), key=_numbers, reverse=True):
             try:
                 yield _read(path)
             except (OSError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
@@ -65,14 +69,14 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Delete the folder; it need not be there."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _in_order_of_writing(self) -> list[Path]:
         """Return the files of this attempt and of those before it.
 
         A later attempt may have begun at an earlier iteration, so that the number of iterations gives no order.
         """
-        own = [path for path in _files(self._folder) if _numbers(path)[1] <= self._attempt]
+        own = [path for path in _files(self.folder) if _numbers(path)[1] <= self._attempt]
         return sorted(own, key=lambda path: _numbers(path)[::-1])
 
 

@@ -1,0 +1,84 @@
+"""The first phase of a search: the dense training that its masks start from, once for all of its workers."""
+
+import ray
+from torch import Tensor
+
+from ...models.data import Data
+from ...models.errors import InputError
+from ...models.networks import build
+from ...models.weights import load_state, save_state
+from ..config.study import Study
+from ..console import warn
+from ..files import StudyFolder, storage_failure
+from ..resumable.checkpoints import Checkpoints, last_attempt
+from ..resumable.training import LeaveRequested
+from ..worker.device import claim_device
+from ..worker.pretraining import pretrain
+from .running import RunningSearch
+
+_LABEL = "pretraining"
+
+
+def make_pretrained_weights(search: RunningSearch) -> None:
+    """Train the dense network as far as the study's trials want it, and write the weights after each number of steps.
+
+    What an earlier driver wrote is kept. A worker that dies costs a checkpoint interval, `faults.retries` times.
+    Returns early where a shutdown is requested, also where nothing can be written. Raises InputError where the training
+    diverges, or its worker died too often.
+    """
+    # Workers have working directories of their own.
+    study, folder = search.study, StudyFolder(search.folder.path.resolve())
+    if missing := [k for k in study.pretraining.each if not _whole(folder, k)]:
+        resources = study.resources
+        # It goes on from its checkpoints, so that Ray's own retries will do.
+        task = _pretrain.options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=study.faults.retries)
+        work = task.remote(study, search.shared.data, search.shared.state, missing, folder)
+        while not search.shutdown.overdue:
+            if ray.wait([work], timeout=1.0)[0]:
+                break
+        else:
+            return
+        try:
+            done = ray.get(work)
+        except ray.exceptions.RayTaskError as error:
+            if not (reason := storage_failure(error.cause)):
+                raise error.cause from None
+            search.shutdown.request(reason)
+            return
+        except ray.exceptions.RayError as error:
+            raise InputError(
+                f"the worker of the dense pretraining died {study.faults.retries + 1} times; go on with --resume"
+            ) from error
+        if not done:
+            return
+    search.listeners.weights_pretrained([folder.pretrained_weights(k) for k in study.pretraining.each if k])
+
+
+def _whole(folder: StudyFolder, iterations: int) -> bool:
+    """Return whether the weights after so many iterations are there, and can be read."""
+    file = folder.pretrained_weights(iterations)
+    if not file.exists():
+        return False
+    try:
+        load_state(file)
+    except InputError as error:
+        warn(f"{error}; they are trained again")
+        return False
+    return True
+
+
+@ray.remote
+def _pretrain(study: Study, data: Data, state: dict[str, Tensor], each: list[int], folder: StudyFolder) -> bool:
+    """Write the weights after `each` number of iterations; return whether that is done, and not left on request."""
+    model = build(study.model, data.task, study.seed)
+    model.load_state_dict(state)
+    model = model.to(claim_device(study.resources))
+    place = folder.checkpoints(_LABEL)
+    checkpoints = Checkpoints(place, last_attempt(place) + 1)
+    try:
+        for iterations, weights in pretrain(study, model, data, each, study.seed, checkpoints, folder.leave):
+            save_state(folder.pretrained_weights(iterations), weights, {_LABEL: str(iterations)})
+    except LeaveRequested:
+        return False
+    checkpoints.clear()
+    return True

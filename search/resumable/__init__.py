@@ -1,0 +1,1 @@
+"""Training that can be interrupted: checkpoints, and a training that goes on from them."""

@@ -1,0 +1,79 @@
+"""The scores of sources that train, on disk: computed once for a study, by the worker that needs them first."""
+
+import fcntl
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...models.errors import InputError
+from ...models.weights import load_state, save_state
+from ..console import warn
+from ..files import StudyFolder
+from ..resumable.training import LeaveRequested
+
+#: Seconds between two looks at scores that another worker computes.
+_WAIT = 0.2
+
+Scores = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class ScoreFiles:
+    """The scores of a study in `folder`, a file for each key, shared by all of its workers.
+
+    A worker that needs scores that nobody has computed computes them while it holds a lock; others wait for them. The
+    system releases the lock when its owner dies, and the next worker goes on from the owner's checkpoints.
+    """
+
+    folder: StudyFolder
+
+    def get(self, key: str, compute: Callable[[Path], Scores]) -> Scores:
+        """Return the scores called `key`; where there are none, what `compute` makes of a folder for checkpoints.
+
+        Raises LeaveRequested where the study's workers are asked to leave while another one computes.
+        """
+        name = f"{''.join(c if c.isalnum() else '-' for c in key)[:60]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        file = self.folder.scores / f"{name}.safetensors"
+        if (found := _read(file)) is not None:
+            return found
+        with self._locked(file.with_suffix(".lock")):
+            # Another worker may have computed them while this one waited.
+            if (found := _read(file)) is not None:
+                return found
+            checkpoints = self.folder.checkpoints(f"scores {name}")
+            scores = compute(checkpoints)
+            save_state(file, {layer: torch.from_numpy(values) for layer, values in scores.items()}, {"key": key})
+            shutil.rmtree(checkpoints, ignore_errors=True)
+            return scores
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if self.folder.leave.exists():
+                        raise LeaveRequested("left while another worker scores") from None
+                time.sleep(_WAIT)
+            yield
+
+
+def _read(file: Path) -> Scores | None:
+    """Return the scores of a file; None where there is none, or none that can be read."""
+    if not file.exists():
+        return None
+    try:
+        return {name: tensor.numpy() for name, tensor in load_state(file).items()}
+    except InputError as error:
+        warn(f"{error}; these scores are computed again")
+        return None
