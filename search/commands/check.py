@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..names import Artifact, Metric
-from .options import RUNS, Address, DataSet, HomeFolder, Masks, Model, Settings, Weights
+from .options import RUNS, Address, DataSet, HomeFolder, Masks, Model, Pretraining, Settings, Weights
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,7 @@ def check(
     data: DataSet,
     weights: Weights = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the initial weights and the batches.", min=0)] = None,
+    pretraining: Pretraining = None,
     repeats: Annotated[int, typer.Option(help="Trainings of the mask and of each baseline.", min=1, max=100)] = 3,
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     home: HomeFolder = RUNS,
@@ -30,10 +31,10 @@ def check(
 ) -> None:
     """Train a mask beside what is left of it without its choices, and say whether it beats its own shuffle.
 
-    It is trained as it is; shuffled within each layer; on other initial weights; with the lowest scores of its source
-    kept instead of the highest (where the mask file names a source that has scores); and beside it a random mask of ERK
-    layer sparsities. The recipe is that of a study's [training] and [final] tables. All trainings are recorded in
-    MLflow.
+    It is trained as it is; shuffled within each layer; on other initial weights, pretrained for as long; with the
+    lowest scores of its source kept instead of the highest (where the mask file names a source that has scores); and
+    beside it a random mask of ERK layer sparsities. The recipe is that of a study's [training] and [final] tables. All
+    trainings are recorded in MLflow.
 
     Example: fullspectrum check mask.safetensors --model digits_cnn --data digits --set final.epochs=20
     """
@@ -65,7 +66,7 @@ def check(
     from ..screen.stepper import stepper
     from ..worker.device import check_resources
     from ..worker.workbench import Workbench
-    from .masks import initial_seed, load_trainable, weights_for
+    from .masks import initial_seed, load_trainable, pretrained_for, pretraining_of
 
     loaded = load_trainable(masks)
     seed = initial_seed(loaded, seed)
@@ -82,11 +83,12 @@ def check(
     weights_in_all = sum(weight.numel() for weight in prunable_weights.values())
     study = study.model_copy(update={"sparsity": (loaded.size - loaded.kept) / weights_in_all})
     warn_unpruned(network)
-    state = weights_for(loaded, weights, model, seed, images.task)
+    state = pretrained_for(loaded, weights, pretraining, study, network, images)
     network.load_state_dict(state)
     check_trainable(network, images, model, batch_size=study.training.least_batch_size)
     check_connected(loaded, network, images.task)
-    bench = Workbench(study, network, images)
+    k = pretraining or pretraining_of(loaded)
+    bench = Workbench(study, network, images, pretraining=k)
     bench.try_sources()
     place.create()
     # Each check is a record of its own, however often the same mask is checked.
@@ -99,7 +101,7 @@ def check(
         with delivered(folder / "spool.jsonl", destination) as delivery:
             recorder = CheckRecorder(delivery.spool, folder.name, study)
             with recorder.opened(f"check {masks.name}", loaded):
-                ready = prepare_check(bench, loaded, state, repeats, folder)
+                ready = prepare_check(bench, loaded, state, repeats, folder, k)
                 with stepper("training", len(ready.entries)) as step:
                     found = ready.run(recorder, step)
                 write_json(folder / Artifact.CHECK, found.to_dict())

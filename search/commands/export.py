@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...models.formats.registry import FORMATS
-from ..names import Artifact, Tag
+from ..names import Artifact, Param, Tag
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def export(
         written = write(format, output, masks, load_state(weights_file))
     typer.echo(
         f"wrote {', '.join(map(str, written))}: {masks.kept:,} of {masks.size:,} weights kept "
-        f"(sparsity {masks.sparsity:.4f}), initial weights {masks.metadata.get('init_digest', '')[:12]}"
+        f"(sparsity {masks.sparsity:.4f}), weights {masks.metadata.get('init_digest', '')[:12]}"
     )
 
 
@@ -80,7 +80,8 @@ def _best(home: "Home", name: str, settings: list[str], mask: str) -> tuple[Path
         raise InputError(f"study {study.id} has no mask yet; go on with it first (--resume)")
     files = folder.trial(best.number)
     if mask == "start":
-        return files / Artifact.MASK, folder.initial_weights
+        k = ledger.trials()[best.number].distribution.pretraining
+        return files / Artifact.MASK, folder.pretrained_weights(k)
     if not (files / Artifact.END_MASK).exists():
         raise InputError(
             f"the mask of {best.label} did not change in a full training; leave --mask end out, or search with "
@@ -126,11 +127,13 @@ def _files(client: "MlflowClient", run_id: str, scratch: Path, mask: str) -> tup
     """Return the files of a run at a tracking server. Raises InputError where it is no trial of a search."""
     from ...models.errors import InputError
 
-    parent = client.get_run(run_id).data.tags.get(Tag.PARENT)
+    run = client.get_run(run_id).data
+    parent = run.tags.get(Tag.PARENT)
     if parent is None:
         raise InputError(f"run {run_id} is no trial of a search; name a run nested in one, or best:STUDY")
+    weights = Artifact.pretrained_weights(int(run.params.get(Param.PRETRAINING, 0)))
     wanted = {
-        "start": ((run_id, Artifact.MASK), (parent, Artifact.INITIAL_WEIGHTS)),
+        "start": ((run_id, Artifact.MASK), (parent, weights)),
         "end": ((run_id, Artifact.END_MASK), (run_id, Artifact.END_WEIGHTS)),
     }
     mask_file, weights_file = (client.download_artifacts(run, name, str(scratch)) for run, name in wanted[mask])

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import overload
 
 import torch
+from torch import nn
 
+from ...models.data import Data
 from ...models.errors import InputError
 from ...models.layers import layout
 from ...models.layout import Layout
@@ -13,7 +15,10 @@ from ...models.masks import MaskSet, check_fits
 from ...models.networks import Task, build, default_task, initial_state
 from ...models.weightless import build_weightless
 from ...models.weights import init_digest, load_state
+from ..config.pretraining import Pretraining
+from ..config.study import Study
 from ..console import warn
+from ..worker.pretraining import check_pretraining, pretrain
 
 
 def load_masks(path: Path) -> MaskSet:
@@ -56,6 +61,12 @@ def weights_for(
     """
     if weights is not None:
         state = load_state(weights)
+    elif k := pretraining_of(masks):
+        need = f"the masks are for the weights after {k} dense iterations, which are not given"
+        if model is not None:
+            raise InputError(f"{need}; give them with --weights: sample writes them beside the mask, export with it")
+        warn(f"{need}; give them with --weights")
+        return None
     else:
         named = model or masks.metadata.get("model", "")
         if not named or (model is None and not _is_ours(named)):
@@ -68,13 +79,46 @@ def weights_for(
             check_fits(masks, build_weightless(named, task).state_dict())
         state = initial_state(build(named, task, initial_seed(masks, seed)))
     check_fits(masks, state)
+    _warn_of_others(masks, state)
+    return state
+
+
+def _warn_of_others(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> None:
+    """Warn where the weights are not those that the masks were made for."""
     expected = masks.metadata.get("init_digest")
     if expected and expected != init_digest(state):
         warn(
-            f"the masks were made for other initial weights (digest {expected[:12]}, "
-            f"these have {init_digest(state)[:12]}); check --seed or --weights"
+            f"the masks were made for other weights (digest {expected[:12]}, these have {init_digest(state)[:12]}); "
+            "check --seed, --weights or --pretraining"
         )
+
+
+def pretrained_for(
+    masks: MaskSet, weights: Path | None, iterations: int | None, study: Study, network: nn.Module, images: Data
+) -> dict[str, torch.Tensor]:
+    """Return the weights that training under `masks` starts from: those of `weights_for`, or pretrained ones.
+
+    The latter are those that `network`, at its initial weights, comes to after so many dense iterations with the
+    study's recipe; it is trained in place, where it lies. Raises InputError as `weights_for` does, and for both a file
+    and iterations.
+    """
+    if not iterations:
+        return weights_for(masks, weights, study.model, study.seed, images.task)
+    if weights is not None:
+        raise InputError("--weights and --pretraining both say what training starts from; give one of them")
+    check_pretraining(study.model_copy(update={"pretraining": Pretraining(iterations=iterations)}), images)
+    ((_, state),) = pretrain(study, network, images, [iterations], study.seed)
+    check_fits(masks, state)
+    _warn_of_others(masks, state)
     return state
+
+
+def pretraining_of(masks: MaskSet) -> int:
+    """Return the dense iterations before the masks of a file, 0 where it names none. InputError: it names no number."""
+    text = masks.metadata.get("pretraining", "0")
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InputError(f"the mask file's pretraining is {text[:80]!r}, which is no number of iterations")
+    return int(text)
 
 
 def layout_for(masks: MaskSet, model: str | None) -> Layout:

@@ -13,6 +13,10 @@ DataSet = Annotated[str, typer.Option("--data", help="Data set: a name, imagefol
 Weights = Annotated[
     Path | None, typer.Option("--weights", help="Initial weights (safetensors), as an export writes them.")
 ]
+Pretraining = Annotated[
+    int | None,
+    typer.Option("--pretraining", metavar="K", help="Dense iterations before the mask, by the same recipe.", min=0),
+]
 Masks = Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file (safetensors).")]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given again.")

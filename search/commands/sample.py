@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..sampling.registry import ALLOCATIONS
-from .options import DataSet, Model, Settings
+from .options import DataSet, Model, Pretraining, Settings
 
 
 def sample(
@@ -20,12 +20,16 @@ def sample(
         str,
         typer.Option(help=f"Layerwise sparsity: {', '.join(ALLOCATIONS.known)}; global: the source's own ranking."),
     ] = "global",
+    pretraining: Pretraining = None,
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     temperature: Annotated[
         float | None, typer.Option(help="Gumbel temperature, >= 0 (inf: uniform); default: the source's own.")
     ] = None,
 ) -> None:
     """Draw one mask set and write it to a file.
+
+    With --pretraining K the dense network is trained for K iterations first; the weights that it comes to, for which
+    the mask is, are written beside it.
 
     Example: fullspectrum sample --model digits_cnn --data digits --source snip --sparsity 0.98 -o mask.safetensors
     """
@@ -38,28 +42,40 @@ def sample(
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")
     search = {"sources": [source], "allocation": allocation, "theta": "none"}
     own = {"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": search}
-    study = study_of(own, settings)
+    study = study_of(own | {"pretraining": {"iterations": pretraining or 0}}, settings)
     check_sources(study)
     check_target(output)
+    weights_file = output.with_suffix(".weights.safetensors")
+    if pretraining:
+        check_target(weights_file)
 
     from ...models.data import load
     from ...models.masks import MaskSet
     from ...models.networks import build
     from ...models.trainable import check_trainable
+    from ...models.weights import init_digest, save_state
     from ..config.own import import_own
     from ..console import warn
     from ..guards.unpruned import warn_unpruned
     from ..sampling.distribution import MaskDistribution
+    from ..worker.device import claim_device
+    from ..worker.pretraining import check_pretraining, pretrain
     from ..worker.workbench import Workbench
 
     import_own(study)
     loaded = load(data, seed)
     network = build(model, loaded.task, seed)
     check_trainable(network, loaded, model)
+    check_pretraining(study, loaded)
     warn_unpruned(network)
-    bench = Workbench(study, network, loaded)
+    # Found before anything trains.
+    Workbench(study, network, loaded).try_sources()
+    k = pretraining or 0
+    for _, state in pretrain(study, network.to(claim_device(study.resources)), loaded, [k], seed):
+        save_state(weights_file, state)
+        typer.echo(f"wrote {weights_file}: the weights after {k} dense iterations, digest {init_digest(state)[:12]}")
+    bench = Workbench(study, network, loaded, pretraining=k)
     bench.paths.warn_estimated()
-    bench.try_sources()
     if temperature is None:
         temperature = bench.source(source).default_temperature
     distribution = MaskDistribution(source, temperature, 0, {}, allocation)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DataSet, Masks, Model, Settings, Weights
+from .options import DataSet, Masks, Model, Pretraining, Settings, Weights
 
 
 def train(
@@ -14,6 +14,7 @@ def train(
     data: DataSet,
     weights: Weights = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the initial weights and the batches.", min=0)] = None,
+    pretraining: Pretraining = None,
     settings: Settings = [],  # noqa: B006 - Typer makes a new list for every call
     output: Annotated[
         Path | None,
@@ -25,7 +26,8 @@ def train(
     """Train a masked network in full and measure it on the test split.
 
     The recipe is that of a study's [training] and [final] tables and can be changed by --set. Without --seed the
-    initial weights are those that the mask file names.
+    initial weights are those that the mask file names. With --pretraining K the dense network is trained for K
+    iterations first, and goes on from there under the mask.
 
     Example: fullspectrum train mask.safetensors --model digits_cnn --data digits --set final.epochs=20
     """
@@ -50,7 +52,7 @@ def train(
     from ..guards.unpruned import warn_unpruned
     from ..protocol.training import TrainingEnd, TrainingProgress
     from ..worker.device import claim_device
-    from .masks import initial_seed, load_trainable, weights_for
+    from .masks import initial_seed, load_trainable, pretrained_for
 
     loaded = load_trainable(masks)
     seed = initial_seed(loaded, seed)
@@ -60,8 +62,8 @@ def train(
     network = build(model, images.task, seed)
     loaded = check_fits(loaded, prunable(network))
     warn_unpruned(network)
-    network.load_state_dict(weights_for(loaded, weights, model, seed, images.task))
     device = claim_device(study.resources)
+    network.load_state_dict(pretrained_for(loaded, weights, pretraining, study, network.to(device), images))
     check_trainable(network, images, model, device, study.training.least_batch_size)
     check_connected(loaded, network, images.task)
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")

@@ -6,7 +6,7 @@ from torch import Tensor
 from ...models.data import Data
 from ...models.errors import InputError
 from ...models.networks import build
-from ...models.weights import load_state, save_state
+from ...models.weights import init_digest, load_state, save_state
 from ..config.study import Study
 from ..console import warn
 from ..files import StudyFolder, storage_failure
@@ -28,7 +28,7 @@ def make_pretrained_weights(search: RunningSearch) -> None:
     """
     # Workers have working directories of their own.
     study, folder = search.study, StudyFolder(search.folder.path.resolve())
-    if missing := [k for k in study.pretraining.each if not _whole(folder, k)]:
+    if missing := [k for k in study.pretraining.each if k and not _digest(folder, k)]:
         resources = study.resources
         # It goes on from its checkpoints, so that Ray's own retries will do.
         task = _pretrain.options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=study.faults.retries)
@@ -51,20 +51,21 @@ def make_pretrained_weights(search: RunningSearch) -> None:
             ) from error
         if not done:
             return
-    search.listeners.weights_pretrained([folder.pretrained_weights(k) for k in study.pretraining.each if k])
+    each = study.pretraining.each
+    digests = {k: digest for k in each if (digest := _digest(folder, k))}
+    search.listeners.weights_ready(digests, [folder.pretrained_weights(k) for k in each if k])
 
 
-def _whole(folder: StudyFolder, iterations: int) -> bool:
-    """Return whether the weights after so many iterations are there, and can be read."""
+def _digest(folder: StudyFolder, iterations: int) -> str | None:
+    """Return the digest of the weights after so many iterations; None where they are not there, or cannot be read."""
     file = folder.pretrained_weights(iterations)
     if not file.exists():
-        return False
+        return None
     try:
-        load_state(file)
+        return init_digest(load_state(file))
     except InputError as error:
         warn(f"{error}; they are trained again")
-        return False
-    return True
+        return None
 
 
 @ray.remote

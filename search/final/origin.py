@@ -13,7 +13,7 @@ def settings_of(masks: MaskSet) -> dict[str, object]:
     """
     metadata = masks.metadata
     settings: dict[str, object] = {}
-    for name in ("images_per_class", "rounds"):
+    for name in ("images_per_class", "rounds", "round_iterations"):
         if number := _number(metadata.get(name, "")):
             settings[name] = number
     if metadata.get("source") in SOURCES:

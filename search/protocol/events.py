@@ -41,8 +41,11 @@ class Listener:
     def study_started(self, network: NetworkListing) -> None:
         """Handle the start, or the resumption, of the search of `network`."""
 
-    def weights_pretrained(self, files: Sequence[Path]) -> None:
-        """Handle that the weights which masks start from are trained, and lie in these files; none where k is 0."""
+    def weights_ready(self, digests: Mapping[int, str], files: Sequence[Path]) -> None:
+        """Handle that the weights which masks start from are there: their digests by dense iterations.
+
+        `files` hold those that are not the initial weights.
+        """
 
     def trial_started(self, proposal: Proposal) -> None:
         """Handle that a worker took up a trial."""

@@ -38,6 +38,7 @@ class Recorder(Listener):
         self.spool = spool
         # A hash of all settings: not made anew for every event.
         self._parent = study.id
+        self._digests: dict[int, str] = {}
 
     @property
     def _note(self) -> str:
@@ -66,8 +67,9 @@ class Recorder(Listener):
             self.spool.artifact(self._parent, self._folder.report / name)
         self.spool.artifact(self._parent, self._folder.initial_weights)
 
-    def weights_pretrained(self, files: Sequence[Path]) -> None:
-        """Add the weights that masks start from to the parent run."""
+    def weights_ready(self, digests: Mapping[int, str], files: Sequence[Path]) -> None:
+        """Add the weights that masks start from to the parent run, and name them in the runs of trials."""
+        self._digests = dict(digests)
         for file in files:
             self.spool.artifact(self._parent, file)
 
@@ -98,13 +100,18 @@ class Recorder(Listener):
             Param.SEED: proposal.seed,
             Param.BATCH_SEED: distribution.batch_seed,
             Param.ALLOCATION: distribution.allocation,
-            Param.PRETRAINING: distribution.pretraining,
+            **self._weights(distribution.pretraining),
             **_rounds(distribution),
             **{Param.theta(group): value for group, value in distribution.theta.items()},
             **(self._recipe(proposal.training) if trains else {}),
         }
         tags = {Tag.KIND: Kind.TRIAL, Tag.ATTEMPT: str(proposal.attempt)}
         self._open(Label.of_trial(proposal.number), params, tags, proposal.attempt)
+
+    def _weights(self, iterations: int) -> dict[str, object]:
+        """Return the parameters of the weights that masks are made for: those after so many dense iterations."""
+        digest = self._digests.get(iterations)
+        return {Param.PRETRAINING: iterations} | ({Param.WEIGHTS_DIGEST: digest} if digest else {})
 
     def _recipe(self, training: Values) -> dict[str, object]:
         return training_params(self._study.training.recipe(dict(training)))
@@ -152,7 +159,9 @@ class Recorder(Listener):
         if self.spool.ended(self._run(entry.label)) and not again:
             return
         tags = {Tag.KIND: Kind.BASELINE} | ({Tag.OF: entry.of} if entry.of else {})
-        self._open(entry.label, self._recipe(entry.training), tags)
+        # Those of another seed are not recorded.
+        weights = {} if entry.init_seed is not None else self._weights(entry.pretraining)
+        self._open(entry.label, weights | self._recipe(entry.training), tags)
         if entry.file is not None:
             self.spool.artifact(self._run(entry.label), entry.file)
 

@@ -50,7 +50,7 @@ def test_a_shuffle_is_a_function_of_its_seed(drawn):
 
 def test_inverted_scores_keep_the_weights_of_the_lowest_scores(bench, drawn):
     masks, distribution = drawn
-    worst, scores = inverted(bench, masks, distribution), bench.scores("snip", 1)
+    worst, scores = inverted(bench, masks, distribution), bench.scores(distribution)
     assert kept(worst) == kept(masks)
     assert worst["fc2.weight"].all()
     for name, values in scores.items():

@@ -10,9 +10,9 @@ from fullspectrum.models.data import Data
 from fullspectrum.models.errors import InputError
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.training import Diverged, MaskedTraining, Recipe
+from fullspectrum.search.resumable import training as module
 from fullspectrum.search.resumable.checkpoints import Checkpoints
 from fullspectrum.search.resumable.training import CHUNK, LeaveRequested, ResumableTraining
-from fullspectrum.search.worker import resumable as module
 from torch import nn
 
 RECIPE = Recipe(learning_rate=0.05, batch_size=8, ema=0.9)

@@ -119,7 +119,8 @@ def test_a_budget_that_dense_layers_use_up_is_told_with_their_number():
 
 def study(*overrides: str) -> Study:
     settings = {"model": "digits_cnn", "data": "digits", "sparsity": 0.9, "search": {"samples_per_trial": 2}}
-    return parse(with_overrides(settings, ('search.keep_dense=["conv1", "fc2"]', "search.rounds=2", *overrides)))
+    short = ("search.rounds=2", "search.round_iterations=2")
+    return parse(with_overrides(settings, ('search.keep_dense=["conv1", "fc2"]', *short, *overrides)))
 
 
 def bench_of(settings: Study, data: Data) -> Workbench:
@@ -130,7 +131,10 @@ def bench_of(settings: Study, data: Data) -> Workbench:
 def test_every_source_draws_with_dense_layers(digits, name):
     bench = bench_of(study(), digits)
     distribution = MaskDistribution(name, bench.source(name).default_temperature, 0, {}, "global")
-    assert bench.scores(name, 0).keys() == bench.shapes.keys() - {"conv1.weight", "fc2.weight"}
+    assert bench.scores(distribution).keys() == bench.shapes.keys() - {
+        "conv1.weight",
+        "fc2.weight",
+    }
     masks = bench.draw(distribution, bench.counts(distribution), 3)
     assert masks["conv1.weight"].all() and masks["fc2.weight"].all()
     assert masks.kept == budget(bench.shapes, 0.9)

@@ -155,8 +155,9 @@ def test_the_global_allocation_follows_the_sources_scores(workbench_of):
 
 
 def test_scores_are_computed_once_for_each_source_and_batch(workbench):
-    assert workbench.scores("snip", 1) is workbench.scores("snip", 1)
-    assert workbench.scores("snip", 1) is not workbench.scores("snip", 0)
+    one, other = (MaskDistribution("snip", 0.0, batch, {}) for batch in (1, 0))
+    assert workbench.scores(one) is workbench.scores(one)
+    assert workbench.scores(one) is not workbench.scores(other)
 
 
 def test_the_workbench_leaves_its_model_at_the_initial_weights(workbench):
@@ -257,7 +258,6 @@ def test_a_mask_file_says_where_its_mask_comes_from(workbench, tmp_path):
         "init_digest": workbench.init_digest,
         "allocation": "erk",
         "images_per_class": "10",
-        "rounds": "100",
         "keep_dense": "[]",
         "source": "random",
         "temperature": "inf",
@@ -317,4 +317,4 @@ def test_a_source_that_scores_every_weight_zero_is_refused(digits):
     # As the heads of vision transformers are: no gradient passes, and the head's own is multiplied by zero.
     bench = Workbench(study("search.sources=['snip']"), network, digits)
     with pytest.raises(InputError, match="source snip scores every weight 0, so that nothing tells them apart"):
-        bench.scores("snip", 0)
+        bench.scores(MaskDistribution("snip", 0.0, 0, {}))
