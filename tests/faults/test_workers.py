@@ -2,10 +2,18 @@
 
 import os
 import signal
+from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from fullspectrum.models.data import load
+from fullspectrum.models.networks import build
+from fullspectrum.models.weights import init_digest
 from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.worker.pretraining import pretrain
+from fullspectrum.search.worker.workbench import Workbench
+from fullspectrum.search.worker.workbenches import Workbenches
 
 from .searches import STUDY, Search
 
@@ -23,6 +31,53 @@ def test_a_trial_whose_worker_is_killed_goes_on_in_another_and_ends_as_if_nothin
     assert search.state() == undisturbed.state()
     assert search.runs() == undisturbed.runs()
     assert trial.outcome is not Outcome.FAILED
+
+
+_TRAINING_SOURCE = (
+    "search.sources=['imp']",
+    "search.batches=1",
+    "search.rounds=2",
+    "search.round_iterations=100",
+    "pretraining.iterations=100",
+    "final.epochs=40",
+    "search.trials=2",
+    "gate.quantile=1.0",
+    "final.top_k=0",
+)
+
+
+def test_a_worker_that_dies_in_a_source_that_trains_costs_no_more_than_a_checkpoint(tmp_path):
+    """Nor does one that dies in pretraining: another goes on from its checkpoints, to the same bits."""
+    search = Search(tmp_path / "scoring", *_TRAINING_SOURCE).start()
+    search.wait(lambda: list(search.files.path.glob("checkpoints/pretraining/*.checkpoint")))
+    workers = psutil.Process(search.process.pid).children(recursive=True)
+    os.kill(next(worker.pid for worker in workers if "ray::_pretrain" in worker.cmdline()[0]), signal.SIGKILL)
+    # In its second round: the first one is on disk.
+    search.wait(lambda: list(search.files.path.glob("checkpoints/scores-*/round-1/*.checkpoint")))
+    holder = _holder(next(search.files.scores.glob("*.lock")))
+    os.kill(holder, signal.SIGKILL)
+    search.end()
+    trials = search.ledger().trials()
+    assert sorted(trial.lost for trial in trials) == [0, 1]
+    assert all(trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY) for trial in trials)
+    assert not list(search.files.path.glob("checkpoints/scores-*"))
+    data = load("digits")
+    study = search.study
+    start = Workbench(study, build(study.model, data.task, study.seed), data, folder=search.files)
+    bench = Workbenches(start).after(100)
+    ((_, weights),) = pretrain(study, build(study.model, data.task, study.seed), data, [100], study.seed)
+    assert bench.init_digest == init_digest(weights)
+    kept = bench.scores(trials[0].distribution)
+    bench.folder, bench._scores = None, {}
+    again = bench.scores(trials[0].distribution)
+    assert all(np.array_equal(kept[name], again[name]) for name in again)
+
+
+def _holder(lock: Path) -> int:
+    """The process that holds a lock: the one worker that has the file open and does not wait for it."""
+    inode = lock.stat().st_ino
+    rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return next(int(row[4]) for row in rows if row[1] == "FLOCK" and row[5].endswith(f":{inode}"))
 
 
 #: Takes memory as long as it is let, in the warm-ups of every second trial.
