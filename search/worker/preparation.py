@@ -12,8 +12,8 @@ from .pretraining import check_pretraining
 from .workbench import Workbench
 
 
-def prepare(study: Study, folder: StudyFolder) -> Workbench:
-    """Return the workbench of a study in `folder`: its data and its network at the initial weights, tried on a batch.
+def prepare(study: Study, folder: StudyFolder | None = None) -> Workbench:
+    """Return the workbench of a study: its data and its network at the initial weights, tried on a batch.
 
     Raises InputError for settings that cannot work together, for a source that cannot score the network, and for a
     budget that the layers cannot meet.
