@@ -15,6 +15,7 @@ from ...models.batches import Batch, check_class_sizes, class_balanced_batch, fe
 from ...models.data import Data
 from ...models.layers import layout, prunable
 from ...models.layout import Layout
+from ...models.maskrules.rule import Fixed
 from ...models.masks import MaskSet
 from ...models.placement import image_dtype
 from ...models.training import MaskedTraining, Recipe
@@ -121,10 +122,11 @@ class Setting:
         """Return a training of `iterations` optimizer steps that begins at the network's weights, under `masks`.
 
         A copy of the network is trained, with the recipe of `training`, on the network's device; `masks` None trains
-        it dense. `seed` fixes batches, augmentation and dropout.
+        it dense. The masks stay, whatever the mask rule of the recipe: the source itself decides what is removed.
+        `seed` fixes batches, augmentation and dropout.
         """
-        model = copy.deepcopy(self.model)
-        return MaskedTraining(model, masks, self.data, self.training.recipe, iterations, seed, self.device)
+        model, recipe = copy.deepcopy(self.model), self.training.recipe
+        return MaskedTraining(model, masks, self.data, recipe, iterations, seed, self.device, Fixed())
 
     def batches(self, seed: int, parts: int = 1) -> Iterator[Batch]:
         """Yield training images, the same number of each class, on the network's device and in its precision.
