@@ -63,10 +63,11 @@ class MaskRule:
         if not dense or any(self.due(iteration, total_iterations) for iteration in range(1, total_iterations + 1)):
             return
         schedule, last = self.schedule, self.schedule.last(total_iterations)
+        way = f"set mask_every to {last} at most, or train for longer" if last >= 1 else "train for longer"
         raise InputError(
             f"the mask rule {type(self).__name__} starts with all weights kept and would remove none in "
-            f"{total_iterations} iterations, as mask_every = {schedule.every} and mask_until = {schedule.until:g} make no "
-            f"update in them; {f'set mask_every to {last} at most, or ' if last >= 1 else ''}train for longer"
+            f"{total_iterations} iterations, as mask_every = {schedule.every} and mask_until = {schedule.until:g} make "
+            f"no update in them; {way}"
         )
 
     def update(

@@ -13,7 +13,7 @@ from ..samplers.registry import SAMPLERS, check_sampler
 from ..scores.registry import DISTANCE, SCORES
 from .distance import Aggregate, Reference
 from .named import Named
-from .running import Faults, Resources, Tracking
+from .running import Faults, Record, Resources, Tracking
 from .search import Search
 from .searchable import Section
 from .stages import Final, Gate, Guard, Warmup
@@ -25,6 +25,7 @@ __all__ = [
     "Final",
     "Gate",
     "Guard",
+    "Record",
     "Resources",
     "Search",
     "Study",
@@ -37,7 +38,7 @@ __all__ = [
 ACCURACY = "accuracy"
 
 #: Tables that only say where and how a study runs.
-RUNNING = ("resources", "faults", "tracking")
+RUNNING = ("resources", "faults", "record", "tracking")
 
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 
@@ -72,6 +73,7 @@ class Study(Section):
     training: Training = Field(Training(), description="the recipe of warm-up and final training")
     resources: Resources = Field(Resources(), description="what each trial holds while it runs")
     faults: Faults = Field(Faults(), description="what a search endures, and when it gives up")
+    record: Record = Field(Record(), description="what is recorded beside the results")
     tracking: Tracking = Field(Tracking(), description="where the record goes")
 
     def settings(self) -> dict[str, Any]:

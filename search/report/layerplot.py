@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BLUE, _GREY, _PALE = "#0072B2", "#6E6E6E", "#D0D0D0"
-_TITLES = {
+#: The components as pictures name them.
+TITLES = {
     "ramanujan_gap": "Δr  Ramanujan gap",
     "imdb": "Δr_imdb  over nested subgraphs",
     "weighted_gap": "λ  weighted spectral gap",
@@ -75,7 +76,7 @@ def _component(panel: "Axes", field: str, coordinate: Coordinate, chance: Mappin
     for which, face, label in ((beyond, _BLUE, _BEYOND), (~beyond, "white", _WITHIN)):
         panel.plot(places[which], values[which], "o", color=_BLUE, markerfacecolor=face, markersize=4.5, label=label)
     panel.axhline(0, color="black", linewidth=0.6, zorder=0)
-    panel.set_title(_TITLES[field], fontsize=10, loc="left")
+    panel.set_title(TITLES[field], fontsize=10, loc="left")
     panel.grid(alpha=0.25)
     panel.set_axisbelow(True)
     shown = np.concatenate([values, means - 2 * spreads, means + 2 * spreads, [0.0]])
