@@ -61,8 +61,8 @@ def train_fully(
     """Train `model` in place and in full, where it lies, from the weights it has, under `masks` (None: dense).
 
     Yields progress about twenty times, and last the end with its test accuracy; with a `trajectory` also the
-    coordinate, where the masks change. Where it goes on from one of `checkpoints`, yields what was measured before it too. Raises
-    LeaveRequested where the file `leave` is made.
+    coordinate, where the masks change. Where it goes on from one of `checkpoints`, yields what was measured before it
+    too. Raises LeaveRequested where the file `leave` is made.
     """
     device = next(model.parameters()).device
     data = data.to(device)
