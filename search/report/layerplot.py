@@ -82,14 +82,14 @@ def _component(panel: "Axes", field: str, coordinate: Coordinate, chance: Mappin
     shown = np.concatenate([values, means - 2 * spreads, means + 2 * spreads, [0.0]])
     shown = shown[~np.isnan(shown)]
     if shown.any():
-        _scale(panel, shown)
+        scale_about_zero(panel, shown)
     elif np.isnan(values).all():
         panel.set_yticks([])
         where = panel.transAxes
         panel.text(0.5, 0.5, "undefined in every layer", color=_GREY, transform=where, ha="center", va="center")
 
 
-def _scale(panel: "Axes", shown: np.ndarray) -> None:
+def scale_about_zero(panel: "Axes", shown: np.ndarray) -> None:
     """Set an asinh axis for the values `shown`, its linear part as wide as their median."""
     width = float(np.median(np.abs(shown[shown != 0])))
     panel.set_yscale("asinh", linear_width=width)
