@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 _BLUE, _GREEN, _GREY = "#0072B2", "#009E73", "#6E6E6E"
 
 #: What each panel shows, row by row; accuracy is measured at iterations of its own.
-_LAYERS, _SPARSITY = "defined_layers", "sparsity"
 _HEADINGS = {
     DISTANCE: "full-spectrum L2 distance",
-    _LAYERS: "layers with all four components defined",
+    "defined_layers": "layers with all four components defined",
     **{name: f"mean {heading}" for name, heading in TITLES.items()},
     "accuracy": "validation accuracy",
-    _SPARSITY: "sparsity of the mask",
+    "sparsity": "sparsity of the mask",
 }
 
 #: How many times the median of its values a value must be for an axis that is logarithmic far from zero.
