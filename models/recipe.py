@@ -58,7 +58,9 @@ class Recipe:
     )
     compile: bool = setting(False, "whether torch compiles the network", searched=False)
     mask: str = setting("fixed", f"how the mask changes while training: {', '.join(RULES.known)}", registry=RULES)
-    mask_every: int = setting(100, "of a mask that changes: iterations between two changes", ge=1)
+    mask_every: int = setting(
+        100, "of a mask that changes: iterations between two changes; of lr-rewinding, of a round", ge=1
+    )
     mask_fraction: float = setting(
         0.3, "of set and rigl: fraction of kept weights that the first change moves, in (0, 1)", gt=0, lt=1
     )

@@ -14,7 +14,7 @@ from .batches import batches, batches_per_epoch, evaluation_batches
 from .compilation import compiled
 from .dataset import Data, Split
 from .errors import InputError
-from .maskrules.rule import MaskRule
+from .maskrules.rule import Fixed, MaskRule
 from .masks import MaskSet
 from .placement import autocast, image_dtype, own_randomness, place_images, place_network, seed_generators
 from .recipe import Recipe
@@ -44,10 +44,11 @@ class MaskedTraining:
     """The training of `model`, in place, on `data.splits["train"]`, with the weights that `masks` removes held at zero.
 
     `masks` None trains dense; `rule`, by default the one that the recipe names, changes them on the way. The learning
-    rate follows `recipe` over `total_iterations`. Batches, augmentation, dropout and what the rule draws are functions
-    of `seed` alone; the global generators are left as they were. On a GPU the network works in channels_last and
-    bfloat16 autocast. The model holds the weights that are trained, `accuracy` measures their moving average where the
-    recipe asks for one. Raises `InputError` when the masks do not fit the model, and where the rule breaks its counts.
+    rate follows `recipe` over `total_iterations`, or over each of the rounds that the rule divides them into. Batches,
+    augmentation, dropout and what the rule draws are functions of `seed` alone; the global generators are left as they
+    were. On a GPU the network works in channels_last and bfloat16 autocast. The model holds the weights that are
+    trained, `accuracy` measures their moving average where the recipe asks for one. Raises `InputError` when the masks
+    do not fit the model, where the rule breaks its counts, and where it has no time to reach them.
     """
 
     def __init__(
@@ -71,7 +72,8 @@ class MaskedTraining:
         self.total_iterations = total_iterations
         self.iteration = 0
         self._seed = seed
-        self._rule = rule or recipe.build_mask_rule()
+        # Without masks there is nothing to change, and the learning rate follows its plain schedule.
+        self._rule = Fixed() if masks is None else rule or recipe.build_mask_rule()
         self._masks = WeightMasks(self.model, masks, self._rule, total_iterations)
         self._identity: Identity = {
             "mask_digest": masks.digest() if masks is not None else None,
@@ -88,6 +90,13 @@ class MaskedTraining:
         self._epoch_start = self._generator.get_state()
         self._epoch = batches_per_epoch(self.data.splits["train"], recipe.batch_size)
         self._batches = self._new_batches()
+
+    @property
+    def masks_change(self) -> bool:
+        """Whether any change of the masks is due in the whole training."""
+        return any(
+            self._rule.due(iteration, self.total_iterations) for iteration in range(1, self.total_iterations + 1)
+        )
 
     @property
     def masks(self) -> MaskSet | None:
@@ -189,7 +198,8 @@ class MaskedTraining:
         gradients = self._masks.gradients() if due else {}
         if self.recipe.gradient_clip:
             self._clip_gradient()
-        rate = self.recipe.learning_rate_at(self.iteration, self.total_iterations)
+        position, length = self._rule.learning_rate_span(self.iteration, self.total_iterations)
+        rate = self.recipe.learning_rate_at(position, length)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()

@@ -15,7 +15,7 @@ class WeightMasks:
 
     They start as `masks`, or all kept where the rule starts so; None masks nothing. The rule works over
     `total_iterations`. `tensors` are the masks of now by parameter name, 0 or 1. Raises `InputError` when the masks do
-    not fit the model.
+    not fit the model, and where the rule starts dense and would stay so (`MaskRule.check`).
     """
 
     def __init__(self, model: nn.Module, masks: MaskSet | None, rule: MaskRule, total_iterations: int) -> None:
@@ -32,6 +32,7 @@ class WeightMasks:
         }
         for name, mask in self.tensors.items():
             if self._count(name, 0) != self._kept[name]:
+                rule.check(total_iterations)
                 mask.fill_(1)
 
     @property

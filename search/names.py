@@ -38,6 +38,11 @@ class Metric:
         return f"spectral/{name}"
 
     @staticmethod
+    def coordinate(name: str) -> str:
+        """Return the metric of a value of the coordinate in the course of a full training."""
+        return f"coordinate/{name}"
+
+    @staticmethod
     def rho(score: str) -> str:
         """Return the metric of the rank correlation of a score with accuracy."""
         return f"audit/rho_{score}"
@@ -119,6 +124,7 @@ class Artifact:
     CANDIDATES = "candidates.json"
     COORDINATE = "coordinate.json"
     COORDINATE_PICTURE = "coordinate.png"
+    TRAJECTORY = "coordinate_over_time.png"
     INITIAL_WEIGHTS = "init.safetensors"
     STUDY = "study.json"
     ENVIRONMENT = "environment.json"

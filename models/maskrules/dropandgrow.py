@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import torch
 
+from .magnitudes import largest
 from .rule import Layer, MaskRule
 
 
@@ -31,11 +32,6 @@ def _moved(layer: Layer, fraction: float, growth: torch.Tensor) -> torch.Tensor:
     moved = int(fraction * layer.count)
     result = torch.zeros_like(layer.mask).flatten()
     magnitudes = layer.weight.abs().masked_fill(~layer.mask, -math.inf)
-    result[_largest(magnitudes, layer.count - moved)] = True
-    result[_largest(growth.flatten().masked_fill(result, -math.inf), moved)] = True
+    result[largest(magnitudes, layer.count - moved)] = True
+    result[largest(growth.flatten().masked_fill(result, -math.inf), moved)] = True
     return result.view(layer.mask.shape)
-
-
-def _largest(scores: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the indices of the `count` largest scores, ties by index, in C order of the parameter on any device."""
-    return torch.sort(scores.flatten(), descending=True, stable=True).indices[:count]

@@ -10,6 +10,8 @@ RULES = Registry(
         "fixed": ".rule:Fixed",
         "set": ".set:SET",
         "rigl": ".rigl:RigL",
+        "gradual": ".gradual:Gradual",
+        "lr-rewinding": ".lrrewinding:LearningRateRewinding",
     },
     users="module:Class",
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..errors import InputError
 from .schedule import Schedule
 
 
@@ -44,6 +45,30 @@ class MaskRule:
         all weights kept, so that this must be `size`.
         """
         return kept
+
+    def learning_rate_span(self, iteration: int, total_iterations: int) -> tuple[int, int]:
+        """Return where the step from `iteration` (from 0) to the next stands in the learning rate's schedule.
+
+        That is a position, from 0, and the length of the schedule; one is as long as the whole training, unless the
+        rule begins it anew.
+        """
+        return iteration, total_iterations
+
+    def check(self, total_iterations: int) -> None:
+        """Raise `InputError` where the rule starts dense and no update is due in so many iterations.
+
+        A training of that length would never come to the sparsity of its mask.
+        """
+        dense = self.count(1, 2, 0, total_iterations) == 2
+        if not dense or any(self.due(iteration, total_iterations) for iteration in range(1, total_iterations + 1)):
+            return
+        schedule, last = self.schedule, self.schedule.last(total_iterations)
+        way = f"set mask_every to {last} at most, or train for longer" if last >= 1 else "train for longer"
+        raise InputError(
+            f"the mask rule {type(self).__name__} starts with all weights kept and would remove none in "
+            f"{total_iterations} iterations, as mask_every = {schedule.every} and mask_until = {schedule.until:g} make "
+            f"no update in them; {way}"
+        )
 
     def update(
         self, layers: Mapping[str, Layer], iteration: int, total_iterations: int, generator: torch.Generator

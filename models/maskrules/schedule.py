@@ -28,6 +28,14 @@ class Schedule:
         """Return whether the mask changes after the step that is the `iteration`-th, from 1."""
         return iteration % self.every == 0 and iteration < self.until * total_iterations
 
+    def updates(self, iteration: int, total_iterations: int) -> int:
+        """Return how many changes are due up to the `iteration`-th step, itself included."""
+        return max(0, min(iteration, self.last(total_iterations))) // self.every
+
+    def last(self, total_iterations: int) -> int:
+        """Return the last iteration at which a change could be due; below 1 where none could."""
+        return math.ceil(self.until * total_iterations) - 1
+
     def fraction_at(self, iteration: int, total_iterations: int) -> float:
         """Return the fraction of kept weights to move: half a cosine from `fraction` down to 0 at the end."""
         return self.fraction * (1 + math.cos(math.pi * iteration / (self.until * total_iterations))) / 2

@@ -48,6 +48,13 @@ class MaskRuleContract:
                 expected = {name: rule.count(int(m.sum()), m.size, iteration, TOTAL) for name, m in given.items()}
                 assert {name: int(mask.sum()) for name, mask in run.masks.items()} == expected
 
+    def test_the_learning_rate_goes_on_step_by_step_or_begins_anew(self, rule: MaskRule) -> None:
+        before = -1
+        for iteration in range(TOTAL):
+            position, length = rule.learning_rate_span(iteration, TOTAL)
+            assert position in (0, before + 1) and position < length <= TOTAL
+            before = position
+
     def test_the_mask_changes_only_when_an_update_is_due(self, rule: MaskRule, recipe: Recipe) -> None:
         run = _training(rule, recipe)
         changed, before = [], run.masks

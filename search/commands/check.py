@@ -65,6 +65,7 @@ def check(
     from ..record.server import tracking_server
     from ..screen.stepper import stepper
     from ..worker.device import check_resources
+    from ..worker.rulecheck import check_full_training
     from ..worker.workbench import Workbench
     from .masks import initial_seed, load_trainable, pretrained_for, pretraining_of
 
@@ -76,6 +77,7 @@ def check(
     server = tracking_server(place, study.tracking.mlflow)
     import_own(study)
     images = load(data, seed)
+    check_full_training(study, images)
     network = build(model, images.task, seed)
     prunable_weights = prunable(network)
     loaded = check_fits(loaded, prunable_weights)

@@ -19,7 +19,10 @@ def train(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Trained weights to write; beside them the masks of the end, where they changed."
+            "--output",
+            "-o",
+            help="Trained weights to write; beside them the masks of the end, where they changed, and the picture of "
+            "their coordinate over time, where record.coordinate_every is set.",
         ),
     ] = None,
 ) -> None:
@@ -48,10 +51,14 @@ def train(
     from ..config.own import import_own
     from ..config.studyfile import study_of
     from ..final.full import FullTraining, save_end, train_fully
+    from ..final.trajectory import Trajectory, draw
     from ..guards.counter import check_connected
     from ..guards.unpruned import warn_unpruned
-    from ..protocol.training import TrainingEnd, TrainingProgress
+    from ..names import Artifact
+    from ..protocol.training import CoordinateProgress, TrainingEnd, TrainingProgress, TrainingReport
+    from ..scores.registry import DISTANCE
     from ..worker.device import claim_device
+    from ..worker.rulecheck import check_full_training
     from .masks import initial_seed, load_trainable, pretrained_for
 
     loaded = load_trainable(masks)
@@ -59,6 +66,7 @@ def train(
     study = study_of({"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed}, settings)
     import_own(study)
     images = load(data, seed)
+    check_full_training(study, images)
     network = build(model, images.task, seed)
     loaded = check_fits(loaded, prunable(network))
     warn_unpruned(network)
@@ -67,10 +75,14 @@ def train(
     check_trainable(network, images, model, device, study.training.least_batch_size)
     check_connected(loaded, network, images.task)
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
-    full = FullTraining.of(study, {})
-    for report in train_fully(network.to(device), loaded, images, full):
+    full, trajectory = FullTraining.of(study, {}), Trajectory.of(study)
+    reports: list[TrainingReport] = []
+    for report in train_fully(network.to(device), loaded, images, full, trajectory=trajectory):
+        reports.append(report)
         if isinstance(report, TrainingProgress):
             typer.echo(f"  {report.iteration:>7} iterations  validation {report.accuracy_val:.4f}")
+        elif isinstance(report, CoordinateProgress):
+            typer.echo(f"  {report.iteration:>7} iterations  distance {report.values[DISTANCE]:.4f}")
     assert isinstance(report, TrainingEnd)
     if report.accuracy_final is None:
         typer.echo(f"{report.reason}", err=True)
@@ -79,4 +91,6 @@ def train(
         save_end(output.with_suffix(".mask.safetensors"), output, report.masks, network)
     elif output is not None:
         save_state(output, network.state_dict())
+    if output is not None:
+        draw(reports, f"{masks.name}: {model}, {full.recipe.mask}", output.with_suffix(f".{Artifact.TRAJECTORY}"))
     typer.echo(f"validation accuracy {report.accuracy_val:.4f}, test accuracy {report.accuracy_final:.4f}")

@@ -28,6 +28,16 @@ class Faults(Section):
     )
 
 
+class Record(Section):
+    """What is recorded beside the results."""
+
+    coordinate_every: int = Field(
+        0,
+        ge=0,
+        description="of a mask that changes in a full training: iterations between two coordinates of it; 0 for none",
+    )
+
+
 class Tracking(Section):
     """Where the record goes."""
 

@@ -14,7 +14,7 @@ from ..scores.registry import DISTANCE, SCORES
 from .distance import Aggregate, Reference
 from .named import Named
 from .pretraining import Pretraining
-from .running import Faults, Resources, Tracking
+from .running import Faults, Record, Resources, Tracking
 from .search import Search
 from .searchable import Section
 from .stages import Final, Gate, Guard, Warmup
@@ -27,6 +27,7 @@ __all__ = [
     "Gate",
     "Guard",
     "Pretraining",
+    "Record",
     "Resources",
     "Search",
     "Study",
@@ -39,7 +40,7 @@ __all__ = [
 ACCURACY = "accuracy"
 
 #: Tables that only say where and how a study runs.
-RUNNING = ("resources", "faults", "tracking")
+RUNNING = ("resources", "faults", "record", "tracking")
 
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 
@@ -75,6 +76,7 @@ class Study(Section):
     training: Training = Field(Training(), description="the recipe of warm-up and final training")
     resources: Resources = Field(Resources(), description="what each trial holds while it runs")
     faults: Faults = Field(Faults(), description="what a search endures, and when it gives up")
+    record: Record = Field(Record(), description="what is recorded beside the results")
     tracking: Tracking = Field(Tracking(), description="where the record goes")
 
     def settings(self) -> dict[str, Any]:

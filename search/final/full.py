@@ -18,9 +18,10 @@ from ...models.weights import init_digest, save_state
 from ..config.study import Study
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Values
-from ..protocol.training import TrainingEnd, TrainingProgress, TrainingReport
+from ..protocol.training import CoordinateProgress, TrainingEnd, TrainingProgress, TrainingReport
 from ..resumable.checkpoints import Checkpoints
 from ..resumable.training import ResumableTraining
+from .trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ def train_fully(
     full: FullTraining,
     checkpoints: Checkpoints | None = None,
     leave: Path | None = None,
+    trajectory: Trajectory | None = None,
 ) -> Iterator[TrainingReport]:
     """Train `model` in place and in full, where it lies, from the weights it has, under `masks` (None: dense).
 
-    Yields progress about twenty times, and last the end with its test accuracy; where it goes on from one of
-    `checkpoints`, progress from before it too. Raises LeaveRequested where the file `leave` is made.
+    Yields progress about twenty times, and last the end with its test accuracy; with a `trajectory` also the
+    coordinate, where the masks change. Where it goes on from one of `checkpoints`, yields what was measured before it
+    too. Raises LeaveRequested where the file `leave` is made.
     """
     device = next(model.parameters()).device
     data = data.to(device)
@@ -67,11 +70,18 @@ def train_fully(
     training = MaskedTraining(model, masks, data, full.recipe, iterations[-1], full.seed, device)
     resumable = ResumableTraining(training, checkpoints, full.checkpoint_seconds, leave)
     try:
-        for iteration in iterations:
+        points = set(trajectory.iterations(training)) if trajectory else set()
+        for iteration in sorted({*iterations, *points, *resumable.coordinates}):
             if iteration > resumable.reported:
                 resumable.run_to(iteration)
-                resumable.accuracies[iteration] = training.accuracy("val")
-            yield TrainingProgress(iteration, resumable.accuracies[iteration])
+            if iteration in iterations:
+                if iteration not in resumable.accuracies:
+                    resumable.accuracies[iteration] = training.accuracy("val")
+                yield TrainingProgress(iteration, resumable.accuracies[iteration])
+            if trajectory and iteration in points and iteration not in resumable.coordinates:
+                resumable.coordinates[iteration] = trajectory.measure(training)
+            if values := resumable.coordinates.get(iteration):
+                yield CoordinateProgress(iteration, values)
         accuracy_final = training.accuracy("test")
         # The model keeps the weights that were measured, also where they are an average.
         model.load_state_dict(training.measured_state())

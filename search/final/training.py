@@ -18,7 +18,7 @@ from ..names import Artifact
 from ..process.shutdown import Shutdown
 from ..protocol.outcome import Outcome
 from ..protocol.report import StorageFailed
-from ..protocol.training import Entry, TrainingEnd, TrainingReport
+from ..protocol.training import CoordinateProgress, Entry, TrainingEnd, TrainingReport
 from ..resumable.checkpoints import Checkpoints, last_attempt
 from ..resumable.training import LeaveRequested
 from ..store.records import FinalRecord
@@ -26,6 +26,7 @@ from ..worker.device import claim_device
 from ..worker.pretraining import pretrain
 from ..worker.shared import SharedInputs
 from .full import FullTraining, save_end, train_fully
+from .trajectory import Trajectory, draw
 
 
 # Not Ray's own retries, which begin anew and report everything again.
@@ -44,9 +45,14 @@ def _train_remotely(
         if entry.init_seed is not None and entry.pretraining:
             _pretrain(study, model, data, entry.init_seed, entry.pretraining, checkpoints, leave)
         full = FullTraining.of(study, entry.training, entry.repeat)
-        for report in train_fully(model, entry.masks, data, full, checkpoints, leave):
-            if isinstance(report, TrainingEnd) and report.masks is not None and entry.ends is not None:
-                save_end(entry.ends / Artifact.END_MASK, entry.ends / Artifact.END_WEIGHTS, report.masks, model)
+        trajectory = Trajectory.of(study) if entry.ends is not None else None
+        reports: list[TrainingReport] = []
+        for report in train_fully(model, entry.masks, data, full, checkpoints, leave, trajectory):
+            reports.append(report)
+            if isinstance(report, TrainingEnd) and entry.ends is not None:
+                if report.masks is not None:
+                    save_end(entry.ends / Artifact.END_MASK, entry.ends / Artifact.END_WEIGHTS, report.masks, model)
+                draw(reports, f"{entry.label}: {study.model}, {full.recipe.mask}", entry.ends / Artifact.TRAJECTORY)
             yield report
     except LeaveRequested:
         return
@@ -77,16 +83,17 @@ class _Attempts:
     """Where its checkpoints lie."""
     deaths: int = 0
     """Workers that died since its last progress."""
-    iteration: int = 0
-    """Iterations of the last progress that was yielded."""
+    place: tuple[int, bool] = (0, False)
+    """The last progress that was yielded: its iterations, and whether it was a coordinate, which comes last."""
 
     def is_new(self, report: TrainingReport) -> bool:
         """Return whether a report was not yielded before: a worker reports again what its checkpoint holds."""
         if isinstance(report, TrainingEnd):
             return True
-        new = report.iteration > self.iteration
+        place = report.iteration, isinstance(report, CoordinateProgress)
+        new = place > self.place
         if new:
-            self.iteration, self.deaths = report.iteration, 0
+            self.place, self.deaths = place, 0
         return new
 
     def lost(self, error: ray.exceptions.RayError, retries: int) -> TrainingEnd | None:
@@ -177,5 +184,7 @@ def train_all(search: RunningSearch, entries: Sequence[Entry]) -> None:
             # A training that failed is tried again, when the study is resumed, from where it was.
             if report.outcome is not Outcome.FAILED:
                 Checkpoints(checkpoint_folder(search.folder, entry)).clear()
+        elif isinstance(report, CoordinateProgress):
+            search.listeners.coordinate_measured(entry, report)
         else:
             search.listeners.training_progressed(entry, report)

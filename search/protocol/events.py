@@ -12,7 +12,7 @@ from .outcome import Outcome
 from .proposal import Proposal
 from .report import Measured, Scored
 from .result import Decision, TrialResult
-from .training import Entry, TrainingEnd, TrainingProgress
+from .training import CoordinateProgress, Entry, TrainingEnd, TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,9 @@ class Listener:
 
     def training_progressed(self, entry: Entry, progress: TrainingProgress) -> None:
         """Handle a measurement in the course of a full training."""
+
+    def coordinate_measured(self, entry: Entry, progress: CoordinateProgress) -> None:
+        """Handle the coordinate of masks that change, in the course of a full training."""
 
     def training_ended(self, entry: Entry, end: TrainingEnd) -> None:
         """Handle the end of a full training."""

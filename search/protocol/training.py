@@ -1,5 +1,6 @@
 """A full training: the entry that is to be trained, and the reports on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class Entry:
     of: Label | None = None
     """The trial whose mask a baseline checks."""
     ends: Path | None = None
-    """Folder for the masks and the weights of its end, where the mask changes while it trains; None: not kept."""
+    """Folder for the masks and the weights of its end, and for the picture of its coordinate over time, where the mask
+    changes while it trains; None: not kept."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,21 @@ class TrainingProgress:
     def metrics(self) -> dict[str, float]:
         """The measurement by its name in the record."""
         return {Metric.ACCURACY_VAL_FINAL: self.accuracy_val}
+
+
+@dataclass(frozen=True)
+class CoordinateProgress:
+    """The coordinate of masks and weights in the course of a full training, where the masks change."""
+
+    iteration: int
+    """Iterations (optimizer steps) so far; 0 at the start."""
+    values: Mapping[str, float]
+    """The distance, the mean of each component over the layers that define it, and what masks they are of, by name."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The values by their names in the record."""
+        return {Metric.coordinate(name): value for name, value in self.values.items()}
 
 
 @dataclass(frozen=True)
@@ -77,4 +94,4 @@ class TrainingEnd:
         return {name: value for name, value in known.items() if value is not None}
 
 
-TrainingReport = TrainingProgress | TrainingEnd
+TrainingReport = TrainingProgress | CoordinateProgress | TrainingEnd

@@ -15,7 +15,7 @@ from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal, Values
 from ..protocol.report import Measured, Scored, finite
 from ..protocol.result import Decision, TrialResult
-from ..protocol.training import Entry, TrainingEnd, TrainingProgress
+from ..protocol.training import CoordinateProgress, Entry, TrainingEnd, TrainingProgress
 from ..sampling.distribution import MaskDistribution
 from .environment import environment
 from .runs import reason_tag, run_status, training_params
@@ -167,12 +167,19 @@ class Recorder(Listener):
 
     def training_progressed(self, entry: Entry, progress: TrainingProgress) -> None:
         """Log validation accuracy in the course of full training."""
+        self._progress(entry, progress)
+
+    def coordinate_measured(self, entry: Entry, progress: CoordinateProgress) -> None:
+        """Log the coordinate in the course of full training."""
+        self._progress(entry, progress)
+
+    def _progress(self, entry: Entry, progress: TrainingProgress | CoordinateProgress) -> None:
         run = self._run(entry.label)
         if not (entry.label.is_baseline and self.spool.ended(run)):
             self.spool.metrics(run, progress.metrics, progress.iteration)
 
     def training_ended(self, entry: Entry, end: TrainingEnd) -> None:
-        """Log what full training came to, with the masks and weights of its end where its mask changed.
+        """Log what full training came to; where its mask changed, with its masks and weights and its picture.
 
         The run of a baseline is closed; that of a trial is closed already.
         """
@@ -181,7 +188,7 @@ class Recorder(Listener):
             return
         self.spool.metrics(run, end.metrics, end.iteration or 0)
         if entry.ends is not None:
-            for name in (Artifact.END_MASK, Artifact.END_WEIGHTS):
+            for name in (Artifact.END_MASK, Artifact.END_WEIGHTS, Artifact.TRAJECTORY):
                 self.spool.artifact(run, entry.ends / name)
         self.spool.tags(
             run, {Tag.OUTCOME if baseline else Tag.FINAL_OUTCOME: end.outcome.value} | reason_tag(end.reason)

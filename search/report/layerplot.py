@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BLUE, _GREY, _PALE = "#0072B2", "#6E6E6E", "#D0D0D0"
-_TITLES = {
+#: The components as pictures name them.
+TITLES = {
     "ramanujan_gap": "Δr  Ramanujan gap",
     "imdb": "Δr_imdb  over nested subgraphs",
     "weighted_gap": "λ  weighted spectral gap",
@@ -75,20 +76,20 @@ def _component(panel: "Axes", field: str, coordinate: Coordinate, chance: Mappin
     for which, face, label in ((beyond, _BLUE, _BEYOND), (~beyond, "white", _WITHIN)):
         panel.plot(places[which], values[which], "o", color=_BLUE, markerfacecolor=face, markersize=4.5, label=label)
     panel.axhline(0, color="black", linewidth=0.6, zorder=0)
-    panel.set_title(_TITLES[field], fontsize=10, loc="left")
+    panel.set_title(TITLES[field], fontsize=10, loc="left")
     panel.grid(alpha=0.25)
     panel.set_axisbelow(True)
     shown = np.concatenate([values, means - 2 * spreads, means + 2 * spreads, [0.0]])
     shown = shown[~np.isnan(shown)]
     if shown.any():
-        _scale(panel, shown)
+        scale_about_zero(panel, shown)
     elif np.isnan(values).all():
         panel.set_yticks([])
         where = panel.transAxes
         panel.text(0.5, 0.5, "undefined in every layer", color=_GREY, transform=where, ha="center", va="center")
 
 
-def _scale(panel: "Axes", shown: np.ndarray) -> None:
+def scale_about_zero(panel: "Axes", shown: np.ndarray) -> None:
     """Set an asinh axis for the values `shown`, its linear part as wide as their median."""
     width = float(np.median(np.abs(shown[shown != 0])))
     panel.set_yscale("asinh", linear_width=width)

@@ -19,6 +19,7 @@ class _Piece(TypedDict):
 
     reported: int
     accuracies: dict[int, float]
+    coordinates: dict[int, dict[str, float]]
     loss: float
     """Sum of the losses since `reported`."""
 
@@ -53,6 +54,8 @@ class ResumableTraining:
         """The iteration that the last piece ended at, once `run_to` has returned from it; 0 before."""
         self.accuracies: dict[int, float] = {}
         """For whoever measures at the ends of pieces: accuracy by iteration, which travels with the checkpoints."""
+        self.coordinates: dict[int, dict[str, float]] = {}
+        """Likewise: the values of the coordinate by iteration."""
         self._loss = 0.0
         self._checkpoints = checkpoints
         self._every = every
@@ -93,7 +96,9 @@ class ResumableTraining:
 
     def _save(self) -> None:
         if self._checkpoints is not None and self.training.iteration != self._saved:
-            piece = _Piece(reported=self.reported, accuracies=self.accuracies, loss=self._loss)
+            piece = _Piece(
+                reported=self.reported, accuracies=self.accuracies, coordinates=self.coordinates, loss=self._loss
+            )
             self._checkpoints.save(self.training.state_dict() | {"piece": piece})
             self._saved, self._saved_at = self.training.iteration, time.monotonic()
 
@@ -101,4 +106,6 @@ class ResumableTraining:
         self.training.load_state_dict(state)
         self.reported = state["piece"]["reported"]
         self.accuracies = state["piece"]["accuracies"]
+        # Checkpoints of earlier versions have none.
+        self.coordinates = state["piece"].get("coordinates", {})
         self._loss = state["piece"]["loss"]

@@ -28,7 +28,7 @@ NETWORK, SPARSITY, STEPS, SEEDS = "digits_cnn", 0.995, 400, 5
 #: Steps between two changes of the masks: the default of 100 would leave three in so short a training.
 EVERY = 20
 
-RULES = ("fixed", "set", "rigl")
+RULES = ("fixed", "set", "rigl", "gradual", "lr-rewinding")
 
 
 def accuracies(seed: int, sparsity: float, steps: int) -> list[float]:

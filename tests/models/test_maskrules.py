@@ -8,6 +8,8 @@ import pytest
 import torch
 from fullspectrum.models.data import Data
 from fullspectrum.models.errors import InputError
+from fullspectrum.models.maskrules.gradual import Gradual
+from fullspectrum.models.maskrules.lrrewinding import LearningRateRewinding
 from fullspectrum.models.maskrules.registry import RULES
 from fullspectrum.models.maskrules.rigl import RigL
 from fullspectrum.models.maskrules.rule import Fixed, Layer, MaskRule
@@ -22,6 +24,7 @@ from torch import nn
 
 OFTEN = Schedule(every=3, fraction=0.5, until=0.9)
 MOVING = [RigL, SET]
+REMOVING = [Gradual, LearningRateRewinding]
 
 
 class TestSET(MaskRuleContract):
@@ -36,37 +39,16 @@ class TestRigL(MaskRuleContract):
         return RigL(OFTEN)
 
 
-class Gradual(MaskRule):
-    """From dense to the counts of the given mask on a cubic, the smallest weights first (Zhu and Gupta 2017)."""
-
-    def count(self, kept, size, iteration, total_iterations):
-        left = (1 - min(1.0, iteration / (self.schedule.until * total_iterations))) ** 3
-        return kept + round((size - kept) * left)
-
-    def due(self, iteration, total_iterations):
-        end = math.ceil(self.schedule.until * total_iterations)
-        return iteration == end or (iteration < end and iteration % self.schedule.every == 0)
-
-    def update(self, layers, iteration, total_iterations, generator):
-        return {name: self._smaller(layer) for name, layer in layers.items()}
-
-    def _smaller(self, layer):
-        magnitudes = layer.weight.abs().flatten().masked_fill(~layer.mask.flatten(), -1)
-        result = torch.zeros_like(layer.mask).flatten()
-        result[torch.sort(magnitudes, descending=True, stable=True).indices[: layer.count]] = True
-        return result.view(layer.mask.shape)
-
-
-class TestARuleWhoseCountsFollowASchedule(MaskRuleContract):
+class TestGradual(MaskRuleContract):
     @pytest.fixture
     def rule(self):
         return Gradual(OFTEN)
 
-    def test_it_starts_dense_and_ends_at_the_counts_of_the_given_mask(self):
-        run = training(Gradual(OFTEN))
-        assert run.masks.sparsity == 0
-        run.run(run.total_iterations)
-        assert run.masks.layer_sparsity == MASKS.layer_sparsity
+
+class TestLearningRateRewinding(MaskRuleContract):
+    @pytest.fixture
+    def rule(self):
+        return LearningRateRewinding(OFTEN)
 
 
 SHAPES = {"1.weight": (16, 64), "3.weight": (10, 16)}
@@ -235,7 +217,16 @@ def test_schedules_out_of_range_are_refused(values):
         Schedule(*values)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("fixed", Fixed), ("set", SET), ("rigl", RigL)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("fixed", Fixed),
+        ("set", SET),
+        ("rigl", RigL),
+        ("gradual", Gradual),
+        ("lr-rewinding", LearningRateRewinding),
+    ],
+)
 def test_a_recipe_names_its_rule_and_settles_its_schedule(name, kind):
     rule = Recipe(mask=name, mask_every=5, mask_fraction=0.2, mask_until=0.5).build_mask_rule()
     assert type(rule) is kind and rule.schedule == Schedule(5, 0.2, 0.5)
@@ -249,7 +240,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest():
 def test_a_users_rule_is_found_by_module_and_class(user_module):
     name = user_module("from fullspectrum.models.maskrules.rigl import RigL\nclass Own(RigL):\n    pass")
     assert type(Recipe(mask=f"{name}:Own").build_mask_rule()).__name__ == "Own"
-    assert list(RULES) == ["fixed", "set", "rigl"]
+    assert list(RULES) == ["fixed", "set", "rigl", "gradual", "lr-rewinding"]
 
 
 def broken(change) -> MaskRule:
@@ -286,3 +277,137 @@ def test_the_state_of_another_rule_is_refused(other):
     state = training(SET(OFTEN)).state_dict()
     with pytest.raises(InputError, match="its rule is SET"):
         training(other).load_state_dict(state)
+
+
+def steps(count: int, schedule: Schedule, total: int) -> list[int]:
+    """The iterations of the updates, `count` of them."""
+    due = [iteration for iteration in range(1, total + 1) if schedule.due(iteration, total)]
+    assert len(due) == count
+    return due
+
+
+def test_gradual_follows_the_cubic_of_zhu_and_gupta():
+    size, kept, total = 1000, 40, 1000
+    schedule = Schedule(every=100, until=0.75)
+    found = [Gradual(schedule).count(kept, size, t, total) for t in steps(7, schedule, total)]
+    # Equation 1 with s_i = 0 and t_0 = 0: s_t = s_f + (s_i - s_f) (1 - (t - t_0) / (n dt))^3.
+    sparsities = [0.96 - 0.96 * (1 - t / 700) ** 3 for t in range(100, 701, 100)]
+    assert found == [size - round(size * sparsity) for sparsity in sparsities]
+    assert found == [645, 390, 219, 116, 62, 43, 40]
+
+
+def test_learning_rate_rewinding_removes_the_same_fraction_in_every_round():
+    schedule = Schedule(every=5, until=1.0)
+    # 20 % of the weights that are left, as in the paper.
+    found = [LearningRateRewinding(schedule).count(5120, 10_000, t, 20) for t in steps(3, schedule, 20)]
+    assert found == [8000, 6400, 5120]
+
+
+@pytest.mark.parametrize("kind", REMOVING)
+@given(
+    sizes=st.tuples(st.integers(0, 200), st.integers(1, 200)).map(sorted),
+    every=st.integers(1, 30),
+    until=st.floats(0.01, 1.0),
+    total=st.integers(1, 100),
+)
+def test_counts_fall_from_all_to_those_of_the_given_mask_and_only_at_updates(kind, sizes, every, until, total):
+    kept, size = sizes
+    rule = kind(Schedule(every, until=until))
+    counts = [rule.count(kept, size, iteration, total) for iteration in range(total + 1)]
+    due = [iteration for iteration in range(1, total + 1) if rule.due(iteration, total)]
+    assert counts[0] == size and counts[-1] == (kept if due else size)
+    for iteration in range(1, total + 1):
+        before, now = counts[iteration - 1 : iteration + 1]
+        assert kept <= now <= before and (now == before or iteration in due)
+    # Not before the last update, unless the layer is too small for so many steps.
+    assert all(counts[iteration] == kept for iteration in range(due[-1], total + 1)) if due else True
+
+
+@pytest.mark.parametrize("kind", REMOVING)
+def test_the_smallest_weights_go_and_none_comes_back(kind):
+    run, without = training(kind(OFTEN)), None
+    assert run.masks.sparsity == 0
+    for iteration in range(1, 21):
+        before = run.masks
+        if run._rule.due(iteration, 20):
+            # The same step, without the update.
+            without = training(kind(OFTEN))
+            without.load_state_dict(run.state_dict())
+            without._change_masks = lambda gradients: None
+            without.run(1)
+        run.run(1)
+        for name, mask in run.masks.items():
+            gone = before[name] & ~mask
+            assert not (mask & ~before[name]).any()
+            if run._rule.due(iteration, 20):
+                magnitudes = without.model.get_parameter(name).detach().abs().numpy()
+                assert gone.any() and magnitudes[gone].max() <= magnitudes[mask].min()
+            else:
+                assert not gone.any()
+    assert run.masks.layer_sparsity == MASKS.layer_sparsity and run.masks != MASKS
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        SGD,
+        replace(SGD, schedule="one-cycle"),
+        replace(SGD, schedule="step", ramp_up=0.5),
+        replace(SGD, schedule="constant"),
+    ],
+)
+def test_the_learning_rate_begins_anew_in_every_round_and_runs_to_the_end_in_the_last(recipe):
+    run, rates = training(LearningRateRewinding(Schedule(every=4, until=0.5)), recipe), []
+    for _ in range(20):
+        run.run(1)
+        rates.append(run._optimizer.param_groups[0]["lr"])
+    # Updates after 4 and 8 steps: two rounds, and the run after the last update.
+    expected = [recipe.learning_rate_at(i, 4) for i in range(4)] * 2 + [
+        recipe.learning_rate_at(i, 12) for i in range(12)
+    ]
+    assert rates == expected
+
+
+@pytest.mark.parametrize(("rule", "masks"), [(Gradual(OFTEN), MASKS), (LearningRateRewinding(OFTEN), None)])
+def test_no_other_training_begins_its_learning_rate_anew(rule, masks):
+    run, rates = training(rule, masks=masks), []
+    for _ in range(20):
+        run.run(1)
+        rates.append(run._optimizer.param_groups[0]["lr"])
+    assert rates == [SGD.learning_rate_at(i, 20) for i in range(20)]
+
+
+def test_a_weight_that_happens_to_be_zero_is_removed_after_no_other():
+    mask = torch.tensor([False, True, False, True, True])
+    given = Layer(mask, torch.tensor([0.0, 0.0, 0.0, 2.0, 1.0]), torch.zeros(5), 3)
+    assert torch.equal(Gradual(OFTEN).update({"w": given}, 3, 20, torch.Generator())["w"], mask)
+
+
+@pytest.mark.parametrize("kind", REMOVING)
+def test_a_rule_that_would_stay_dense_is_refused_in_one_line_with_the_way_out(kind):
+    with pytest.raises(InputError) as caught:
+        training(kind(Schedule(every=15)))
+    message = str(caught.value)
+    assert "\n" not in message and kind.__name__ in message
+    for part in ("mask_every = 15", "mask_until = 0.75", "20 iterations", "set mask_every to 14 at most"):
+        assert part in message
+    training(kind(Schedule(every=14))).run(20)
+
+
+def test_no_update_can_be_due_in_a_single_iteration():
+    with pytest.raises(InputError, match="make no update in them; train for longer$"):
+        training(Gradual(Schedule(every=1)), total=1)
+
+
+def test_a_rule_without_an_update_does_no_harm_where_nothing_is_to_be_removed():
+    whole = MaskSet({name: np.ones(shape, bool) for name, shape in SHAPES.items()})
+    for rule, masks in ((Gradual(Schedule(every=50)), whole), (RigL(Schedule(every=50)), MASKS)):
+        run = training(rule, masks=masks)
+        assert not run.masks_change
+        run.run(20)
+        assert run.masks == masks
+
+
+@pytest.mark.parametrize(("rule", "masks"), [(Fixed(), MASKS), (RigL(OFTEN), None), (RigL(OFTEN), MASKS)])
+def test_it_is_known_whether_masks_will_change(rule, masks):
+    assert training(rule, masks=masks).masks_change == (masks is MASKS and isinstance(rule, RigL))

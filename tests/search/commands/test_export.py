@@ -13,8 +13,9 @@ from ..tracked import runs_of
 CHANGING = (
     "search.trials=2",
     "gate.quantile=1.0",
-    'training.mask="rigl"',
-    "training.mask_every=4",
+    'training.mask="gradual"',
+    "training.mask_every=2",
+    "record.coordinate_every=8",
     "final.checks=false",
 )
 
@@ -47,6 +48,19 @@ def test_the_mask_of_the_end_leaves_with_its_weights_from_the_study_and_from_its
     run = runs_of(client, f"digits_cnn digits 0.98 {changed.study.id}")[best.label].info.run_id
     again = exported(tmp_path / "run.pt", run, "--home", str(home), "--mask", "end")
     assert all(torch.equal(value, again[key]) for key, value in last.items())
+
+
+def test_the_record_has_the_coordinate_over_the_full_training_of_a_mask_that_changes(changed):
+    client = MlflowClient(tracking_uri=Home(changed.folder.path.parent).tracking_uri)
+    runs = runs_of(client, f"digits_cnn digits 0.98 {changed.study.id}")
+    for label in (changed.rows[0].label, "erk-random"):
+        run = runs[label].info.run_id
+        for name in ("l2", "ramanujan_gap", "imdb", "weighted_gap", "imsg", "sparsity", "defined_layers"):
+            assert [point.step for point in client.get_metric_history(run, f"coordinate/{name}")] == [0, 8, 16], name
+        sparsities = [point.value for point in client.get_metric_history(run, "coordinate/sparsity")]
+        assert sparsities[0] == 0 and sparsities[-1] == pytest.approx(0.98, abs=1e-4)
+        assert "coordinate_over_time.png" in {file.path for file in client.list_artifacts(run)}
+    assert not [name for name in runs["dense"].data.metrics if name.startswith("coordinate/")]
 
 
 @pytest.mark.parametrize(

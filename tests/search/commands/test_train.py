@@ -72,6 +72,19 @@ def test_the_weights_that_are_written_have_the_accuracy_that_was_told(train, cap
     assert capsys.readouterr().out.splitlines()[-1] == told
 
 
+def test_a_mask_that_changed_is_written_with_its_weights_and_the_picture_of_its_coordinate(train, capsys):
+    settings = ["final.epochs=2", "training.batch_size=64", "training.mask=lr-rewinding", "training.mask_every=8"]
+    arguments = [f"--set={setting}" for setting in (*settings, "record.coordinate_every=12")]
+    assert train("digits_cnn", *arguments, "-o", "trained.safetensors") == 0
+    start, end = (MaskSet.load(Path(name)) for name in ("mask.safetensors", "trained.mask.safetensors"))
+    state = load_state(Path("trained.safetensors"))
+    assert end != start and end.layer_sparsity == start.layer_sparsity
+    assert all(not state[name].numpy()[~mask].any() for name, mask in end.items())
+    assert Path("trained.coordinate_over_time.png").read_bytes().startswith(b"\x89PNG")
+    told = [line.split() for line in capsys.readouterr().out.splitlines() if " distance " in line]
+    assert [int(words[0]) for words in told] == [0, 12, 24, 32]
+
+
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
@@ -95,6 +108,7 @@ def test_a_network_that_cannot_be_trained_is_refused_in_one_line(network, expect
         (["--set", "sparsity=0.1"], "--set sparsity=0.1: here sparsity is "),
         (["--set", "model=resnet20"], "--set model=resnet20: here model is 'digits_cnn'"),
         (["--set", "seed=3"], "--set seed=3: here seed is 0"),
+        (["--set", "training.mask=gradual", "--set", "final.epochs=9"], "set mask_every to 53 at most, or train for"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_trained(arguments, expected, train, capsys):

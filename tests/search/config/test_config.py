@@ -107,6 +107,7 @@ RUNNING = [
     "resources.gpus=0.5",
     "faults.retries=5",
     "faults.max_failures=3",
+    "record.coordinate_every=50",
     "tracking.mlflow=http://127.0.0.1:5000",
     "tracking.storage=postgresql+psycopg://studies.internal/all",
 ]

@@ -31,7 +31,13 @@ from fullspectrum.search.protocol import label
 from fullspectrum.search.protocol.events import Listener, Listeners
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.report import StorageFailed
-from fullspectrum.search.protocol.training import Entry, TrainingEnd, TrainingProgress, TrainingReport
+from fullspectrum.search.protocol.training import (
+    CoordinateProgress,
+    Entry,
+    TrainingEnd,
+    TrainingProgress,
+    TrainingReport,
+)
 from fullspectrum.search.resumable.checkpoints import Checkpoints, last_attempt
 from fullspectrum.search.resumable.training import LeaveRequested
 from fullspectrum.search.store.records import FinalRecord
@@ -186,6 +192,19 @@ def test_progress_makes_up_for_workers_that_died(tmp_path):
         # What the next worker reports again is none.
         assert not attempts.is_new(TrainingProgress(iteration, 0.5))
     assert attempts.lost(ray.exceptions.WorkerCrashedError(), retries=1).outcome is Outcome.FAILED
+
+
+def test_the_coordinate_comes_after_the_accuracy_of_its_iteration_and_the_next_worker_tells_neither_again(tmp_path):
+    start, accuracy, coordinate = (
+        CoordinateProgress(0, {"l2": 1.0}),
+        TrainingProgress(16, 0.5),
+        CoordinateProgress(16, {"l2": 2.0}),
+    )
+    attempts = final._Attempts(DENSE, tmp_path)
+    for known in range(1, 4):
+        seen = [attempts.is_new(report) for report in (start, accuracy, coordinate)[:known]]
+        assert seen == [False] * (known - 1) + [True]
+    assert not attempts.is_new(coordinate)
 
 
 @pytest.mark.timeout(120)

@@ -13,7 +13,7 @@ from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.proposal import Proposal
 from fullspectrum.search.protocol.report import Measured, Scored
 from fullspectrum.search.protocol.result import TrialResult
-from fullspectrum.search.protocol.training import Entry, TrainingEnd, TrainingProgress
+from fullspectrum.search.protocol.training import CoordinateProgress, Entry, TrainingEnd, TrainingProgress
 from fullspectrum.search.record.recorder import Recorder
 from fullspectrum.search.record.spool import Spool
 from fullspectrum.search.sampling.distribution import MaskDistribution
@@ -204,6 +204,23 @@ def test_full_training_that_comes_to_nothing_says_why(folder):
     assert said["fullspectrum.reason"] == tags(folder, "dense")["fullspectrum.reason"] == "its worker died"
     assert tags(folder, "dense")["fullspectrum.outcome"] == "failed"
     assert [event["status"] for event in events(folder, "dense") if event["op"] == "end"] == ["FAILED"]
+
+
+def test_the_coordinate_of_a_mask_that_changed_is_told_by_iteration_once_and_with_its_picture(folder):
+    folder.trial(0).joinpath("coordinate_over_time.png").write_text("picture")
+    entry = replace(TRAINED, ends=folder.trial(0))
+    with closing(Spool(folder.spool)) as spool:
+        recorder = Recorder(STUDY, folder, spool)
+        recorder.trial_started(proposal(0))
+        recorder.trial_ended(0, Outcome.FINISHED, RESULT)
+        for _ in range(2):
+            recorder.coordinate_measured(entry, CoordinateProgress(0, {"l2": 3.0, "imdb": -1.0}))
+            recorder.coordinate_measured(entry, CoordinateProgress(12, {"l2": 4.0}))
+            recorder.training_ended(entry, FINAL)
+    told = [point for point in points(folder, "trial 0") if point[0].startswith("coordinate/")]
+    assert told == [("coordinate/l2", 0, 3.0), ("coordinate/imdb", 0, -1.0), ("coordinate/l2", 12, 4.0)]
+    files = [Path(event["path"]).name for event in events(folder, "trial 0") if event["op"] == "artifact"]
+    assert files == ["coordinate_over_time.png"]
 
 
 def test_trials_on_the_pareto_front_are_tagged_and_lose_the_tag_when_they_leave_it(folder):

@@ -27,6 +27,15 @@ def setting(network, digits) -> Setting:
     return Setting(network, digits, KEPT, rounds=ROUNDS, round_iterations=STEPS, training=means)
 
 
+@pytest.mark.parametrize("rule", ["rigl", "gradual", "lr-rewinding"])
+def test_the_masks_of_a_source_are_its_own_whatever_the_rule_of_the_study(setting, rule):
+    recipe = Recipe(batch_size=16, mask=rule, mask_every=1)
+    study = dataclasses.replace(setting, training=SourceTraining(recipe))
+    masks = MaskSet({name: (weight > 0).numpy() for name, weight in setting.weights.items()})
+    training, plain = (each.masked_training(copy.deepcopy(each.model), masks, 0) for each in (study, setting))
+    assert training.run(STEPS) == plain.run(STEPS) and training.masks == masks
+
+
 def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 

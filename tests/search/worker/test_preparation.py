@@ -3,9 +3,11 @@
 import sys
 
 import pytest
+from fullspectrum.models.data import load
 from fullspectrum.models.errors import InputError
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.worker.preparation import prepare
+from fullspectrum.search.worker.rulecheck import check_mask_rules
 
 THINGS = """
 import numpy as np
@@ -68,6 +70,50 @@ def test_a_batch_that_cannot_be_trained_with(refused, batch_size):
 def test_a_source_that_cannot_score_the_network(refused):
     line = refused(model="things:once_differentiable", search={"sources": ["snip", "grasp"]})
     assert line == "source grasp cannot score things:once_differentiable: RuntimeError: no second derivative"
+
+
+CHANGING = {"mask": "gradual", "mask_every": 100, "mask_until": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("settings", "start"),
+    [
+        # 1,079 images make 16 batches of 64 an epoch.
+        ({"warmup": {"iterations": 60}, "training": CHANGING}, "warmup.iterations = 60: the mask rule Gradual "),
+        (
+            {"final": {"epochs": 8}, "training": CHANGING | {"batch_size": 64}},
+            "final.epochs = 8: the mask rule Gradual ",
+        ),
+        ({"training": CHANGING | {"mask": {"choices": ["fixed", "lr-rewinding"]}, "mask_every": 400}}, "warmup"),
+        ({"training": CHANGING | {"mask_every": {"choices": [50, 400]}}}, "warmup.iterations = 500: "),
+        ({"training": CHANGING | {"mask_until": {"low": 0.1, "high": 0.9}}}, "warmup.iterations = 500: "),
+        ({"final": {"epochs": 9}, "training": CHANGING | {"batch_size": {"choices": [16, 128]}}}, "final.epochs = 9: "),
+    ],
+)
+def test_a_rule_that_has_no_time_to_reach_its_masks(refused, settings, start):
+    line = refused(**settings)
+    assert line.startswith(start)
+    for part in (
+        "starts with all weights kept",
+        "mask_every = ",
+        "mask_until = ",
+        " iterations",
+        "at most",
+        "for longer",
+    ):
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"warmup": {"iterations": 0}, "training": CHANGING, "final": {"epochs": 1}},
+        {"warmup": {"iterations": 200}, "training": CHANGING, "final": {"epochs": 1, "top_k": 0}},
+        {"warmup": {"iterations": 10}, "training": CHANGING | {"mask": "rigl"}, "final": {"epochs": 1}},
+    ],
+)
+def test_a_rule_needs_time_only_in_trainings_that_there_are_and_where_it_starts_dense(settings):
+    check_mask_rules(parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.5} | settings), load("digits"))
 
 
 def test_labels_from_1(refused):
