@@ -11,7 +11,11 @@ from ...models.errors import InputError
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
+    from ..report.audit.ofstudy import Audited
     from ..report.audit.table import MaskTable
+
+#: What --accuracy may be of a study.
+_OF_STUDY: dict[str | None, "Audited | None"] = {None: None, "warmup": "warmup", "final": "final"}
 
 
 def audit(
@@ -116,7 +120,7 @@ def _of_study(
     from ..config.studyfile import find_study
     from ..files import Home
 
-    if accuracy not in (None, "warmup", "final"):
+    if accuracy not in _OF_STUDY:
         raise InputError(f"--accuracy {accuracy}: expected warmup or final; a table (.csv) may name any of its columns")
     if source is not None:
         raise InputError(f"--source {source} names a column of a table (.csv); a study knows its sources, leave it out")
@@ -127,7 +131,7 @@ def _of_study(
     from ..store.storage import open_storage
 
     ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
-    return study_table(study, ledger.trials(), ledger.finals(), accuracy, scores, group)
+    return study_table(study, ledger.trials(), ledger.finals(), _OF_STUDY[accuracy], scores, group)
 
 
 def _names(listed: str) -> list[str]:

@@ -22,64 +22,60 @@ _FEW = 4
 def print_audit(console: Console, audit: Audit) -> None:
     """Print all that an audit says: what is audited, its tables, its findings and its verdict."""
     table = audit.table
-    print_line(
-        console, f"{table.name}: {len(table.masks):,} masks, {audit.trainings:,} trainings to compare{_within(audit)}"
-    )
-    print_line(console, f"accuracy: {table.described}")
+    within = f", ranked within {audit.groups:,} groups" if audit.groups > 1 else ""
+    print_line(console, f"{table.name}: {len(table.masks):,} masks, {audit.trainings:,} trainings to compare{within}")
+    print_line(console, f"Accuracy: {table.described}.")
     if table.ignored:
-        print_line(console, f"no scores: {', '.join(table.ignored)}")
+        print_line(console, f"No scores: {', '.join(table.ignored)}.")
     if audit.associations and audit.trainings:
         _print_tables(console, audit)
     for sentence in (*findings(audit), verdict(audit)):
         print_line(console, sentence)
 
 
-def _within(audit: Audit) -> str:
-    return f", ranked within {audit.groups:,} groups" if audit.groups > 1 else ""
+def print_compact(console: Console, audit: Audit) -> None:
+    """Print the few scores that rank best, the judged one and layer density always; nothing of too few trainings."""
+    if audit.trainings < FEWEST or not audit.associations:
+        return
+    names = list(audit.associations)
+    always = [name for name in dict.fromkeys((audit.judged, CONTROLS[0])) if name in audit.associations]
+    others = [name for name in names if name not in always][: max(_FEW - len(always), 0)]
+    print_line(console)
+    _print_ranks(console, audit, [name for name in names if name in (*always, *others)])
 
 
 def _print_tables(console: Console, audit: Audit) -> None:
-    names = list(audit.associations)
     print_line(console)
-    console.print(rank_table(audit, names))
+    _print_ranks(console, audit, list(audit.associations))
+    one = "source" if audit.table.sources is not None else "group"
     if any(each.within or each.without for each in audit.associations.values()):
-        console.print(_source_table(audit))
+        print_line(console, f"The same within sources, and with one {one} left out:")
+        console.print(_source_table(audit, one))
     if audit.worths:
+        print_line(
+            console, f"Each score as the gate that lets {audit.table.quantile:.0%} pass, of {audit.sample.described}:"
+        )
         console.print(_gate_table(audit))
 
 
-def compact_table(audit: Audit) -> FittingTable | None:
-    """Return the few scores that rank best, the judged one and layer density always; None where there is no ranking."""
-    if audit.trainings < FEWEST or not audit.associations:
-        return None
-    names = list(audit.associations)
-    always = [name for name in (audit.judged, CONTROLS[0]) if name in audit.associations]
-    others = [name for name in names if name not in always][: max(_FEW - len(always), 0)]
-    return rank_table(audit, [name for name in names if name in (*always, *others)])
-
-
-def rank_table(audit: Audit, names: Sequence[str]) -> FittingTable:
-    """Return how these scores rank accuracies: raw, and given each control that the table has."""
+def _print_ranks(console: Console, audit: Audit, names: Sequence[str]) -> None:
+    """Print how these scores rank accuracies: raw, and given each control that the table has."""
     controls = [name for name in CONTROLS if any(name in audit.associations[each].given for each in names)]
     headings = {name: f"given {name}" for name in controls}
-    table = _table(("n", *headings.values()), "Spearman's correlation with accuracy, and its 95 % interval")
-    table.add_column("score", no_wrap=True)
+    table = _table("n", *headings.values())
     table.add_column("n", justify="right", no_wrap=True)
     for heading in ("raw", *headings.values()):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading)
     for name in names:
         found = audit.associations[name]
         given = (found.given.get(control) for control in controls)
         table.add_row(name, f"{found.count:,}", _estimate(found.raw), *map(_estimate, given))
-    return table
+    print_line(console, "Spearman's correlation with accuracy, and its 95 % interval:")
+    console.print(table)
 
 
-def _source_table(audit: Audit) -> FittingTable:
-    one = "source" if audit.table.sources is not None else "group"
-    table = _table(
-        (), "The same within sources, and with one left out" if one == "source" else "The same with a group left out"
-    )
-    table.add_column("score", no_wrap=True)
+def _source_table(audit: Audit, one: str) -> FittingTable:
+    table = _table()
     table.add_column("within sources", no_wrap=True)
     table.add_column(f"without one {one}", no_wrap=True)
     table.add_column("weakest without")
@@ -89,11 +85,9 @@ def _source_table(audit: Audit) -> FittingTable:
 
 
 def _gate_table(audit: Audit) -> FittingTable:
-    part = f"{audit.table.quantile:.0%}"
-    table = _table(("tenth over middle",), f"As the gate, {part} passing, of {audit.sample.described}")
-    table.add_column("score", no_wrap=True)
+    table = _table("tenth over middle", "by chance")
     for heading in ("gain", "regret", "by chance", "tenth over middle"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, each in audit.worths.items():
         top = f"{each.top.difference:+.4f} ± {each.top.error:.4f}" if each.top else ""
         gain = f"{each.gain:+.4f} ± {each.error:.4f}"
@@ -101,16 +95,13 @@ def _gate_table(audit: Audit) -> FittingTable:
     return table
 
 
-def _table(spare: Sequence[str], title: str) -> FittingTable:
-    return FittingTable(
-        spare=spare,
-        title=title,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="bold",
+def _table(*spare: str) -> FittingTable:
+    """Return a table whose first column holds the scores, with the headings that it can do without."""
+    table = FittingTable(
+        spare=spare, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False
     )
+    table.add_column("score", no_wrap=True)
+    return table
 
 
 def _estimate(estimate: Estimate | None) -> str:

@@ -1,15 +1,16 @@
 """How one score ranks the accuracies: raw, given layer sparsities, within sources, and without each source."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...files import JsonObject
 from .columns import Numbers, Words
-from .interval import Estimate, estimates
-from .ranks import RankedColumn, correlation, partial, spearman
+from .correlations import correlate
+from .interval import Estimate
+from .ranks import spearman
 from .table import CONTROLS, MaskTable, comparable
 
 
@@ -55,66 +56,56 @@ class Association:
         }
 
 
-def associate(table: MaskTable, name: str) -> Association:
-    """Return how the score called `name` ranks the accuracies of `table`, with bootstrap intervals."""
-    score, controls = table.scores[name], {key: values for key, values in table.controls.items() if key != name}
-    known = [table.accuracy, score, *controls.values()]
-    usable = comparable(table.groups, ~np.isnan(known).any(axis=0))
+def associate(table: MaskTable) -> dict[str, Association]:
+    """Return how each score of `table` ranks its accuracies, by its name, with bootstrap intervals.
+
+    A score is looked at on the masks that have an accuracy, the score and all controls.
+    """
+    together: dict[bytes, list[str]] = {}
+    for name, score in table.scores.items():
+        known = ~np.isnan(np.array([table.accuracy, score, *table.controls.values()])).any(axis=0)
+        together.setdefault(comparable(table.groups, known).tobytes(), []).append(name)
+    found: dict[str, Association] = {}
+    for which, names in together.items():
+        found |= _on(table, names, np.frombuffer(which, dtype=bool))
+    return {name: found[name] for name in table.scores}
+
+
+def _on(table: MaskTable, names: list[str], usable: np.ndarray) -> dict[str, Association]:
+    """Return how the scores called `names` rank the accuracies of the `usable` masks."""
     count = int(usable.sum())
     if not count:
-        return Association(0, Estimate(math.nan))
-    groups, accuracy, score = table.groups[usable], table.accuracy[usable], score[usable]
-    controls = {key: values[usable] for key, values in controls.items()}
-    raw, *others = estimates(_correlations(accuracy, score, list(controls.values()), groups), groups)
-    given, leads = others[: len(controls)], others[len(controls) :]
-    return Association(
-        count,
-        raw,
-        dict(zip(controls, given, strict=True)),
-        dict(zip(controls, leads, strict=True)).get(CONTROLS[0]),
-        None if table.alike is None else _within(accuracy, score, table.alike[usable], groups),
-        _without(accuracy, score, _left_out(table)[usable], groups),
-    )
+        return {name: Association(0, Estimate(math.nan)) for name in names}
+    accuracy, groups = table.accuracy[usable], table.groups[usable]
+    scores = {name: table.scores[name][usable] for name in names}
+    found = correlate(accuracy, scores, {name: values[usable] for name, values in table.controls.items()}, groups)
+    within = {} if table.alike is None else _within(accuracy, scores, table.alike[usable], groups)
+    labels = (table.groups if table.sources is None else table.sources)[usable]
+    return {
+        name: Association(
+            count,
+            found[name].raw,
+            found[name].given,
+            found[name].leads.get(CONTROLS[0]),
+            within.get(name),
+            _without(accuracy, score, labels, groups),
+        )
+        for name, score in scores.items()
+    }
 
 
-def _correlations(
-    accuracy: Numbers, score: Numbers, controls: list[Numbers], groups: Words
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function of resamples that gives the raw correlation, that given each control, and its leads.
-
-    A lead is the correlation of the score less that of a control.
-    """
-    columns = [RankedColumn(values, groups) for values in (accuracy, score, *controls)]
-
-    def statistic(rows: np.ndarray) -> np.ndarray:
-        accuracies, scores, *others = (column.of(rows) for column in columns)
-        raw = correlation(accuracies, scores)
-        of_controls = [correlation(accuracies, other) for other in others]
-        given = [
-            partial(raw, of_control, correlation(scores, other))
-            for of_control, other in zip(of_controls, others, strict=True)
-        ]
-        return np.array([raw, *given, *(raw - of_control for of_control in of_controls)])
-
-    return statistic
-
-
-def _within(accuracy: Numbers, score: Numbers, alike: Words, groups: Words) -> Estimate | None:
-    if len(set(alike)) == len(set(groups)):
-        return None
+def _within(accuracy: Numbers, scores: Mapping[str, Numbers], alike: Words, groups: Words) -> dict[str, Estimate]:
+    """Return the correlations within the masks of one kind; none where groups are of one kind each, or masks are."""
     usable = comparable(alike, np.ones(len(alike), dtype=bool))
-    if not usable.any():
-        return None
-    (estimate,) = estimates(_correlations(accuracy[usable], score[usable], [], alike[usable]), alike[usable])
-    return estimate
-
-
-def _left_out(table: MaskTable) -> Words:
-    """Return the labels that are left out one at a time: sources; where there are none, groups."""
-    return table.groups if table.sources is None else table.sources
+    if len({*alike}) == len({*groups}) or not usable.any():
+        return {}
+    scores = {name: score[usable] for name, score in scores.items()}
+    found = correlate(accuracy[usable], scores, {}, alike[usable])
+    return {name: each.raw for name, each in found.items()}
 
 
 def _without(accuracy: Numbers, score: Numbers, labels: Words, groups: Words) -> dict[str, float]:
+    """Return the correlation without the masks of each label in turn; none where there is but one."""
     names = sorted({*labels} - {""})
     if len(names) < 2:
         return {}

@@ -103,8 +103,7 @@ class Audit:
 
 def audit(table: MaskTable) -> Audit:
     """Return the audit of `table`."""
-    found = {name: associate(table, name) for name in table.scores}
-    associations = dict(sorted(found.items(), key=lambda item: -_strength(item[1])))
+    associations = dict(sorted(associate(table).items(), key=lambda item: -_strength(item[1])))
     sample = gate_sample(table)
     worths = {name: worth(table, name, sample) for name in associations}
     return Audit(

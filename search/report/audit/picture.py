@@ -63,7 +63,7 @@ def _series(axes: "Axes", audit: Audit, found: Sequence[Association]) -> None:
     offsets = (np.arange(len(drawn)) - (len(drawn) - 1) / 2) * 0.19
     for offset, (label, series) in zip(offsets, drawn, strict=True):
         colour, shape = _STYLES[[kind for kind, _ in kinds].index(label)]
-        rows = [(row, one) for row, one in enumerate(series) if _defined(one)]
+        rows = [(row, one) for row, one in enumerate(series) if one and _defined(one)]
         heights = np.array([row + offset for row, _ in rows])
         values, low, high = np.array([(one.value, one.low, one.high) for _, one in rows]).T
         axes.hlines(heights, low, high, color=colour, linewidth=1.3, zorder=2)

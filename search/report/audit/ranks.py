@@ -29,7 +29,7 @@ class RankedColumn:
         sizes = np.bincount(codes)
         group = sorted_codes[new]
         self._before = (np.cumsum(sizes) - sizes)[group]
-        self._scale = 1 / (sizes[group] + 1)
+        self._middle = (sizes[group] + 1) / 2
 
     def of(self, rows: np.ndarray) -> np.ndarray:
         """Return the ranks of resamples, shape (resamples, rows), of the row numbers in `rows`, of the same shape.
@@ -42,8 +42,9 @@ class RankedColumn:
         counts = np.bincount(apart.ravel(), minlength=resamples * several).reshape(resamples, several)
         # Ties share the mean of their ranks: the last of them less half their number, plus a half.
         ranks = np.cumsum(counts, axis=1) - (counts - 1) / 2 - self._before
-        scaled: np.ndarray = np.take_along_axis(ranks * self._scale - 0.5, classes, axis=1)
-        return scaled
+        # Less the middle first: the ranks of a group that is all alike are 0, without a rounding error.
+        found: np.ndarray = ((ranks - self._middle) / (2 * self._middle)).ravel()[apart]
+        return found
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ def partial(raw: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarra
     with np.errstate(invalid="ignore", divide="ignore"):
         found: np.ndarray = np.where(left > _NOTHING, (raw - first * second) / np.sqrt(left), np.nan)
     # Rounding may leave it a little outside.
-    return np.clip(found, -1, 1)
+    return found.clip(-1, 1)
 
 
 def spearman(one: Numbers, other: Numbers, groups: Words) -> float:
