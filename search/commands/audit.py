@@ -79,13 +79,13 @@ def audit(
     from ..files import plain
     from ..report.audit.audit import audit as audit_of
     from ..report.audit.picture import plot_audit
-    from ..report.audit.verdict import verdict
+    from ..report.audit.verdict import document
 
     found = audit_of(table)
     if plot:
         plot_audit(found, table.name, plot)
     if as_json:
-        typer.echo(json.dumps(plain(found.to_dict() | {"verdict": verdict(found)}), allow_nan=False))
+        typer.echo(json.dumps(plain(document(found)), allow_nan=False))
         return
 
     from rich.console import Console
@@ -105,7 +105,8 @@ def _of_file(
         raise InputError(f"--set {settings[0]} is a setting of a study, but {path} is a table; leave --set out")
     table = table_of(read_csv(path), scores, group, accuracy or ACCURACY, source or SOURCE)
     check_table(table, scores)
-    return replace(table, objective=scores[0] if scores else None)
+    described = f'the column "{accuracy or ACCURACY}"'
+    return replace(table, objective=scores[0] if scores else None, described=described, reached_described=described)
 
 
 def _of_study(

@@ -159,6 +159,7 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     """Print the table of the best masks, the verdicts on them and on the objective, and what to do next."""
     from ..files import Home
     from ..record.server import tracking_server, without_password
+    from ..screen.audit import print_compact
     from ..screen.console import print_line
     from ..screen.tables import screen_table
 
@@ -169,6 +170,7 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     if result.rows:
         print_line(console)
         console.print(screen_table(result.rows, result.study.score))
+        print_compact(console, result.audit)
         for sentence in result.verdicts:
             print_line(console, sentence)
     if result.pareto:

@@ -52,9 +52,8 @@ def _print_tables(console: Console, audit: Audit) -> None:
         print_line(console, f"The same within sources, and with one {one} left out:")
         console.print(_source_table(audit, one))
     if audit.worths:
-        print_line(
-            console, f"Each score as the gate that lets {audit.table.quantile:.0%} pass, of {audit.sample.described}:"
-        )
+        part = f"{audit.table.quantile:.0%}"
+        print_line(console, f"Each score as the gate that lets {part} pass, of {audit.sample.described}:")
         console.print(_gate_table(audit))
 
 
@@ -85,7 +84,7 @@ def _source_table(audit: Audit, one: str) -> FittingTable:
 
 
 def _gate_table(audit: Audit) -> FittingTable:
-    table = _table("tenth over middle", "by chance")
+    table = _table("by chance", "tenth over middle")
     for heading in ("gain", "regret", "by chance", "tenth over middle"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, each in audit.worths.items():

@@ -34,7 +34,7 @@ def plot_audit(audit: Audit, title: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = {name: found for name, found in audit.associations.items() if not math.isnan(found.raw.value)}
     shown = dict(list(shown.items())[:_MOST])
-    figure = Figure(figsize=(8.6, 1.9 + 0.46 * max(len(shown), 2)), layout="constrained")
+    figure = Figure(figsize=(8.6, 1.7 + 0.42 * max(len(shown), 2)), layout="constrained")
     axes = figure.subplots()
     told = audit.power.told
     axes.axvspan(-told, told, color="#EEEEEE", zorder=0, label=f"not told from 0 with {audit.trainings:,} trainings")
@@ -46,6 +46,7 @@ def plot_audit(audit: Audit, title: str, path: Path) -> None:
     axes.set_xlabel(
         f"Spearman's rank correlation with accuracy, 95 % bootstrap interval ({audit.table.described})", fontsize=9
     )
+    axes.tick_params(axis="x", labelsize=9)
     axes.grid(alpha=0.25, axis="x")
     axes.set_axisbelow(True)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)

@@ -2,6 +2,7 @@
 
 import math
 
+from ...files import JsonObject
 from ...scores.registry import SCORES, score_called
 from .association import Association
 from .audit import FEWEST, Audit
@@ -36,6 +37,11 @@ def verdict(audit: Audit) -> str:
     if found.lead is None or math.isnan(found.lead.value):
         return f"{_choice(audit)}{_alone(audit, name, found)}{_carried(audit, found)}."
     return f"{_choice(audit)}{_beside_density(name, found, audit.choices)}{_carried(audit, found)}."
+
+
+def document(audit: Audit) -> JsonObject:
+    """Return the audit as plain values, its verdict with it."""
+    return audit.to_dict() | {"verdict": verdict(audit)}
 
 
 def called(name: str) -> str:
