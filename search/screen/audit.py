@@ -27,7 +27,7 @@ def print_audit(console: Console, audit: Audit) -> None:
     print_line(console, f"Accuracy: {table.described}.")
     if table.ignored:
         print_line(console, f"No scores: {', '.join(table.ignored)}.")
-    if audit.associations and audit.trainings:
+    if audit.associations and audit.trainings >= FEWEST:
         _print_tables(console, audit)
     for sentence in (*findings(audit), verdict(audit)):
         print_line(console, sentence)
@@ -53,7 +53,8 @@ def _print_tables(console: Console, audit: Audit) -> None:
         console.print(_source_table(audit, one))
     if audit.worths:
         part = f"{audit.table.quantile:.0%}"
-        print_line(console, f"Each score as the gate that lets {part} pass, of {audit.sample.described}:")
+        judged = f"of {audit.sample.described}, by {audit.table.reached_described}"
+        print_line(console, f"Each score as the gate that lets {part} pass, {judged}:")
         console.print(_gate_table(audit))
 
 

@@ -80,7 +80,9 @@ def gate_sample(table: MaskTable) -> GateSample:
     if control.sum() >= FEWEST_CONTROL:
         return GateSample(control, True, "the control group, a fair sample")
     return GateSample(
-        trained, False, f"the masks that passed the gate and the {int(control.sum())} of its control group"
+        trained,
+        False,
+        f"the masks that the gate passed, thinned out by it, and the {int(control.sum())} of its control group",
     )
 
 

@@ -73,7 +73,7 @@ def study_table(
     if not study.warmup.iterations:
         return table
     at, reached = _reached(study, trials)
-    described = f"validation accuracy after {at:,} iterations, which every mask reached that trained"
+    described = f"validation accuracy after {at:,} iterations, where early stopping has chosen nothing yet"
     return replace(table, reached=reached, reached_described=described)
 
 

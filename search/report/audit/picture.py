@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..picture import check_picture, save_picture
+from ..picture import save_picture
 from .association import Association
 from .audit import Audit
 from .interval import Estimate
@@ -26,31 +26,29 @@ _MOST = 30
 def plot_audit(audit: Audit, title: str, path: Path) -> None:
     """Draw the scores of `audit` to `path`, the strongest on top; the suffix says the format (png, pdf, svg).
 
-    Grey is where a correlation cannot be told from 0 with so many trainings. Raises InputError as `check_picture` does.
+    Grey is where a correlation cannot be told from 0 with so many trainings.
     """
     from matplotlib.figure import Figure
 
-    check_picture(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = {name: found for name, found in audit.associations.items() if not math.isnan(found.raw.value)}
     shown = dict(list(shown.items())[:_MOST])
     figure = Figure(figsize=(8.6, 1.7 + 0.42 * max(len(shown), 2)), layout="constrained")
     axes = figure.subplots()
     told = audit.power.told
-    axes.axvspan(-told, told, color="#EEEEEE", zorder=0, label=f"not told from 0 with {audit.trainings:,} trainings")
+    axes.axvspan(-told, told, color="#EEEEEE", zorder=0, label=f"not told from 0 ({audit.trainings:,} trainings)")
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
     _series(axes, audit, list(shown.values()))
     axes.set_yticks(range(len(shown)), list(shown), fontsize=9, parse_math=False)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(-1.02, 1.02)
-    axes.set_xlabel(
-        f"Spearman's rank correlation with accuracy, 95 % bootstrap interval ({audit.table.described})", fontsize=9
-    )
+    axes.set_xlabel("Spearman's rank correlation with accuracy, and its 95 % bootstrap interval", fontsize=9)
+    axes.set_title(audit.table.described, fontsize=9, loc="left", parse_math=False)
     axes.tick_params(axis="x", labelsize=9)
     axes.grid(alpha=0.25, axis="x")
     axes.set_axisbelow(True)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
-    figure.legend(fontsize=8, frameon=False, loc="outside lower left", ncols=3)
+    figure.legend(fontsize=8, frameon=False, loc="outside lower left", ncols=5)
     save_picture(figure, path)
 
 

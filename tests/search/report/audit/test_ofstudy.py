@@ -53,7 +53,10 @@ def test_only_warm_ups_that_came_to_their_end_have_an_accuracy():
 def test_the_gate_is_judged_where_early_stopping_has_chosen_nothing_yet():
     table = study_table(STUDY, TRIALS, [])
     assert table.reached.tolist() == pytest.approx([0.3, 0.31, np.nan, 0.33, 0.34], nan_ok=True)
-    assert table.reached_described == "validation accuracy after 50 iterations, which every mask reached that trained"
+    assert (
+        table.reached_described
+        == "validation accuracy after 50 iterations, where early stopping has chosen nothing yet"
+    )
     whole = study_table(tiny_study("warmup.iterations=100", "warmup.early_stopping=false"), TRIALS, [])
     assert whole.reached.tolist() == pytest.approx(whole.accuracy.tolist(), nan_ok=True)
 
