@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from ..clusters.connection import ClusterError
 from ..models.errors import InputError
+from .commands.audit import audit
 from .commands.check import check
 from .commands.export import export
 from .commands.layers import layers
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, status, sample, layers, score, train, check, export, sync, ui):
+for command in (search, status, sample, layers, score, train, check, audit, export, sync, ui):
     app.command()(command)
 
 

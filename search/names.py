@@ -27,7 +27,11 @@ class Metric:
     LOSS = "training/loss"
     COST = "cost/iterations"
     """All optimizer steps that a result needed, from the initial weights on, whoever ran them."""
-    RHO_LAYER_DENSITY = "audit/rho_layer_density"
+    AUDIT_TRAININGS = "audit/trainings"
+    """Masks whose accuracies the audit compares."""
+    GATE_BENEFIT = "audit/gate_benefit"
+    """Mean accuracy of the masks that passed the gate less that of its control group."""
+    GATE_BENEFIT_ERROR = "audit/gate_benefit_error"
 
     #: What begins the name of a metric that a trial reports of its best candidate.
     SPECTRAL, SPARSITIES, GUARDS = "spectral/", "sparsity/", "guard/"
@@ -46,6 +50,21 @@ class Metric:
     def rho(score: str) -> str:
         """Return the metric of the rank correlation of a score with accuracy."""
         return f"audit/rho_{score}"
+
+    @staticmethod
+    def rho_given(score: str, control: str) -> str:
+        """Return the metric of the partial rank correlation of a score with accuracy, given the score `control`."""
+        return f"audit/rho_{score}_given_{control}"
+
+    @staticmethod
+    def rho_within_sources(score: str) -> str:
+        """Return the metric of the rank correlation of a score with accuracy within the masks of one source."""
+        return f"audit/rho_{score}_within_sources"
+
+    @staticmethod
+    def gain(score: str) -> str:
+        """Return the metric of the accuracy that a score would have won as the gate."""
+        return f"audit/gain_{score}"
 
     @staticmethod
     def difference(baseline: str) -> str:
@@ -132,6 +151,8 @@ class Artifact:
     LEADERBOARD = "leaderboard.json"
     PARETO = "pareto.json"
     PLOT = "study.png"
+    AUDIT = "audit.json"
+    AUDIT_PICTURE = "audit.png"
     ERROR = "error.txt"
     CHECK = "check.json"
 

@@ -159,6 +159,7 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     """Print the table of the best masks, the verdicts on them and on the objective, and what to do next."""
     from ..files import Home
     from ..record.server import tracking_server, without_password
+    from ..screen.audit import print_compact
     from ..screen.console import print_line
     from ..screen.tables import screen_table
 
@@ -169,6 +170,7 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     if result.rows:
         print_line(console)
         console.print(screen_table(result.rows, result.study.score))
+        print_compact(console, result.audit)
         for sentence in result.verdicts:
             print_line(console, sentence)
     if result.pareto:
@@ -195,6 +197,7 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     recipe = study.settings().get("training", {}) | best.training
     settings = {"final.epochs": study.final.epochs} | {f"training.{key}": value for key, value in recipe.items()}
     chosen = " ".join(f"--set {shlex.quote(f'{key}={_toml(value)}')}" for key, value in settings.items())
+    print_line(console, f"  fullspectrum audit {study.id}{at_home}")
     print_line(console, f"  fullspectrum score {masks}")
     print_line(console, f"  fullspectrum export best:{study.id} --format torch-prune -o best.pt{at_home}")
     print_line(console, f"  fullspectrum train {masks} --model {study.model} --data {study.data} {chosen}")

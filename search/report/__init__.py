@@ -1,1 +1,1 @@
-"""The report of a study: leaderboard, verdicts, status, plots."""
+"""The report of a study: leaderboard, verdicts, audit, status, plots."""

@@ -43,7 +43,7 @@ def compare(ours: Sequence[float], theirs: Sequence[float], images: int) -> Comp
     make the first part smaller.
     """
     one, other = float(np.mean(ours)), float(np.mean(theirs))
-    return Comparison(one, other, math.hypot(_of_images(one, other, images), _of_seeds(ours, theirs)))
+    return Comparison(one, other, math.hypot(_of_images(one, other, images), welch(ours, theirs)))
 
 
 def _of_images(one: float, other: float, images: int) -> float:
@@ -59,8 +59,8 @@ def _of_images(one: float, other: float, images: int) -> float:
     return float(half * total / images)
 
 
-def _of_seeds(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return half of Welch's interval; 0 where there is one training of each, which says nothing."""
+def welch(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return half of Welch's 95 % interval of the difference of two means; 0 for one of each, which says nothing."""
     several = [each for each in (ours, theirs) if len(each) > 1]
     variances = [float(np.var(each, ddof=1)) for each in several]
     if not any(variances):

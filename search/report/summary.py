@@ -13,9 +13,13 @@ from ..protocol.events import Summary
 from ..protocol.label import Label
 from ..protocol.outcome import Outcome
 from ..store.records import FinalRecord, TrialRecord
+from .audit.audit import FEWEST, Audit, audit
+from .audit.ofstudy import study_table
+from .audit.picture import plot_audit
+from .audit.verdict import document, verdict
 from .leaderboard import Row, leaderboard, split_table
 from .plots import plot_study
-from .verdicts import against_baselines, trust
+from .verdicts import against_baselines
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,9 @@ class StudyResult:
     remaining: int
     """Trials still to be run; above 0 where the study was interrupted."""
     verdicts: list[str]
-    """Sentences on whether the objective was worth trusting, and whether the best mask beats a random one."""
+    """Sentences on whether the best mask beats a random one, and whether the objective was worth trusting."""
+    audit: Audit
+    """What the study says of its scores."""
     stopped: str | None = None
     """Why the study stopped before its end, where it did: Ctrl-C, the failure budget, a full disk."""
     signal: int | None = None
@@ -71,7 +77,7 @@ def summarise(search: RunningSearch) -> StudyResult:
     study, shutdown = search.study, search.shutdown
     test_images = len(search.workbench.data.splits["test"])
     trials, rows = search.ledger.trials(), leaderboard(search.ledger)
-    metrics, verdict = trust(trials, study.score)
+    audited = audit(study_table(study, trials, search.ledger.finals()))
     result = StudyResult(
         study,
         search.folder,
@@ -79,7 +85,8 @@ def summarise(search: RunningSearch) -> StudyResult:
         search.ledger.finals(),
         rows,
         search.ledger.remaining,
-        [*against_baselines(rows, test_images), verdict],
+        [*against_baselines(rows, test_images), verdict(audited)],
+        audited,
         shutdown.reason,
         shutdown.signal,
         search.ledger.pareto(),
@@ -89,7 +96,7 @@ def summarise(search: RunningSearch) -> StudyResult:
         # What a study comes to is recorded once, at its end: of the best mask its scores and accuracies.
         best = {name: value for name, value in rows[0].values().items() if isinstance(value, float)} if rows else {}
         finished = not (result.remaining or result.stopped)
-        recorded = metrics | best if finished else {}
+        recorded = audited.metrics | best if finished else {}
         search.listeners.study_ended(Summary(result.status, recorded, files, result.verdicts, result.pareto))
     # A signal that came meanwhile interrupted nothing; a file system that cannot be written to did.
     return result if shutdown.signal else replace(result, stopped=shutdown.reason)
@@ -104,8 +111,13 @@ def _write_report(result: StudyResult) -> list[Path]:
     if result.pareto:
         files.append(folder / Artifact.PARETO)
         write_json(files[-1], split_table([row for row in result.rows if row.label in result.pareto]))
+    title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
     if any(trial.result.accuracy is not None for trial in result.trials):
         files.append(folder / Artifact.PLOT)
-        title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
         plot_study(result.trials, result.rows, study.score, title, files[-1])
+    files.append(folder / Artifact.AUDIT)
+    write_json(files[-1], document(result.audit))
+    if result.audit.trainings >= FEWEST:
+        files.append(folder / Artifact.AUDIT_PICTURE)
+        plot_audit(result.audit, title, files[-1])
     return files

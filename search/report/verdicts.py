@@ -1,23 +1,10 @@
-"""Sentences on what a study came to: whether its best mask beats the baselines, and its objective plain density."""
+"""Sentences on the best mask of a study: whether it beats the baselines, and its own shuffle."""
 
 from collections.abc import Mapping
 
-import numpy as np
-from scipy.stats import rankdata
-
-from ..names import Metric
 from ..protocol.label import ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED, Label
-from ..protocol.outcome import Outcome
-from ..scores.registry import score_called
-from ..store.records import TrialRecord
 from .comparison import Comparison, compare
 from .leaderboard import Row
-
-#: Fewest trained trials from which a rank correlation says anything at all.
-FEWEST = 8
-
-#: Draws of the bootstrap that gives the intervals.
-BOOTSTRAP_DRAWS = 2000
 
 #: What it means that a mask beats its own shuffle, or does not.
 _WORTH = {
@@ -63,51 +50,3 @@ def against_shuffle(subject: str, found: Mapping[Label, Comparison]) -> str:
     ]
     more = f" ({', '.join(others)})" if others else ""
     return f"{subject} {shuffle.verb} its own layerwise shuffle, {shuffle.theirs:.4f}: {_WORTH[shuffle.verb]}{more}."
-
-
-def trust(trials: list[TrialRecord], objective: str) -> tuple[dict[str, float], str]:
-    """Return rank correlations (Spearman) of the objective and of layer density with accuracy, and a sentence on them.
-
-    Only trials that finished their warm-up count, so that all accuracies are of the same iterations; the gate and the
-    rungs have thinned out low scores among them, which narrows the range. The objective counts as better only where the
-    95 % bootstrap interval of the difference between the two correlations lies above zero. Where it is layer density
-    itself there is nothing to compare, and the interval is that of its correlation.
-    """
-    score, control = score_called(objective).label, score_called("layer_density").label
-    done = [t for t in trials if t.outcome is Outcome.FINISHED and t.result.accuracy is not None]
-    if len(done) < FEWEST:
-        return {}, f"Too few trials finished their warm-up ({len(done)} of at least {FEWEST}) to judge the {score}."
-    columns = np.array([[t.result.objective, t.result.metrics[Metric.LAYER_DENSITY], t.result.accuracy] for t in done])
-    if not np.ptp(columns, axis=0).all():
-        alike = score if score == control else f"{score}, in {control}"
-        return {}, f"All trials are alike in {alike} or in accuracy: nothing can be ranked."
-    rho, rho_control = _rank_correlations(columns)
-    metrics = {Metric.rho(objective): rho, Metric.RHO_LAYER_DENSITY: rho_control}
-    draws = _bootstrap(columns)
-    if score == control:
-        low, high = np.nanquantile(draws[:, 1], [0.025, 0.975])
-        return metrics, (
-            f"On {len(done)} finished warm-ups the {score}, here the objective and the control at once, ranks accuracy "
-            f"with Spearman {rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f})."
-        )
-    low, high = np.nanquantile(draws[:, 0] - draws[:, 1], [0.025, 0.975])
-    verdict = "better than" if low > 0 else "worse than" if high < 0 else "no better than"
-    return metrics, (
-        f"On {len(done)} finished warm-ups the {score} ranks accuracy {verdict} plain {control} "
-        f"(Spearman {rho:+.2f} against {rho_control:+.2f}; 95 % interval of the difference {low:+.2f} to {high:+.2f})."
-    )
-
-
-def _bootstrap(columns: np.ndarray) -> np.ndarray:
-    """Return both rank correlations of each bootstrap draw, shape (draws, 2)."""
-    draws = np.random.default_rng(0).integers(len(columns), size=(BOOTSTRAP_DRAWS, len(columns)))
-    return np.array([_rank_correlations(columns[draw]) for draw in draws])
-
-
-def _rank_correlations(columns: np.ndarray) -> tuple[float, float]:
-    """Return Spearman's correlation of the first and of the second column with the third; nan for a constant one."""
-    ranks = rankdata(columns, axis=0)
-    ranks -= ranks.mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        first, second = (ranks[:, :2].T @ ranks[:, 2]) / np.sqrt((ranks[:, :2] ** 2).sum(0) * (ranks[:, 2] ** 2).sum())
-    return float(first), float(second)

@@ -135,6 +135,7 @@ def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
         "network.json",
         "init.safetensors",
         "leaderboard.json",
+        "audit.json",
         "study.png",
     }
     assert parent.data.tags["fullspectrum.kind"] == "study"

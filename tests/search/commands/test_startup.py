@@ -30,6 +30,11 @@ MISTAKES = [
     ("search", "nosuch.toml"),
     ("search",),
     ("status", "nosuch"),
+    ("audit", "nosuch"),
+    ("audit", "nosuch.csv"),
+    ("audit", "empty.csv"),
+    ("audit", "empty.csv", "--plot", "picture.txt"),
+    ("audit", "digits", "--accuracy", "val"),
     ("sync", "nosuch"),
     ("export", "best:nosuch", "--format", "torch-prune", "-o", "best.pt"),
     ("export", "best:digits", "--format", "torch_prune", "-o", "best.pt"),
@@ -83,6 +88,7 @@ for arguments in json.load(sys.stdin):
 def run(lines: list[tuple[str, ...]], folder) -> list[tuple[tuple[str, ...], int, list[str], list[str]]]:
     """Runs the command lines in a folder; returns each with its status, its lines on stderr, and the slow packages."""
     (folder / "empty").touch()
+    (folder / "empty.csv").touch()
     (folder / "mask").write_bytes(b"not read before the settings are known to be right")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], input=json.dumps(lines), cwd=folder, capture_output=True, text=True, check=True

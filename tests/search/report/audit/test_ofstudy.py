@@ -1,0 +1,99 @@
+"""The trials of a study as a table: which accuracies, scores and decisions count."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fullspectrum.models.errors import InputError
+from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.report import Measured
+from fullspectrum.search.protocol.result import TrialResult
+from fullspectrum.search.report.audit.audit import audit
+from fullspectrum.search.report.audit.ofstudy import study_table
+from fullspectrum.search.report.audit.verdict import verdict
+from fullspectrum.search.sampling.distribution import MaskDistribution
+
+from ...conftest import tiny_study
+from ...records import final, trial
+
+STUDY = tiny_study("warmup.iterations=100", "warmup.grace_period=50", "warmup.report_every=50")
+
+
+def scored(number: int, distance: float, *arguments, gate="passed", source="snip", **keywords):
+    made = trial(number, distance, *arguments, **keywords)
+    metrics = {**made.result.metrics, "spectral/l2": distance}
+    measured = {50: Measured(50, 0.3 + number / 100, 1.0)} if made.result.iterations else {}
+    proposal = replace(made.proposal, distribution=MaskDistribution(source, 1.0, 0, {}))
+    return replace(made, proposal=proposal, result=replace(made.result, metrics=metrics, gate=gate), measured=measured)
+
+
+TRIALS = [
+    scored(0, 3.0, 100, 0.8),
+    scored(1, 2.0, 50, 0.3, Outcome.STOPPED_EARLY, source="erk"),
+    scored(2, 1.0, outcome=Outcome.STOPPED_BY_GATE, gate="stopped"),
+    scored(3, 0.5, 100, 0.7, gate="control", source="erk"),
+    scored(4, 9.0, 70, 0.1, Outcome.DIVERGED),
+    replace(trial(5, 0.0), outcome=Outcome.REJECTED, result=TrialResult(reason="collapsed")),
+]
+
+
+def test_only_warm_ups_that_came_to_their_end_have_an_accuracy():
+    table = study_table(STUDY, TRIALS, [])
+    assert table.masks.tolist() == [f"trial {number}" for number in range(5)]
+    assert table.accuracy.tolist() == pytest.approx([0.8, np.nan, np.nan, 0.7, np.nan], nan_ok=True)
+    assert table.described == "validation accuracy after 100 iterations, of the warm-ups that came to their end"
+    assert table.gates.tolist() == ["passed", "passed", "stopped", "control", "passed"]
+    assert {name: values.tolist() for name, values in table.scores.items()} == {
+        "l2": [3, 2, 1, 0.5, 9],
+        "layer_density": [0.5] * 5,
+    }
+    assert (table.objective, table.quantile) == ("l2", 0.5)
+
+
+def test_the_gate_is_judged_where_early_stopping_has_chosen_nothing_yet():
+    table = study_table(STUDY, TRIALS, [])
+    assert table.reached.tolist() == pytest.approx([0.3, 0.31, np.nan, 0.33, 0.34], nan_ok=True)
+    assert (
+        table.reached_described
+        == "validation accuracy after 50 iterations, where early stopping has chosen nothing yet"
+    )
+    whole = study_table(tiny_study("warmup.iterations=100", "warmup.early_stopping=false"), TRIALS, [])
+    assert whole.reached.tolist() == pytest.approx(whole.accuracy.tolist(), nan_ok=True)
+
+
+def test_final_accuracies_are_those_of_the_masks_that_had_a_full_training():
+    finals = [final("trial 0", 0.9, 0.85), final("dense", 0.99, 0.98)]
+    table = study_table(STUDY, TRIALS, finals, "final")
+    assert table.accuracy.tolist() == pytest.approx([0.85] + [np.nan] * 4, nan_ok=True)
+    assert table.described == "test accuracy after full training, of the masks that had one"
+
+
+def test_a_study_without_a_warm_up_is_audited_by_its_full_trainings():
+    study = tiny_study("warmup.iterations=0")
+    table = study_table(study, [scored(0, 1.0), scored(1, 2.0)], [final("trial 1", 0.9, 0.8)])
+    assert table.accuracy.tolist() == pytest.approx([np.nan, 0.8], nan_ok=True)
+    assert table.reached is None
+
+
+def test_masks_of_one_kind_share_source_allocation_and_pretraining():
+    trials = [scored(n, n, 100, 0.5, source=source) for n, source in enumerate(["snip", "snip", "erk"])]
+    table = study_table(STUDY, trials, [])
+    assert table.sources.tolist() == ["snip", "snip", "erk"]
+    assert len(set(table.alike)) == 2
+    assert study_table(STUDY, trials, [], group=["source"]).groups.tolist() == ["snip", "snip", "erk"]
+
+
+def test_more_scores_can_be_laid_beside_those_that_are_recorded():
+    table = study_table(STUDY, TRIALS, [], more={"learned_loo": {0: 0.9, 3: 0.1}})
+    assert table.scores["learned_loo"].tolist() == pytest.approx([0.9, np.nan, np.nan, 0.1, np.nan], nan_ok=True)
+
+
+def test_a_score_that_was_not_recorded_is_named():
+    with pytest.raises(InputError, match='no column "imdb"'):
+        study_table(STUDY, TRIALS, [], scores=["imdb"])
+
+
+def test_a_study_without_a_trial_is_audited_too():
+    found = audit(study_table(STUDY, [], []))
+    assert verdict(found).startswith("Whether masks can be trusted cannot be told with 0 trainings")
+    assert found.metrics == {}
