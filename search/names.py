@@ -27,6 +27,8 @@ class Metric:
     LOSS = "training/loss"
     COST = "cost/iterations"
     """All optimizer steps that a result needed, from the initial weights on, whoever ran them."""
+    COST_SEARCH = "cost/search"
+    """All optimizer steps that a study ran."""
     RHO_LAYER_DENSITY = "audit/rho_layer_density"
 
     #: What begins the name of a metric that a trial reports of its best candidate.
@@ -126,6 +128,7 @@ class Artifact:
     LEADERBOARD = "leaderboard.json"
     PARETO = "pareto.json"
     PLOT = "study.png"
+    COST_PLOT = "cost.png"
     ERROR = "error.txt"
     CHECK = "check.json"
 

@@ -43,7 +43,7 @@ def _train_remotely(
     try:
         if entry.init_seed is not None and entry.pretraining:
             _pretrain(study, model, data, entry.init_seed, entry.pretraining, checkpoints, leave)
-        full = FullTraining.of(study, entry.training, entry.repeat)
+        full = FullTraining.of(study, entry.training, entry.repeat, entry.iterations)
         for report in train_fully(model, entry.masks, data, full, checkpoints, leave):
             if isinstance(report, TrainingEnd) and report.masks is not None and entry.ends is not None:
                 save_end(entry.ends / Artifact.END_MASK, entry.ends / Artifact.END_WEIGHTS, report.masks, model)

@@ -27,6 +27,8 @@ class Row:
     """Digest of a trial's mask; None for a baseline."""
     number: int | None = None
     """The trial's number; None for a baseline."""
+    cost: int | None = None
+    """All optimizer steps behind its last accuracy, from the initial weights on; None where that is not known."""
 
     @property
     def is_baseline(self) -> bool:
@@ -42,6 +44,7 @@ class Row:
             Metric.ACCURACY_WARMUP: self.accuracy_warmup,
             Metric.ACCURACY_VAL_FINAL: self.accuracy_val,
             Metric.ACCURACY_FINAL: self.accuracy_final,
+            Metric.COST: self.cost,
             "digest": self.digest or "",
         }
 
@@ -58,7 +61,7 @@ def leaderboard(ledger: Ledger) -> list[Row]:
     trials.sort(key=lambda trial: _rank(trial, finals.get(trial.label)))
     baselines = [record for record in finals.values() if record.label.is_baseline and record.accuracy_val is not None]
     return [_trial_row(trial, finals.get(trial.label)) for trial in trials] + [
-        Row(record.label, accuracy_val=record.accuracy_val, accuracy_final=record.accuracy_final)
+        Row(record.label, accuracy_val=record.accuracy_val, accuracy_final=record.accuracy_final, cost=record.cost)
         for record in baselines
     ]
 
@@ -91,6 +94,7 @@ def _trial_row(trial: TrialRecord, final: FinalRecord | None) -> Row:
         final.accuracy_final if final else None,
         trial.result.digest,
         trial.number,
+        final.cost if final and final.accuracy_val is not None else trial.result.cost,
     )
 
 

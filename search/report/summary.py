@@ -7,14 +7,16 @@ from pathlib import Path
 from ..config.study import Study
 from ..driver.running import RunningSearch
 from ..files import StudyFolder, write_json
-from ..names import Artifact
+from ..names import Artifact, Metric
 from ..process.shutdown import stop_on_storage_failure
 from ..protocol.events import Summary
 from ..protocol.label import Label
 from ..protocol.outcome import Outcome
 from ..store.records import FinalRecord, TrialRecord
+from .costplot import plot_cost
 from .leaderboard import Row, leaderboard, split_table
 from .plots import plot_study
+from .spent import Spent
 from .verdicts import against_baselines, trust
 
 
@@ -31,7 +33,7 @@ class StudyResult:
     remaining: int
     """Trials still to be run; above 0 where the study was interrupted."""
     verdicts: list[str]
-    """Sentences on whether the objective was worth trusting, and whether the best mask beats a random one."""
+    """Sentences on whether the best mask beats a random one, whether the objective was worth trusting, and the cost."""
     stopped: str | None = None
     """Why the study stopped before its end, where it did: Ctrl-C, the failure budget, a full disk."""
     signal: int | None = None
@@ -70,24 +72,26 @@ def summarise(search: RunningSearch) -> StudyResult:
     """Return what a search came to, its tables and plots written and its end announced."""
     study, shutdown = search.study, search.shutdown
     test_images = len(search.workbench.data.splits["test"])
-    trials, rows = search.ledger.trials(), leaderboard(search.ledger)
+    trials, finals, rows = search.ledger.trials(), search.ledger.finals(), leaderboard(search.ledger)
+    spent = Spent.of(search.workbench, trials, finals)
     metrics, verdict = trust(trials, study.score)
     result = StudyResult(
         study,
         search.folder,
         trials,
-        search.ledger.finals(),
+        finals,
         rows,
         search.ledger.remaining,
-        [*against_baselines(rows, test_images), verdict],
+        [*against_baselines(rows, test_images), verdict, *([spent.sentence()] if spent.steps else [])],
         shutdown.reason,
         shutdown.signal,
         search.ledger.pareto(),
     )
     with stop_on_storage_failure(shutdown):
         files = _write_report(result)
-        # What a study comes to is recorded once, at its end: of the best mask its scores and accuracies.
-        best = {name: value for name, value in rows[0].values().items() if isinstance(value, float)} if rows else {}
+        # What a study comes to is recorded once, at its end: of the best mask its scores, accuracies and cost.
+        best = {name: value for name, value in rows[0].values().items() if isinstance(value, float | int)} if rows else {}
+        metrics |= {Metric.COST_SEARCH: spent.steps}
         finished = not (result.remaining or result.stopped)
         recorded = metrics | best if finished else {}
         search.listeners.study_ended(Summary(result.status, recorded, files, result.verdicts, result.pareto))
@@ -104,8 +108,11 @@ def _write_report(result: StudyResult) -> list[Path]:
     if result.pareto:
         files.append(folder / Artifact.PARETO)
         write_json(files[-1], split_table([row for row in result.rows if row.label in result.pareto]))
+    title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}"
     if any(trial.result.accuracy is not None for trial in result.trials):
         files.append(folder / Artifact.PLOT)
-        title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
-        plot_study(result.trials, result.rows, study.score, title, files[-1])
+        plot_study(result.trials, result.rows, study.score, f"{title}, pruned before training", files[-1])
+    if any(row.accuracy_final is not None and row.cost for row in result.rows):
+        files.append(folder / Artifact.COST_PLOT)
+        plot_cost(result.trials, result.rows, title, files[-1])
     return files
