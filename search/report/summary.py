@@ -16,7 +16,7 @@ from ..store.records import FinalRecord, TrialRecord
 from .costplot import plot_cost
 from .leaderboard import Row, leaderboard, split_table
 from .plots import plot_study
-from .spent import Spent
+from .searchcost import SearchCost
 from .verdicts import against_baselines, trust
 
 
@@ -73,7 +73,7 @@ def summarise(search: RunningSearch) -> StudyResult:
     study, shutdown = search.study, search.shutdown
     test_images = len(search.workbench.data.splits["test"])
     trials, finals, rows = search.ledger.trials(), search.ledger.finals(), leaderboard(search.ledger)
-    spent = Spent.of(search.workbench, trials, finals)
+    cost = SearchCost.of(search.workbench, trials, finals)
     metrics, verdict = trust(trials, study.score)
     result = StudyResult(
         study,
@@ -82,7 +82,7 @@ def summarise(search: RunningSearch) -> StudyResult:
         finals,
         rows,
         search.ledger.remaining,
-        [*against_baselines(rows, test_images), verdict, *([spent.sentence()] if spent.steps else [])],
+        [*against_baselines(rows, test_images), verdict, *([cost.sentence()] if cost.steps else [])],
         shutdown.reason,
         shutdown.signal,
         search.ledger.pareto(),
@@ -90,8 +90,10 @@ def summarise(search: RunningSearch) -> StudyResult:
     with stop_on_storage_failure(shutdown):
         files = _write_report(result)
         # What a study comes to is recorded once, at its end: of the best mask its scores, accuracies and cost.
-        best = {name: value for name, value in rows[0].values().items() if isinstance(value, float | int)} if rows else {}
-        metrics |= {Metric.COST_SEARCH: spent.steps}
+        best = (
+            {name: value for name, value in rows[0].values().items() if isinstance(value, float | int)} if rows else {}
+        )
+        metrics |= {Metric.COST_SEARCH: cost.steps}
         finished = not (result.remaining or result.stopped)
         recorded = metrics | best if finished else {}
         search.listeners.study_ended(Summary(result.status, recorded, files, result.verdicts, result.pareto))
@@ -111,7 +113,7 @@ def _write_report(result: StudyResult) -> list[Path]:
     title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}"
     if any(trial.result.accuracy is not None for trial in result.trials):
         files.append(folder / Artifact.PLOT)
-        plot_study(result.trials, result.rows, study.score, f"{title}, pruned before training", files[-1])
+        plot_study(result.trials, result.rows, study.score, title, files[-1])
     if any(row.accuracy_final is not None and row.cost for row in result.rows):
         files.append(folder / Artifact.COST_PLOT)
         plot_cost(result.trials, result.rows, title, files[-1])

@@ -1,4 +1,4 @@
-"""What a study spent: all the optimizer steps that it ran."""
+"""The cost of a whole search: all the optimizer steps that it ran."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..worker.workbench import Workbench
 
 
 @dataclass(frozen=True)
-class Spent:
+class SearchCost:
     """The optimizer steps that a study ran, as far as its ledger knows: what a dead worker lost does not count."""
 
     pretraining: int
@@ -35,7 +35,9 @@ class Spent:
         distributions = {trial.label: trial.distribution for trial in trials}
         again = [distributions[end.of].pretraining for end in finals if end.label == REINITIALISED and end.of]
         sources = {
-            (trial.distribution.pretraining, bench.score_key(trial.distribution)): bench.source_steps(trial.distribution)
+            (trial.distribution.pretraining, bench.score_key(trial.distribution)): bench.source_steps(
+                trial.distribution
+            )
             for trial in trials
             if _was_scored(trial)
         }
