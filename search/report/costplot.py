@@ -104,13 +104,14 @@ def _depth(accuracy: np.ndarray) -> np.ndarray:
 
 def _accuracy(depth: np.ndarray) -> np.ndarray:
     """Return the accuracy at a height."""
-    return 1 + _LEAST_ERROR - np.exp(-depth)
+    accuracy: np.ndarray = 1 + _LEAST_ERROR - np.exp(-depth)
+    return accuracy
 
 
 def _warmups(axes: "Axes", warm: Sequence[tuple[str, Point]], colours: Mapping[str, str]) -> None:
     for source, point in sorted(warm):
-        look = {"color": colours[source], "alpha": 0.3, "markeredgewidth": 0}
-        axes.plot(*point, "o", markersize=6, label=source, zorder=2, **look)
+        colour = colours[source]
+        axes.plot(*point, "o", markersize=6, color=colour, alpha=0.3, markeredgewidth=0, label=source, zorder=2)
 
 
 def _full_trainings(axes: "Axes", full: Sequence[tuple[Row, Point]], colours: Mapping[str, str]) -> None:

@@ -34,13 +34,8 @@ class SearchCost:
         """
         distributions = {trial.label: trial.distribution for trial in trials}
         again = [distributions[end.of].pretraining for end in finals if end.label == REINITIALISED and end.of]
-        sources = {
-            (trial.distribution.pretraining, bench.score_key(trial.distribution)): bench.source_steps(
-                trial.distribution
-            )
-            for trial in trials
-            if _was_scored(trial)
-        }
+        scored = [trial.distribution for trial in trials if _was_scored(trial)]
+        sources = {(each.pretraining, bench.score_key(each)): bench.source_steps(each) for each in scored}
         return cls(
             _pretrained(bench.study, trials) + sum(again),
             sum(sources.values()),

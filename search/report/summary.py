@@ -90,12 +90,10 @@ def summarise(search: RunningSearch) -> StudyResult:
     with stop_on_storage_failure(shutdown):
         files = _write_report(result)
         # What a study comes to is recorded once, at its end: of the best mask its scores, accuracies and cost.
-        best = (
-            {name: value for name, value in rows[0].values().items() if isinstance(value, float | int)} if rows else {}
-        )
+        best = rows[0].values() if rows else {}
+        metrics |= {name: value for name, value in best.items() if isinstance(value, float | int)}
         metrics |= {Metric.COST_SEARCH: cost.steps}
-        finished = not (result.remaining or result.stopped)
-        recorded = metrics | best if finished else {}
+        recorded = {} if result.remaining or result.stopped else metrics
         search.listeners.study_ended(Summary(result.status, recorded, files, result.verdicts, result.pareto))
     # A signal that came meanwhile interrupted nothing; a file system that cannot be written to did.
     return result if shutdown.signal else replace(result, stopped=shutdown.reason)
