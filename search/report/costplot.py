@@ -79,13 +79,15 @@ def _scales(axes: "Axes", points: Sequence[Point]) -> None:
 
     Networks that hardly err are as far apart as those that often do.
     """
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     costs, accuracies = zip(*points, strict=True)
     if max(costs) > _SPREAD * min(costs):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_yscale("function", functions=(_depth, _accuracy))
     ends = _depth(np.array([min(accuracies), max(accuracies)]))

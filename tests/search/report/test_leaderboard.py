@@ -49,9 +49,9 @@ def test_an_accuracy_of_zero_is_better_than_none():
     assert order([trial(0, 9.0), trial(1, 1.0)], [final("trial 1", 0.0)]) == ["trial 1", "trial 0"]
 
 
-def test_baselines_come_last_however_good_they_are():
+def test_baselines_come_last_however_good_they_are_and_whichever_ends_first():
     rows = leaderboard(
-        FakeLedger([trial(0, 1.0)], [final("dense", 0.99), final("trial 0", 0.1), final("erk-random", 0.9)])
+        FakeLedger([trial(0, 1.0)], [final("erk-random", 0.9), final("dense", 0.99), final("trial 0", 0.1)])
     )
     assert [row.label for row in rows] == ["trial 0", "dense", "erk-random"]
     assert rows[1] == Row("dense", accuracy_val=0.99, accuracy_final=0.5)
