@@ -27,6 +27,8 @@ class Metric:
     LOSS = "training/loss"
     COST = "cost/iterations"
     """All optimizer steps that a result needed, from the initial weights on, whoever ran them."""
+    COST_SEARCH = "cost/search"
+    """All optimizer steps that a study ran."""
     AUDIT_TRAININGS = "audit/trainings"
     """Masks whose accuracies the audit compares."""
     GATE_BENEFIT = "audit/gate_benefit"
@@ -153,6 +155,7 @@ class Artifact:
     PLOT = "study.png"
     AUDIT = "audit.json"
     AUDIT_PICTURE = "audit.png"
+    COST_PLOT = "cost.png"
     ERROR = "error.txt"
     CHECK = "check.json"
 

@@ -53,7 +53,8 @@ def reports_of(trial: TrialRecord) -> list[Scored | Measured]:
     """Return the results of a trial as it reported them, as far as the ledger has them."""
     scored, result = trial.scored, trial.result
     if scored is None and result.digest is not None:
-        scored = Scored(result.metrics, result.digest)
+        # At its first result it had not warmed up.
+        scored = Scored(result.trained(0).metrics, result.digest)
     measured = dict(trial.measured)
     finished = trial.outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY)
     if finished and result.accuracy is not None and result.loss is not None:

@@ -1,4 +1,4 @@
-"""The full trainings of a study: its best masks, the baselines of every study, and the checks of its winner."""
+"""The full trainings of a study: its best masks, the baselines, and the checks of its winner."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,16 @@ from ..console import warn
 from ..driver.running import RunningSearch
 from ..files import StudyFolder
 from ..names import Artifact
-from ..protocol.label import BASELINES, DENSE, ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED, Label
+from ..protocol.label import (
+    BASELINES,
+    DENSE,
+    ERK_RANDOM,
+    ERK_RANDOM_EQUAL_COST,
+    INVERTED,
+    REINITIALISED,
+    SHUFFLED,
+    Label,
+)
 from ..protocol.outcome import Outcome
 from ..protocol.training import Entry
 from ..report.leaderboard import winner_of
@@ -53,7 +62,8 @@ def finalist_entries(search: RunningSearch, best: Sequence[TrialRecord]) -> list
         files = folder.trial(trial.number)
         masks, k = MaskSet.load(files / Artifact.MASK), trial.distribution.pretraining
         weights = folder.pretrained_weights(k) if k else None
-        entries.append(Entry(trial.label, masks, trial.training, pretraining=k, weights=weights, ends=files))
+        cost = search.workbench.source_cost(trial.distribution)
+        entries.append(Entry(trial.label, masks, trial.training, pretraining=k, weights=weights, cost=cost, ends=files))
     recipe = best[0].training
     random = _saved(erk_random(search.workbench, search.study.seed), ERK_RANDOM, folder)
     masks = MaskSet.load(random)
@@ -64,31 +74,55 @@ def finalist_entries(search: RunningSearch, best: Sequence[TrialRecord]) -> list
     ]
 
 
-def check_entries(search: RunningSearch) -> list[Entry]:
-    """Return the checks of the winner, with its own recipe: what is left of it when its choices are taken away."""
+def winner_entries(search: RunningSearch) -> list[Entry]:
+    """Return what depends on the winner: the random mask at its cost, and its checks where the study has any."""
     winner = winner_of(search.ledger)
-    if not search.study.final.checks or winner is None:
+    if winner is None:
         return []
-    seed = search.study.seed
     trial = next(trial for trial in search.ledger.trials() if trial.label == winner)
+    entries = [*_at_equal_cost(search, trial), *(_checks(search, trial) if search.study.final.checks else [])]
+    return sorted(entries, key=lambda entry: BASELINES.index(entry.label))
+
+
+def _at_equal_cost(search: RunningSearch, winner: TrialRecord) -> list[Entry]:
+    """Return the mask of `erk-random`, trained from the initial weights for as many steps as the winner cost in all.
+
+    There is none where the winner's last training is all that it cost: `erk-random` is as long already.
+    """
+    before = search.workbench.source_cost(winner.distribution)
+    trained = next(record.end.iteration for record in search.ledger.finals() if record.label == winner.label)
+    if not before or trained is None:
+        return []
+    # Workers have working directories of their own.
+    folder = StudyFolder(search.folder.path.resolve())
+    masks = MaskSet.load(folder.baseline(ERK_RANDOM))
+    file = _saved(masks, ERK_RANDOM_EQUAL_COST, folder)
+    iterations, ends = before + trained, file.parent
+    label, recipe = ERK_RANDOM_EQUAL_COST, winner.training
+    return [Entry(label, masks, recipe, iterations=iterations, file=file, of=winner.label, ends=ends)]
+
+
+def _checks(search: RunningSearch, trial: TrialRecord) -> list[Entry]:
+    """Return the checks of a trial, with its own recipe: what is left of it when its choices are taken away."""
+    seed, winner, distribution = search.study.seed, trial.label, trial.distribution
     file = search.folder.trial(trial.number) / Artifact.MASK
     masks = MaskSet.load(file)
-    k = trial.distribution.pretraining
+    k, cost = distribution.pretraining, search.workbench.source_cost(distribution)
     # Workers have working directories of their own.
     weights = search.folder.pretrained_weights(k).resolve() if k else None
-    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(seed), k, file=file, of=winner)]
+    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(seed), k, cost=cost, file=file, of=winner)]
     made: dict[Label, MaskSet | None] = {SHUFFLED: shuffled(masks, seed)}
     # Not scored again for a training that is done already.
     if not any(done.settles(INVERTED, winner) for done in search.ledger.finals()):
         try:
-            made[INVERTED] = inverted_by_worker(search.workbench, search.shared, masks, trial.distribution)
+            made[INVERTED] = inverted_by_worker(search.workbench, search.shared, masks, distribution)
         except Exception as error:  # noqa: BLE001 - whatever fails here, the trained masks must reach the leaderboard
             warn(f"{winner} is not held against its inverted scores ({first_line(error)}); --resume tries it again")
     for label, baseline in made.items():
         if baseline is not None:
             file = _saved(baseline, label, search.folder)
-            entries.append(Entry(label, baseline, trial.training, None, k, weights, file=file, of=winner))
-    return sorted(entries, key=lambda entry: BASELINES.index(entry.label))
+            entries.append(Entry(label, baseline, trial.training, None, k, weights, cost, file=file, of=winner))
+    return entries
 
 
 def inverted_by_worker(

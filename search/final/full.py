@@ -30,22 +30,28 @@ class FullTraining:
 
     recipe: Recipe
     epochs: int
-    """Passes over the training split, >= 1."""
+    """Passes over the training split, >= 1, where `iterations` does not say how long it is."""
     seed: int
     """Seed of the batches."""
     checkpoint_seconds: float
     """Seconds of training between two checkpoints."""
+    iterations: int | None = None
+    """Optimizer steps, >= 1; None: those of the epochs."""
 
     @classmethod
-    def of(cls, study: Study, training: Values, repeat: int = 0) -> Self:
-        """Return the full training of a study with values for its searched settings; each `repeat` has own batches."""
+    def of(cls, study: Study, training: Values, repeat: int = 0, iterations: int | None = None) -> Self:
+        """Return the full training of a study with values for its searched settings; each `repeat` has own batches.
+
+        It is as long as the study says, or of so many `iterations`.
+        """
         seed = derive(study.seed, "final", *([repeat] if repeat else []))
-        return cls(study.training.recipe(dict(training)), study.final.epochs, seed, study.faults.checkpoint_seconds)
+        recipe, faults = study.training.recipe(dict(training)), study.faults
+        return cls(recipe, study.final.epochs, seed, faults.checkpoint_seconds, iterations)
 
     def measured_at(self, per_epoch: int) -> list[int]:
-        """Return the iterations at which it is measured: about twenty, and the last."""
-        total = self.epochs * per_epoch
-        piece = per_epoch * max(1, self.epochs // 20)
+        """Return the iterations at which it is measured: about twenty ends of an epoch, and the last iteration."""
+        total = self.iterations or self.epochs * per_epoch
+        piece = per_epoch * max(1, total // per_epoch // 20)
         return [*range(piece, total, piece), total]
 
 

@@ -1,16 +1,16 @@
-"""The last phase of a search: full training of its best masks, of the baselines, and of the winner's checks."""
+"""The last phase of a search: full training of its best masks, of the baselines, and of what the winner asks for."""
 
 from collections.abc import Callable
 
 from ..driver.running import RunningSearch
 from ..protocol.training import Entry
-from .entries import check_entries, finalist_entries, finalists
+from .entries import finalist_entries, finalists, winner_entries
 from .training import train_all
 from .zscores import compare_with_chance
 
 
 def train_finalists(search: RunningSearch) -> None:
-    """Train the best masks and the baselines in full, then the winner's checks; compare the masks with chance.
+    """Train the best masks and the baselines in full, then the winner's own baselines; compare masks with chance.
 
     Returns early where a shutdown is requested.
     """
@@ -18,7 +18,7 @@ def train_finalists(search: RunningSearch) -> None:
     stages: tuple[Callable[[], list[Entry]], ...] = (
         lambda: finalist_entries(search, best),
         # Only then it is known which mask wins.
-        lambda: check_entries(search),
+        lambda: winner_entries(search),
     )
     for entries in stages:
         if not search.shutdown.requested:

@@ -23,6 +23,8 @@ DENSE = Label("dense")
 """No mask at all."""
 ERK_RANDOM = Label("erk-random")
 """A random mask at the same sparsity, shared among the layers by ERK."""
+ERK_RANDOM_EQUAL_COST = Label("erk-random-equal-cost")
+"""The mask of `erk-random`, trained for as many steps as the winner has cost in all."""
 SHUFFLED = Label("shuffled")
 """The mask with its kept weights moved at random within each layer: the same layer sparsities, nothing else of it."""
 REINITIALISED = Label("reinitialised")
@@ -30,7 +32,7 @@ REINITIALISED = Label("reinitialised")
 INVERTED = Label("inverted")
 """The same layer sparsities, but the weights of the lowest scores kept instead of the highest."""
 
-BASELINES = (DENSE, ERK_RANDOM, SHUFFLED, REINITIALISED, INVERTED)
+BASELINES = (DENSE, ERK_RANDOM, ERK_RANDOM_EQUAL_COST, SHUFFLED, REINITIALISED, INVERTED)
 
 #: What a mask itself becomes in the sanity checks of Su et al. (NeurIPS 2020) and Frankle et al. (ICLR 2021).
 CHECKS = (SHUFFLED, REINITIALISED, INVERTED)

@@ -20,7 +20,7 @@ class Scored:
     """The best candidate of a trial, its first result."""
 
     metrics: Mapping[str, float]
-    """Scores, sparsities and what the guard measured, by their names in the record; all of them finite."""
+    """Scores, sparsities, what the guard measured and the cost so far, by their names in the record; all finite."""
     digest: str
     """Digest of the mask."""
     iteration: ClassVar[int] = 0

@@ -12,7 +12,7 @@ Decision = Literal["passed", "control", "stopped"]
 """The gate's decision on a trial."""
 
 _DIGEST, _GATE, _REASON = "digest", "gate", "reason"
-_CANDIDATE = (Metric.SPECTRAL, Metric.SPARSITIES, Metric.GUARDS)
+_CANDIDATE = (Metric.SPECTRAL, Metric.SPARSITIES, Metric.GUARDS, Metric.COST)
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class TrialResult:
     """The last value of everything that counts of what a trial reported."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Scores, sparsities and what the guard measured of the chosen mask, by their names in the record."""
+    """Scores, sparsities and what the guard measured of the chosen mask, and the cost so far, by their names in the
+    record."""
     digest: str | None = None
     """Digest of the chosen mask; None where none was chosen."""
     iterations: int = 0
@@ -39,6 +40,12 @@ class TrialResult:
         return self.metrics.get(Metric.OBJECTIVE)
 
     @property
+    def cost(self) -> int | None:
+        """All optimizer steps up to the end of the warm-up, from the initial weights on; None where it has no mask."""
+        cost = self.metrics.get(Metric.COST)
+        return None if cost is None else int(cost)
+
+    @property
     def scores(self) -> dict[str, float]:
         """The scores by their names, the study's own as "objective"."""
         return {name.removeprefix(Metric.SPECTRAL): v for name, v in self.metrics.items() if Metric.SPECTRAL in name}
@@ -49,9 +56,14 @@ class TrialResult:
             case Scored():
                 return replace(self, metrics=report.metrics, digest=report.digest)
             case Measured():
-                return replace(self, iterations=report.iteration, accuracy=report.accuracy, loss=report.loss)
+                return replace(self.trained(report.iteration), accuracy=report.accuracy, loss=report.loss)
             case Ended():
-                return replace(self, iterations=report.iteration, reason=report.reason)
+                return replace(self.trained(report.iteration), reason=report.reason)
+
+    def trained(self, iterations: int) -> Self:
+        """Return the result with a warm-up of so many iterations, and the cost of it."""
+        cost = {} if self.cost is None else {Metric.COST: self.cost + iterations - self.iterations}
+        return replace(self, metrics={**self.metrics, **cost}, iterations=iterations)
 
     def gated(self, gate: Decision | None) -> Self:
         """Return the result with what the gate decided."""

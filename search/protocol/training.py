@@ -26,15 +26,23 @@ class Entry:
     """Dense iterations before the training under the mask begins."""
     weights: Path | None = None
     """The weights that these came to, where the training starts from others than the initial weights."""
+    cost: int = 0
+    """Optimizer steps that it needed before its own training, pretraining and those of the mask's source among them."""
+    iterations: int | None = None
+    """Iterations of the training; None: as many as the study's epochs have."""
     repeat: int = 0
     """Number of the repetition, among several that differ in their batches alone."""
     file: Path | None = None
     """Where a baseline's masks lie."""
     of: Label | None = None
-    """The trial whose mask a baseline checks."""
+    """The trial whose mask a baseline checks, or whose cost it has."""
     ends: Path | None = None
     """Folder for the masks and the weights of its end, and for the picture of its coordinate over time, where the mask
     changes while it trains; None: not kept."""
+
+    def cost_of(self, end: "TrainingEnd") -> int | None:
+        """Return the optimizer steps that this end needed from the initial weights on; None where its worker died."""
+        return None if end.iteration is None else self.cost + end.iteration
 
 
 @dataclass(frozen=True)

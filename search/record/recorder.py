@@ -141,8 +141,8 @@ class Recorder(Listener):
         run = self._run(Label.of_trial(number))
         if self.spool.ended(run):
             return
-        if result.accuracy is not None:
-            self.spool.metrics(run, {Metric.ACCURACY_WARMUP: result.accuracy}, result.iterations)
+        known = {Metric.ACCURACY_WARMUP: result.accuracy, Metric.COST: result.cost}
+        self.spool.metrics(run, _known(known), result.iterations)
         self.spool.tags(run, {Tag.OUTCOME: outcome.value} | reason_tag(result.reason))
         if outcome is Outcome.FAILED:
             self.spool.artifact(run, self._folder.trial(number) / Artifact.ERROR)
@@ -186,7 +186,7 @@ class Recorder(Listener):
         run, baseline = self._run(entry.label), entry.label.is_baseline
         if baseline and self.spool.ended(run):
             return
-        self.spool.metrics(run, end.metrics, end.iteration or 0)
+        self.spool.metrics(run, end.metrics | _known({Metric.COST: entry.cost_of(end)}), end.iteration or 0)
         if entry.ends is not None:
             for name in (Artifact.END_MASK, Artifact.END_WEIGHTS, Artifact.TRAJECTORY):
                 self.spool.artifact(run, entry.ends / name)
@@ -218,6 +218,11 @@ def _rounds(distribution: MaskDistribution) -> dict[str, object]:
     """Return the parameters of a source that removes weights in rounds."""
     given = {Param.ROUNDS: distribution.rounds, Param.ROUND_ITERATIONS: distribution.round_iterations}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _known(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the metrics whose value is known."""
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def _table(path: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ..files import JsonObject
 from ..names import Metric
-from ..protocol.label import Label
+from ..protocol.label import BASELINES, Label
 from ..protocol.outcome import Outcome
 from ..scores.registry import SCORES
 from ..store.ledger import Ledger
@@ -27,6 +27,8 @@ class Row:
     """Digest of a trial's mask; None for a baseline."""
     number: int | None = None
     """The trial's number; None for a baseline."""
+    cost: int | None = None
+    """All optimizer steps behind its last accuracy, from the initial weights on; None where that is not known."""
 
     @property
     def is_baseline(self) -> bool:
@@ -42,6 +44,7 @@ class Row:
             Metric.ACCURACY_WARMUP: self.accuracy_warmup,
             Metric.ACCURACY_VAL_FINAL: self.accuracy_val,
             Metric.ACCURACY_FINAL: self.accuracy_final,
+            Metric.COST: self.cost,
             "digest": self.digest or "",
         }
 
@@ -51,14 +54,15 @@ def leaderboard(ledger: Ledger) -> list[Row]:
 
     Trials that were trained in full come first, by validation accuracy after full training; then those that warmed up,
     by iterations and accuracy; then the others, by the study's objective; then those that diverged or failed. Test
-    accuracy decides nothing. Baselines come last.
+    accuracy decides nothing. Baselines come last, in an order of their own.
     """
     finals = {record.label: record for record in ledger.finals()}
     trials = [trial for trial in ledger.trials() if trial.result.digest is not None]
     trials.sort(key=lambda trial: _rank(trial, finals.get(trial.label)))
-    baselines = [record for record in finals.values() if record.label.is_baseline and record.accuracy_val is not None]
+    trained = {label: record for label, record in finals.items() if record.accuracy_val is not None}
+    baselines = [trained[label] for label in BASELINES if label in trained]
     return [_trial_row(trial, finals.get(trial.label)) for trial in trials] + [
-        Row(record.label, accuracy_val=record.accuracy_val, accuracy_final=record.accuracy_final)
+        Row(record.label, accuracy_val=record.accuracy_val, accuracy_final=record.accuracy_final, cost=record.cost)
         for record in baselines
     ]
 
@@ -91,6 +95,7 @@ def _trial_row(trial: TrialRecord, final: FinalRecord | None) -> Row:
         final.accuracy_final if final else None,
         trial.result.digest,
         trial.number,
+        final.cost if final and final.accuracy_val is not None else trial.result.cost,
     )
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 #: Endings of the file names of pictures.
 SUFFIXES = (".png", ".pdf", ".svg")
 
+#: Okabe-Ito colours, distinct in every common colour blindness, and a grey for what is no mask of a source.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#8A8A8A"
+
 _DOTS_PER_INCH = 150
 
 

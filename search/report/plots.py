@@ -8,14 +8,10 @@ from ..protocol.outcome import Outcome
 from ..scores.registry import score_called
 from ..store.records import TrialRecord
 from .leaderboard import Row
-from .picture import save_picture
+from .picture import COLOURS, GREY, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-#: Okabe-Ito colours, distinct in every common colour blindness.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_GREY = "#8A8A8A"
 
 
 def plot_study(trials: list[TrialRecord], rows: list[Row], objective: str, title: str, path: Path) -> None:
@@ -42,7 +38,7 @@ def _scatter(axes: "Axes", trials: list[TrialRecord], score: str) -> None:
         # A rug below the axis: trials without an accuracy still have a score.
         heights, rug = [0.02] * len(gated), axes.get_xaxis_transform()
         label = "stopped by the gate"
-        axes.scatter(_scores(gated), heights, marker="|", s=60, color=_GREY, label=label, transform=rug, zorder=2)
+        axes.scatter(_scores(gated), heights, marker="|", s=60, color=GREY, label=label, transform=rug, zorder=2)
     if scores := _scores(gated + trained):
         # The rug's points are not in data coordinates and do not widen the axis by themselves.
         margin = 0.05 * (max(scores) - min(scores)) or 1.0
@@ -56,7 +52,7 @@ def _scatter(axes: "Axes", trials: list[TrialRecord], score: str) -> None:
 
 def _points(axes: "Axes", trained: list[TrialRecord], sources: Sequence[str]) -> None:
     """Draw a point for each trial in the colour of its source, hollow where its warm-up was stopped early."""
-    for source, colour in zip(sources, _COLOURS * len(sources), strict=False):
+    for source, colour in zip(sources, COLOURS * len(sources), strict=False):
         points = [trial for trial in trained if trial.distribution.source == source]
         finished = [trial for trial in points if trial.outcome is Outcome.FINISHED]
         stopped = [trial for trial in points if trial.outcome is not Outcome.FINISHED]
@@ -80,7 +76,7 @@ def _scores(trials: list[TrialRecord]) -> list[float]:
 def _finals(axes: "Axes", finals: list[tuple[float, Row]]) -> None:
     """Draw test accuracies after full training, from the lowest up."""
     for height, (accuracy, row) in enumerate(finals):
-        axes.plot(accuracy, height, "o", markersize=9, color=_GREY if row.is_baseline else _COLOURS[0])
+        axes.plot(accuracy, height, "o", markersize=9, color=GREY if row.is_baseline else COLOURS[0])
         axes.annotate(
             f"{accuracy:.3f}",
             (accuracy, height),

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..config.study import Study
 from ..driver.running import RunningSearch
 from ..files import StudyFolder, write_json
-from ..names import Artifact
+from ..names import Artifact, Metric
 from ..process.shutdown import stop_on_storage_failure
 from ..protocol.events import Summary
 from ..protocol.label import Label
@@ -17,8 +17,10 @@ from .audit.audit import FEWEST, Audit, audit
 from .audit.ofstudy import study_table
 from .audit.picture import plot_audit
 from .audit.verdict import document, verdict
+from .costplot import plot_cost
 from .leaderboard import Row, leaderboard, split_table
 from .plots import plot_study
+from .searchcost import SearchCost
 from .verdicts import against_baselines
 
 
@@ -35,7 +37,7 @@ class StudyResult:
     remaining: int
     """Trials still to be run; above 0 where the study was interrupted."""
     verdicts: list[str]
-    """Sentences on whether the best mask beats a random one, and whether the objective was worth trusting."""
+    """Sentences on whether the best mask beats a random one, whether the objective was worth trusting, and the cost."""
     audit: Audit
     """What the study says of its scores."""
     stopped: str | None = None
@@ -76,16 +78,17 @@ def summarise(search: RunningSearch) -> StudyResult:
     """Return what a search came to, its tables and plots written and its end announced."""
     study, shutdown = search.study, search.shutdown
     test_images = len(search.workbench.data.splits["test"])
-    trials, rows = search.ledger.trials(), leaderboard(search.ledger)
-    audited = audit(study_table(study, trials, search.ledger.finals()))
+    trials, finals, rows = search.ledger.trials(), search.ledger.finals(), leaderboard(search.ledger)
+    cost = SearchCost.of(search.workbench, trials, finals)
+    audited = audit(study_table(study, trials, finals))
     result = StudyResult(
         study,
         search.folder,
         trials,
-        search.ledger.finals(),
+        finals,
         rows,
         search.ledger.remaining,
-        [*against_baselines(rows, test_images), verdict(audited)],
+        [*against_baselines(rows, test_images), verdict(audited), *([cost.sentence()] if cost.steps else [])],
         audited,
         shutdown.reason,
         shutdown.signal,
@@ -93,10 +96,10 @@ def summarise(search: RunningSearch) -> StudyResult:
     )
     with stop_on_storage_failure(shutdown):
         files = _write_report(result)
-        # What a study comes to is recorded once, at its end: of the best mask its scores and accuracies.
-        best = {name: value for name, value in rows[0].values().items() if isinstance(value, float)} if rows else {}
-        finished = not (result.remaining or result.stopped)
-        recorded = audited.metrics | best if finished else {}
+        # What a study comes to is recorded once, at its end: of the best mask its scores, accuracies and cost.
+        best = rows[0].values() if rows else {}
+        metrics = audited.metrics | {name: value for name, value in best.items() if isinstance(value, float | int)}
+        recorded = {} if result.remaining or result.stopped else metrics | {Metric.COST_SEARCH: cost.steps}
         search.listeners.study_ended(Summary(result.status, recorded, files, result.verdicts, result.pareto))
     # A signal that came meanwhile interrupted nothing; a file system that cannot be written to did.
     return result if shutdown.signal else replace(result, stopped=shutdown.reason)
@@ -111,10 +114,13 @@ def _write_report(result: StudyResult) -> list[Path]:
     if result.pareto:
         files.append(folder / Artifact.PARETO)
         write_json(files[-1], split_table([row for row in result.rows if row.label in result.pareto]))
-    title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}, pruned before training"
+    title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}"
     if any(trial.result.accuracy is not None for trial in result.trials):
         files.append(folder / Artifact.PLOT)
         plot_study(result.trials, result.rows, study.score, title, files[-1])
+    if any(row.accuracy_final is not None and row.cost for row in result.rows):
+        files.append(folder / Artifact.COST_PLOT)
+        plot_cost(result.trials, result.rows, title, files[-1])
     files.append(folder / Artifact.AUDIT)
     write_json(files[-1], document(result.audit))
     if result.audit.trainings >= FEWEST:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..protocol.label import ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED, Label
+from ..protocol.label import ERK_RANDOM, ERK_RANDOM_EQUAL_COST, INVERTED, REINITIALISED, SHUFFLED, Label
 from .comparison import Comparison, compare
 from .leaderboard import Row
 
@@ -17,7 +17,8 @@ _WORTH = {
 def against_baselines(rows: list[Row], images: int) -> list[str]:
     """Return sentences on the best mask beside ERK-random and beside its own shuffle, on a test split of `images`.
 
-    There is no sentence on what was not trained.
+    It is held against the random mask at equal cost, where that is another than the one trained as long as its last
+    training. There is no sentence on what was not trained.
     """
     trained = {row.label: row.accuracy_final for row in rows if row.accuracy_final is not None}
     best = next((row.label for row in rows if row.label in trained and not row.is_baseline), None)
@@ -26,15 +27,30 @@ def against_baselines(rows: list[Row], images: int) -> list[str]:
     baselines = [row.label for row in rows if row.label in trained and row.is_baseline]
     found = {label: compare([trained[best]], [trained[label]], images) for label in baselines}
     sentences = []
-    if ERK_RANDOM in found:
-        beside = found[ERK_RANDOM]
-        sentences.append(
-            f"The best mask {beside.verb} an ERK-random one on the test split: {beside.ours:.4f} against "
-            f"{beside.theirs:.4f} (95 % error of the difference {beside.error:.3f}, {images:,} images)."
-        )
+    if ERK_RANDOM_EQUAL_COST in found or ERK_RANDOM in found:
+        costs = {row.label: row.cost for row in rows if row.cost is not None}
+        sentences.append(_against_random(best, found, costs, images))
     if SHUFFLED in found:
         sentences.append(against_shuffle("It", found))
     return sentences
+
+
+def _against_random(best: Label, found: Mapping[Label, Comparison], costs: Mapping[Label, int], images: int) -> str:
+    """Return the sentence on the mask `best` beside the random masks in `found`; `costs` holds the costs by label."""
+    label = ERK_RANDOM_EQUAL_COST if ERK_RANDOM_EQUAL_COST in found else ERK_RANDOM
+    beside, ours, theirs = found[label], costs.get(best), costs.get(label)
+    numbers = f"{beside.ours:.4f} against {beside.theirs:.4f}"
+    if ours is not None and ours == theirs:
+        numbers += f", each for {ours:,} steps in all"
+    elif ours is not None and theirs is not None:
+        numbers = f"{beside.ours:.4f} for {ours:,} steps in all against {beside.theirs:.4f} for {theirs:,}"
+    shorter = ""
+    if label != ERK_RANDOM and ERK_RANDOM in found:
+        shorter = f"; one trained only as long as its last training reaches {found[ERK_RANDOM].theirs:.4f}"
+    return (
+        f"The best mask {beside.verb} an ERK-random one on the test split: {numbers} "
+        f"(95 % error of the difference {beside.error:.3f}, {images:,} images){shorter}."
+    )
 
 
 def against_shuffle(subject: str, found: Mapping[Label, Comparison]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 
 from rich.cells import cell_len
@@ -51,6 +52,8 @@ class FittingTable(Table):
                 break
         names = table.columns[0]
         names.width = min(_longest(names), _NAMES + max(room(table), 0))
+        # Rich alone would fold them in the middle of a word.
+        names._cells = [Text("\n".join(wrap(str(cell), names.width))) for cell in names.cells]
         return table
 
     def _narrow(self, columns: Sequence[Column]) -> Table:

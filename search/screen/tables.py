@@ -17,7 +17,7 @@ def screen_table(rows: list[Row], objective: str, most: int = 8) -> FittingTable
     )
     table.add_column("mask", no_wrap=True)
     table.add_column("source", no_wrap=True)
-    for heading in (distance, "warm-up acc.", "val acc.", "test acc."):
+    for heading in (distance, "warm-up acc.", "val acc.", "test acc.", "steps"):
         table.add_column(heading, justify="right")
     for row in trials + [row for row in rows if row.is_baseline]:
         table.add_row(
@@ -25,6 +25,7 @@ def screen_table(rows: list[Row], objective: str, most: int = 8) -> FittingTable
             row.source or "baseline",
             f"{row.scores['objective']:.3f}" if row.scores else "",
             *map(_accuracy, (row.accuracy_warmup, row.accuracy_val, row.accuracy_final)),
+            "" if row.cost is None else f"{row.cost:,}",
         )
     return table
 

@@ -90,7 +90,9 @@ class FinalRecord:
     training: Values = field(default_factory=dict)
     """Values of the searched training settings."""
     of: Label | None = None
-    """The trial whose mask it checks; None where it checks none."""
+    """The trial whose mask it checks, or whose cost it has; None where there is none."""
+    cost: int | None = None
+    """Optimizer steps that it needed in all; None where that is not known."""
 
     @property
     def outcome(self) -> Outcome:
@@ -114,11 +116,16 @@ class FinalRecord:
     @classmethod
     def of_entry(cls, entry: Entry, end: TrainingEnd) -> "FinalRecord":
         """Return the record of an entry whose training ended."""
-        return cls(entry.label, end, entry.training, entry.of)
+        return cls(entry.label, end, entry.training, entry.of, entry.cost_of(end))
 
     def to_attributes(self) -> JsonObject:
         """Return the record as it is kept, but for the validation accuracy, which is the value of Optuna's trial."""
-        known = {Metric.ITERATIONS: self.end.iteration, _REASON: self.end.reason, _OF: self.of}
+        known = {
+            Metric.ITERATIONS: self.end.iteration,
+            Metric.COST: self.cost,
+            _REASON: self.end.reason,
+            _OF: self.of,
+        }
         result = {_TRAINING: dict(self.training)} | {key: value for key, value in known.items() if value is not None}
         return {
             Attribute.LABEL: self.label,
@@ -139,4 +146,5 @@ class FinalRecord:
             result.get(_REASON),
         )
         of = result.get(_OF)
-        return cls(Label(kept[Attribute.LABEL]), end, result[_TRAINING], Label(of) if of else None)
+        label, of = Label(kept[Attribute.LABEL]), Label(of) if of else None
+        return cls(label, end, result[_TRAINING], of, result.get(Metric.COST))

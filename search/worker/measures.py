@@ -7,8 +7,11 @@ from ..protocol.report import Scored, finite
 from .candidate import Candidate
 
 
-def scored(candidate: Candidate, coordinate: Coordinate) -> Scored:
-    """Return the report of a candidate with its `coordinate`: its scores, sparsities, and what the guard measured."""
+def scored(candidate: Candidate, coordinate: Coordinate, cost: int) -> Scored:
+    """Return the report of a candidate with its `coordinate`: its scores, sparsities, and what the guard measured.
+
+    `cost` is the number of optimizer steps that the mask needed.
+    """
     connectivity = candidate.connectivity
     metrics = {
         Metric.OBJECTIVE: candidate.score,
@@ -19,6 +22,7 @@ def scored(candidate: Candidate, coordinate: Coordinate) -> Scored:
         Metric.DEAD_CHANNELS: connectivity.dead_channels,
         Metric.EMPTY_CHANNELS: connectivity.empty_channels,
         Metric.SHORTCUT_COVERAGE: connectivity.shortcut_coverage,
+        Metric.COST: cost,
     }
     return Scored(finite({name: value for name, value in metrics.items() if value is not None}), candidate.digest)
 

@@ -50,7 +50,7 @@ TOGETHER = 2**24
 SCORE_BYTES = 2**31
 
 
-class _ScoreKey(NamedTuple):
+class ScoreKey(NamedTuple):
     """All that the scores of a study at one pretraining depend on."""
 
     source: str
@@ -79,7 +79,7 @@ class Workbench:
     pretraining: int = 0
     start_weights: Mapping[str, Any] | None = None
     """The initial weights, where `model` has others."""
-    _scores: dict[_ScoreKey, dict[str, np.ndarray]] = field(default_factory=dict)
+    _scores: dict[ScoreKey, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # On a GPU they stay there, and the coordinate is computed there.
@@ -164,7 +164,21 @@ class Workbench:
 
     def source_cost(self, distribution: MaskDistribution) -> int:
         """Return the optimizer steps before a training under a mask of the distribution begins, from the start on."""
-        return self.pretraining + self.source(distribution.source).cost(self.setting_of(distribution))
+        return distribution.pretraining + self.source_steps(distribution)
+
+    def source_steps(self, distribution: MaskDistribution) -> int:
+        """Return the optimizer steps that the source of a distribution runs for its scores."""
+        return self.source(distribution.source).cost(self.setting_of(distribution))
+
+    def score_key(self, distribution: MaskDistribution) -> ScoreKey:
+        """Return all that the scores of a distribution depend on, beside its pretraining."""
+        source, setting = self.source(distribution.source), self.setting_of(distribution)
+        return ScoreKey(
+            source.scored_as or distribution.source,
+            distribution.batch_seed,
+            setting.rounds if source.default_rounds else 0,
+            setting.round_iterations if source.trains else 0,
+        )
 
     def try_sources(self) -> None:
         """Try every source on a few images. Raise InputError, naming it, where one cannot score this network."""
@@ -179,13 +193,7 @@ class Workbench:
         source, where it cannot score.
         """
         name, source, setting = distribution.source, self.source(distribution.source), self.setting_of(distribution)
-        known_as = source.scored_as or name
-        key = _ScoreKey(
-            known_as,
-            distribution.batch_seed,
-            setting.rounds if source.default_rounds else 0,
-            setting.round_iterations if source.trains else 0,
-        )
+        key = self.score_key(distribution)
         if key in self._scores:
             self._scores[key] = self._scores.pop(key)
             return self._scores[key]

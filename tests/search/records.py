@@ -29,11 +29,14 @@ def trial(
     accuracy: float | None = None,
     outcome: Outcome = Outcome.FINISHED,
     layer_density: float = 0.5,
+    cost: int | None = None,
 ) -> TrialRecord:
     metrics = {"spectral/objective": score, "spectral/layer_density": layer_density}
+    if cost is not None:
+        metrics["cost/iterations"] = cost
     result = TrialResult(metrics, f"digest {number}", iterations, accuracy)
     return TrialRecord(Proposal(number, 1, 0, MaskDistribution("snip", 1.0, 0, {})), outcome, result)
 
 
-def final(label: str, accuracy_val: float, accuracy_final: float = 0.5) -> FinalRecord:
-    return FinalRecord(Label(label), TrainingEnd(Outcome.FINISHED, None, accuracy_val, accuracy_final))
+def final(label: str, accuracy_val: float, accuracy_final: float = 0.5, cost: int | None = None) -> FinalRecord:
+    return FinalRecord(Label(label), TrainingEnd(Outcome.FINISHED, None, accuracy_val, accuracy_final), cost=cost)

@@ -17,9 +17,10 @@ SCORED = SCORES | {
     "sparsity/effective",
     "guard/dead_channels",
     "guard/empty_channels",
+    "cost/iterations",
 }
 WARMED = {"accuracy/val", "training/loss", "training/iterations"}
-FINAL = {"accuracy/final", "accuracy/val_final", "training/iterations"}
+FINAL = {"accuracy/final", "accuracy/val_final", "training/iterations", "cost/iterations"}
 
 TRAINING = {
     f"training.{name}"
@@ -90,7 +91,7 @@ def test_the_journal_keeps_a_trial_under_these_names(trials):
 def test_the_journal_keeps_a_full_training_under_these_names(trials):
     for trial in trials["final"]:
         assert trial.user_attrs.keys() == {"label", "outcome", "accuracy/final", "result"}
-        assert trial.user_attrs["result"].keys() - {"of"} == {"training", "training/iterations"}
+        assert trial.user_attrs["result"].keys() - {"of"} == {"training", "training/iterations", "cost/iterations"}
 
 
 def test_the_searched_training_settings_are_parameters_of_their_own_study(trials):
@@ -125,9 +126,8 @@ def test_mlflow_holds_a_trial_under_these_names(finished, client, runs):
 def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
     parent = runs[f"search {finished.study.id}"]
     assert parent.data.params.keys() == STUDY_PARAMS
-    assert parent.data.metrics.keys() == SCORES | {"spectral/objective", "accuracy/warmup"} | FINAL - {
-        "training/iterations"
-    }
+    own = {"spectral/objective", "accuracy/warmup", "cost/search"}
+    assert parent.data.metrics.keys() == SCORES | own | FINAL - {"training/iterations"}
     assert parent.data.tags.keys() == OWN_TAGS | {"mlflow.note.content", "mlflow.loggedArtifacts"}
     assert _artifacts(client, parent) == {
         "study.json",
@@ -137,6 +137,7 @@ def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
         "leaderboard.json",
         "audit.json",
         "study.png",
+        "cost.png",
     }
     assert parent.data.tags["fullspectrum.kind"] == "study"
 

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,6 +75,34 @@ def whole(digits, threads) -> list[TrainingReport]:
     assert [report.iteration for report in found] == [*ENDS, ENDS[-1]]
     assert found[-1].outcome is Outcome.FINISHED and found[-1].accuracy_val == found[-2].accuracy_val
     return found
+
+
+@pytest.mark.parametrize(
+    ("iterations", "epochs", "measured"),
+    [
+        (None, 3, [16, 32, 48]),
+        (None, 40, list(range(32, 641, 32))),
+        # A length of its own: at the ends of epochs, and at the last iteration.
+        (40, 3, [16, 32, 40]),
+        (48, 3, [16, 32, 48]),
+        (9, 3, [9]),
+        (655, 3, [*range(32, 655, 32), 655]),
+    ],
+)
+def test_a_training_is_measured_at_the_ends_of_about_twenty_epochs_and_at_its_end(iterations, epochs, measured):
+    assert replace(FULL, iterations=iterations, epochs=epochs).measured_at(per_epoch=16) == measured
+
+
+def test_a_training_of_its_own_length_has_a_schedule_of_that_length(digits, threads):
+    def end(full: FullTraining) -> TrainingReport:
+        *_, last = train_fully(build(STUDY.model, digits.task, STUDY.seed), None, digits, full)
+        return last
+
+    entry = Entry(label.ERK_RANDOM_EQUAL_COST, None, DENSE.training, iterations=16)
+    ended = end(FullTraining.of(STUDY, entry.training, entry.repeat, entry.iterations))
+    assert ended.iteration == 16
+    # As that of a study with as many epochs, and not the beginning of a longer one.
+    assert ended == end(replace(FULL, epochs=1))
 
 
 class Killed(BaseException):
@@ -292,7 +321,8 @@ class Heard(Listener):
 def test_every_end_stands_in_the_ledger_and_only_what_failed_is_trained_again(tmp_path, monkeypatch):
     folder, ledger, asked = StudyFolder(tmp_path), Ledger(), []
     heard = Heard(ledger)
-    entries = [Entry(name, None) for name in (label.Label.of_trial(3), label.DENSE, label.ERK_RANDOM)]
+    names = label.Label.of_trial(3), label.DENSE, label.ERK_RANDOM
+    entries = [Entry(name, None, cost=cost) for name, cost in zip(names, (540, 0, 0), strict=True)]
     finished = TrainingEnd(Outcome.FINISHED, 48, 0.5, 0.25)
     diverged = TrainingEnd(Outcome.DIVERGED, 7, reason="the loss is nan")
     failed = TrainingEnd(Outcome.FAILED, reason="its worker died")
@@ -310,12 +340,13 @@ def test_every_end_stands_in_the_ledger_and_only_what_failed_is_trained_again(tm
         for entry in entries:
             Checkpoints(checkpoint_folder(folder, entry)).save({"iteration": 16})
         heard.events.clear()
-        bench = SimpleNamespace(study=STUDY)
-        search = RunningSearch(bench, folder, ledger, None, Listeners(heard), RequestedByHand(), None)
+        benches = SimpleNamespace(start=SimpleNamespace(study=STUDY))
+        search = RunningSearch(benches, folder, ledger, None, Listeners(heard), RequestedByHand(), None)
         train_all(search, entries)
 
     run()
-    assert ledger.records == [FinalRecord(name, end) for name, end in ends.items()]
+    costs = dict(zip(ends, [540 + 48, 7, None], strict=True))
+    assert ledger.records == [FinalRecord(name, end, cost=costs[name]) for name, end in ends.items()]
     left = [checkpoint_folder(folder, entry).exists() for entry in entries]
     assert left == [False, False, True]
     # The next driver does not know whether the record has the ends.

@@ -40,8 +40,8 @@ def proposal(number: int, attempt: int = 1) -> Proposal:
 
 
 TRIAL = Label.of_trial(0)
-TRAINED = Entry(TRIAL, None)
-SCORE = Scored({"spectral/objective": 3.5, "sparsity/global": 0.98}, "d1")
+TRAINED = Entry(TRIAL, None, cost=150)
+SCORE = Scored({"spectral/objective": 3.5, "sparsity/global": 0.98, "cost/iterations": 150}, "d1")
 WARM, LAST = Measured(2, 0.5, 1.0), Measured(4, 0.75, 1.0)
 RESULT = TrialResult().after(SCORE).after(LAST)
 FINAL = TrainingEnd(Outcome.FINISHED, 25, 0.9, 0.875)
@@ -91,6 +91,7 @@ def test_a_trial_is_told_from_its_start_to_its_full_training(folder):
     assert points(folder, "trial 0") == [
         ("spectral/objective", 0, 3.5),
         ("sparsity/global", 0, 0.98),
+        ("cost/iterations", 0, 150),
         ("accuracy/val", 2, 0.5),
         ("training/loss", 2, 1.0),
         ("training/iterations", 2, 2),
@@ -98,10 +99,12 @@ def test_a_trial_is_told_from_its_start_to_its_full_training(folder):
         ("training/loss", 4, 1.0),
         ("training/iterations", 4, 4),
         ("accuracy/warmup", 4, 0.75),
+        ("cost/iterations", 4, 154),
         ("accuracy/val_final", 12, 0.8),
         ("training/iterations", 25, 25),
         ("accuracy/val_final", 25, 0.9),
         ("accuracy/final", 25, 0.875),
+        ("cost/iterations", 25, 175),
         ("spectral/z_l2", 0, 2.0),
     ]
     said = tags(folder, "trial 0")

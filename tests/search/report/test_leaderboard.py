@@ -4,8 +4,10 @@ import io
 from dataclasses import replace
 
 import pytest
+from fullspectrum.search.protocol.label import Label
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.result import TrialResult
+from fullspectrum.search.protocol.training import TrainingEnd
 from fullspectrum.search.report.leaderboard import Row, leaderboard, split_table
 from fullspectrum.search.report.verdicts import against_baselines
 from fullspectrum.search.screen.tables import screen_table
@@ -44,9 +46,9 @@ def test_an_accuracy_of_zero_is_better_than_none():
     assert order([trial(0, 9.0), trial(1, 1.0)], [final("trial 1", 0.0)]) == ["trial 1", "trial 0"]
 
 
-def test_baselines_come_last_however_good_they_are():
+def test_baselines_come_last_however_good_they_are_and_whichever_ends_first():
     rows = leaderboard(
-        FakeLedger([trial(0, 1.0)], [final("dense", 0.99), final("trial 0", 0.1), final("erk-random", 0.9)])
+        FakeLedger([trial(0, 1.0)], [final("erk-random", 0.9), final("dense", 0.99), final("trial 0", 0.1)])
     )
     assert [row.label for row in rows] == ["trial 0", "dense", "erk-random"]
     assert rows[1] == Row("dense", accuracy_val=0.99, accuracy_final=0.5)
@@ -60,8 +62,11 @@ def test_trials_without_a_mask_are_no_rows():
 
 
 def test_a_row_says_what_the_records_say():
-    rows = leaderboard(FakeLedger([trial(4, 2.5, 100, 0.75, layer_density=0.4)], [final("trial 4", 0.8, 0.7)]))
-    assert rows == [Row("trial 4", "snip", {"objective": 2.5, "layer_density": 0.4}, 0.75, 0.8, 0.7, "digest 4", 4)]
+    rows = leaderboard(
+        FakeLedger([trial(4, 2.5, 100, 0.75, layer_density=0.4, cost=640)], [final("trial 4", 0.8, 0.7, 1220)])
+    )
+    scores = {"objective": 2.5, "layer_density": 0.4}
+    assert rows == [Row("trial 4", "snip", scores, 0.75, 0.8, 0.7, "digest 4", 4, 1220)]
     table = split_table(rows)
     assert dict(zip(table["columns"], table["data"][0], strict=True)) == {
         "mask": "trial 4",
@@ -74,8 +79,44 @@ def test_a_row_says_what_the_records_say():
         "accuracy/warmup": 0.75,
         "accuracy/val_final": 0.8,
         "accuracy/final": 0.7,
+        "cost/iterations": 1220,
         "digest": "digest 4",
     }
+
+
+def test_the_cost_of_a_row_is_that_of_its_last_accuracy():
+    trials = [trial(0, 1.0, 100, 0.5, cost=640), trial(1, 1.0, 100, 0.4, cost=100), trial(2, 1.0, cost=540)]
+    diverged = FinalRecord(Label.of_trial(1), TrainingEnd(Outcome.DIVERGED, 7), cost=7)
+    finals = [final("trial 0", 0.8, cost=1220), diverged, final("dense", 0.9, cost=680)]
+    costs = {row.label: row.cost for row in leaderboard(FakeLedger(trials, finals))}
+    assert costs == {"trial 0": 1220, "trial 1": 100, "trial 2": 540, "dense": 680}
+
+
+def test_the_best_mask_is_held_against_a_random_one_at_equal_cost():
+    trials, random = [trial(0, 1.0, 100, 0.5)], final("erk-random", 0.5, 0.9, 680)
+    best, equal = final("trial 0", 0.5, 0.97, 1220), final("erk-random-equal-cost", 0.5, 0.91, 1220)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random, equal])), 1000)
+    # By Agresti and Caffo, see `compare`.
+    assert sentence == (
+        "The best mask beats an ERK-random one on the test split: 0.9700 against 0.9100, each for 1,220 steps in all "
+        "(95 % error of the difference 0.021, 1,000 images); one trained only as long as its last training reaches "
+        "0.9000."
+    )
+    # Where that training failed, the costs are said.
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random])), 1000)
+    assert "0.9700 for 1,220 steps in all against 0.9000 for 680 (95 % error" in sentence
+    # A mask whose last training is all of its cost has one random mask beside it.
+    best = final("trial 0", 0.5, 0.97, 680)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random])), 1000)
+    assert "0.9700 against 0.9000, each for 680 steps in all (95 % error" in sentence and ";" not in sentence
+
+
+def test_the_verdict_at_equal_cost_is_not_that_of_the_shorter_training():
+    trials = [trial(0, 1.0, 100, 0.5)]
+    finals = [final("trial 0", 0.5, 0.9, 1220), final("erk-random", 0.5, 0.7, 680)]
+    finals.append(final("erk-random-equal-cost", 0.5, 0.95, 1220))
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals)), 1000)
+    assert sentence.startswith("The best mask loses to an ERK-random one")
 
 
 def test_an_empty_leaderboard_is_an_empty_table():
@@ -84,12 +125,12 @@ def test_an_empty_leaderboard_is_an_empty_table():
 
 def test_the_screen_shows_the_best_trials_and_every_baseline():
     rows = leaderboard(
-        FakeLedger([trial(n, 20.0 - n) for n in range(12)], [final("dense", 0.9), final("erk-random", 0.8)])
+        FakeLedger([trial(n, 20.0 - n) for n in range(12)], [final("dense", 0.9, cost=24400), final("erk-random", 0.8)])
     )
     console = Console(file=io.StringIO(), width=120)
     console.print(screen_table(rows, "imdb", most=3))
     shown = console.file.getvalue()
-    assert "mean imdb" in shown
+    assert "mean imdb" in shown and "steps" in shown and "24,400" in shown
     assert [label for label in ("trial 0", "trial 2", "trial 3", "dense", "erk-random") if label in shown] == [
         "trial 0",
         "trial 2",

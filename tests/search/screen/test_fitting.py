@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from fullspectrum.search.protocol.label import Label
+from fullspectrum.search.protocol.label import ERK_RANDOM_EQUAL_COST, Label
 from fullspectrum.search.report.leaderboard import Row
 from fullspectrum.search.screen.fitting import FittingTable
 from fullspectrum.search.screen.tables import screen_table
@@ -72,3 +72,16 @@ SCORED = [Row(Label("trial 12"), "snip", {"objective": 12.345}, None, None, None
 def test_the_best_masks_on_forty_columns_keep_what_is_known_of_them(rows, numbers):
     found = shown(screen_table(rows, "l2"), 40)
     assert all(number in found for number in ["trial 12", *numbers]) and "…" not in found
+
+
+def test_eighty_columns_show_every_column_of_the_best_masks_and_no_name_is_cut():
+    baseline = Row(ERK_RANDOM_EQUAL_COST, accuracy_val=0.91, accuracy_final=0.9111, cost=1_234_400)
+    row = Row(Label("trial 12"), "magnitude", {"objective": 12.345}, 0.97, 0.97, 0.97, "digest", 12, 1_234_400)
+    found = shown(screen_table([row, baseline], "l2"), 80)
+    assert all(heading in found for heading in ("source", "distance", "warm-up", "val", "test", "steps"))
+    assert found.count("1,234,400") == 2 and "…" not in found
+    # Folded at a hyphen.
+    assert [line.split()[1] for line in found.splitlines() if "random" in line or "cost" in line] == [
+        "erk-random-",
+        "equal-cost",
+    ]

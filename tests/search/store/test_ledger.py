@@ -467,10 +467,22 @@ def test_trials_come_back_as_they_were_written(journal):
         assert record.proposal == proposal
 
 
+def test_a_trial_comes_back_with_its_cost(journal):
+    settings = study()
+    ledger = ledger_of(settings, journal(settings))
+    proposal = ledger.propose()
+    scored = Scored({"spectral/objective": 3.5, "cost/iterations": 540}, "d")
+    result = TrialResult().after(scored).after(MEASURED)
+    ledger.finish(proposal.number, 1, Outcome.FINISHED, result)
+    [record] = ledger_of(settings, journal(settings)).trials()
+    assert record.result == result and record.result.cost == 550
+
+
 def test_finals_come_back_in_their_order(journal):
     settings = study()
     finals = [
-        FinalRecord(Label.of_trial(3), DONE, {"learning_rate": 0.1}),
+        FinalRecord(Label.of_trial(3), DONE, {"learning_rate": 0.1}, cost=550),
+        FinalRecord(SHUFFLED, DONE, of=Label.of_trial(3), cost=550),
         FinalRecord(DENSE, TrainingEnd(Outcome.DIVERGED, 7, reason="the loss is nan")),
     ]
     ledger = ledger_of(settings, journal(settings))
