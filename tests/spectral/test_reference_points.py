@@ -27,7 +27,7 @@ def _random_layer(sparsity: float, shape: tuple[int, int] = (40, 90)) -> tuple[d
 
 
 def test_choices_are_public():
-    assert REFERENCES == ("origin", "random", "dense")
+    assert REFERENCES == ("origin", "random", "dense", "start")
     assert AGGREGATES == ("sum", "mean_vector")
 
 
@@ -102,8 +102,7 @@ def test_random_reference_depends_on_counts_and_name_but_not_on_the_mask():
     points = []
     for pair in ((masks, weights), (shuffled, weights), renamed):
         coordinate = full_spectrum(*pair)
-        coordinate.l2_distance("random")
-        points.append(coordinate._references["random"].tolist())
+        points.append(coordinate._references.point("random", "paper").tolist())
     assert points[0] == points[1] != points[2]
 
 
@@ -134,14 +133,14 @@ def test_training_the_weights_after_scoring_does_not_move_the_reference(referenc
 def test_references_are_computed_once():
     coordinate = full_spectrum(*_random_layer(0.8))
     coordinate.l2_distance("random")
-    first = coordinate._references["random"]
+    first = coordinate._references.point("random", "paper")
     coordinate.l2_distance("random", "mean_vector")
-    assert coordinate._references["random"] is first
+    assert coordinate._references.point("random", "paper") is first
 
 
 def test_unknown_reference_and_aggregate_name_the_choices():
     coordinate = full_spectrum(COMPLETE, None)
-    with pytest.raises(ValueError, match="reference must be one of origin, random, dense, but got 'zero'"):
+    with pytest.raises(ValueError, match="reference must be one of origin, random, dense, start, but got 'zero'"):
         coordinate.l2_distance("zero")
     with pytest.raises(ValueError, match="aggregate must be one of sum, mean_vector, but got 'max'"):
         coordinate.l2_distance(aggregate="max")
