@@ -114,6 +114,15 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _losses_are_comparable(self) -> Self:
+        if self.warmup.metric == "training_loss" and "label_smoothing" in self.training.searched():
+            raise ValueError(
+                'warmup.metric = "training_loss", but training.label_smoothing is searched, and losses of different '
+                'smoothing are not comparable; fix label_smoothing, or set warmup.metric = "accuracy"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _settings_of_the_distance(self) -> Self:
         for name in ("reference", "aggregate"):
             given = getattr(self, name)
