@@ -187,7 +187,7 @@ def halved_in_order(curves: np.ndarray, points: list[int], rungs: list[int]) -> 
     for number in range(len(curves)):
         end = None
         for rung in rungs:
-            slower = reached[rung] and -sums[rung][number] < np.percentile(reached[rung], (1 - 1 / 3) * 100)
+            slower = bool(reached[rung]) and -sums[rung][number] < np.percentile(reached[rung], (1 - 1 / 3) * 100)
             reached[rung].append(-sums[rung][number])
             if slower:
                 end = rung
