@@ -28,12 +28,15 @@ class Metric:
     RHO_LAYER_DENSITY = "audit/rho_layer_density"
 
     #: What begins the name of a metric that a trial reports of its best candidate.
-    SPECTRAL, SPARSITIES, GUARDS = "spectral/", "sparsity/", "guard/"
+    SPECTRAL, SCORES, SPARSITIES, GUARDS = "spectral/", "score/", "sparsity/", "guard/"
+
+    #: The scores that are not read off the spectrum alone.
+    OTHER_SCORES = ("log_density", "live_channels", "kept_magnitude", "learned")
 
     @staticmethod
     def score(name: str) -> str:
         """Return the metric of the score called `name`."""
-        return f"spectral/{name}"
+        return f"score/{name}" if name in Metric.OTHER_SCORES else f"spectral/{name}"
 
     @staticmethod
     def rho(score: str) -> str:
@@ -131,6 +134,7 @@ class Attribute:
     ATTEMPT = "attempt"
     SEED = "seed"
     DISTRIBUTION = "distribution"
+    RANKING = "ranking"
     TRAINING = "training"
     SCORED = "scored"
     END = "end"

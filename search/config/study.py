@@ -10,7 +10,7 @@ from ...models.architectures.registry import NETWORKS
 from ...models.datasets.registry import DATASETS
 from ...models.errors import InputError
 from ..samplers.registry import SAMPLERS, check_sampler
-from ..scores.registry import DISTANCE, SCORES
+from ..scores.registry import DISTANCE, LEARNED, SCORES
 from .distance import Aggregate, Reference
 from .named import Named
 from .running import Faults, Resources, Tracking
@@ -131,7 +131,7 @@ class Study(Section):
                     f'{name} = "{given}" is a setting of the distance, but objective = {json.dumps(self.objective)}; '
                     f'leave {name} out, or set objective = "l2"'
                 )
-        if self.search.draw == "per_layer" and self.score == DISTANCE and self.aggregate != "sum":
+        if self.search.draw == "per_layer" and self.score in (DISTANCE, LEARNED) and self.aggregate != "sum":
             raise ValueError(
                 f'search.draw = "per_layer" needs a score that layers add up to, but aggregate = "{self.aggregate}"; '
                 'set aggregate = "sum", or search.draw = "whole"'

@@ -26,11 +26,13 @@ from ..guards.connectivity import Connectivity, Limits
 from ..guards.counter import PathCounter
 from ..guards.repair import Unrepairable, repair
 from ..protocol.network import NetworkListing
+from ..protocol.ranking import Ranking
 from ..sampling.allocation import allocate
 from ..sampling.dense import kept_dense
 from ..sampling.distribution import MaskDistribution, layer_theta
 from ..sampling.layers import Layers, budget
-from ..scores.registry import all_scores
+from ..scores.learned import Learned
+from ..scores.registry import LEARNED, all_scores
 from ..sources import Setting, Source, source_called
 from ..sources.setting import SourceTraining
 from .candidate import Candidate, Seed, layer_seed
@@ -90,6 +92,12 @@ class Workbench:
     def objective(self) -> Objective:
         """The score that chooses among candidates."""
         return self.objectives[self.study.score]
+
+    def objectives_by(self, ranking: Ranking | None) -> dict[str, Objective]:
+        """Return every score by name, the learned one by `ranking`; None: by the one that comes with the package."""
+        learned = self.objectives[LEARNED]
+        assert isinstance(learned, Learned)
+        return self.objectives | {LEARNED: learned.by(ranking) if ranking else learned}
 
     @property
     def origins(self) -> dict[str, dict[str, str]]:
@@ -225,12 +233,17 @@ class Workbench:
         return masks, self.connectivity(masks), moved
 
     def evaluate(
-        self, drawn: Sequence[tuple[MaskSet, Seed]], distribution: MaskDistribution | None = None
+        self,
+        drawn: Sequence[tuple[MaskSet, Seed]],
+        distribution: MaskDistribution | None = None,
+        ranking: Ranking | None = None,
     ) -> list[Candidate]:
         """Return the candidates of mask sets: guarded first, and those that pass the guard scored all at once.
 
         They were drawn from `distribution`: its scores choose the weights that repair them, where the study does.
+        `ranking` is that of the learned score, as in `objectives_by`.
         """
+        objectives = self.objectives_by(ranking)
         guarded = [self._guarded(masks, distribution) for masks, _ in drawn]
         sound = [masks for masks, connectivity, _ in guarded if not connectivity.fault]
         coordinates = iter(
@@ -249,12 +262,14 @@ class Workbench:
                 candidates.append(Candidate(seed, masks, masks.digest(), connectivity, None, None))
                 continue
             coordinate = next(coordinates)
-            scores = {name: objective.value(coordinate) for name, objective in self.objectives.items()}
+            scores = {name: objective.value(coordinate) for name, objective in objectives.items()}
             score = scores[self.study.score]
             candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores, repaired))
         return candidates
 
-    def candidates(self, distribution: MaskDistribution, trial_seed: int) -> Iterator[Candidate]:
+    def candidates(
+        self, distribution: MaskDistribution, trial_seed: int, ranking: Ranking | None = None
+    ) -> Iterator[Candidate]:
         """Yield the candidates of a trial, some at a time: the masks of a large network need not all be held.
 
         Those that are drawn whole come first; with `search.draw = "per_layer"` the best layers of them are composed to
@@ -262,20 +277,20 @@ class Workbench:
         """
         counts = self.counts(distribution)
         per_layer = self.study.search.draw == "per_layer"
-        composition = Composition(self.objectives[self.study.score])
+        composition = Composition(self.objectives_by(ranking)[self.study.score])
         seeds = [derive(trial_seed, "candidate", index) for index in range(self.study.search.samples_per_trial)]
         size = sum(math.prod(shape) for shape in self.shapes.values())
         at_once = max(1, TOGETHER // size)
         for first in range(0, len(seeds), at_once):
             drawn = [(self.draw(distribution, counts, seed), seed) for seed in seeds[first : first + at_once]]
-            for candidate in self.evaluate(drawn, distribution):
+            for candidate in self.evaluate(drawn, distribution, ranking):
                 # The layers among which a repair moved weights would not add up to the budget.
                 if per_layer and not candidate.repaired:
                     composition.add(candidate)
                 yield candidate
         composed = composition.masks()
         if composed is not None:
-            yield from self.evaluate([(composed, composition.seeds)], distribution)
+            yield from self.evaluate([(composed, composition.seeds)], distribution, ranking)
 
     def metadata(self, distribution: MaskDistribution, seed: Seed) -> dict[str, str]:
         """Return what a mask file holds on where its mask comes from."""
