@@ -12,6 +12,7 @@ from ..names import Metric
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal, Values
 from ..protocol.result import TrialResult
+from ..scores.registry import LEARNED
 from ..store.ledger import MASKS, TRAINING
 from ..store.records import TrialRecord
 from ..store.writer import LedgerWriter
@@ -73,7 +74,7 @@ class Proposer:
             source_of(study.search, study.seed, number),
         )
         seed = derive(study.seed, "trial", number)
-        proposal = Proposal(number, 1, seed, distribution, training, self._rankings.current())
+        proposal = Proposal(number, 1, seed, distribution, training, self._rankings.of(distribution))
         trial.user_attrs = proposal.to_dict()
         self._ledger.create(MASKS, trial)
         return proposal
@@ -95,7 +96,9 @@ class Proposer:
 
         Only finite numbers reach them. The learned score takes what the warm-up came to.
         """
-        self._rankings.learn(number, TrialRecord.of(self._ledger.trial(MASKS, number)).distribution, outcome, result)
+        if LEARNED in self._study.objectives:
+            record = TrialRecord.of(self._ledger.trial(MASKS, number))
+            self._rankings.learn(number, record.distribution, outcome, result)
         if self._study.training.searched():
             state, accuracy = _training_lesson(outcome, result)
             # A trial that was stopped trained for less than the others: its accuracy is one on the way.

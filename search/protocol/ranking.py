@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from ..files import JsonObject
+
+#: The group of masks whose group has no level of its own.
+OTHERS = ""
 
 
 @dataclass(frozen=True)
@@ -29,26 +32,36 @@ class Term:
 class Ranking:
     """A score of few parameters, in plain values, so that a proposal carries it and the ledger keeps it.
 
-    Its value is an estimate of the rank of a mask's accuracy among masks of its group, in standard deviations.
+    Values of masks of one group differ as the ranks of their accuracies in it are expected to, in standard deviations
+    of such ranks.
     """
 
     terms: Mapping[str, Term]
     """The parts of scores, by the names that a study's `objective` takes."""
     masks: int = 0
     """Masks of the study itself that it was fitted to; 0 where it comes with the package."""
+    level: float = 0.0
+    """The value of a mask all of whose scores are at their centres."""
+    levels: Mapping[str, float] = field(default_factory=dict)
+    """The levels of groups of masks, that of all others as `OTHERS`."""
+
+    def within(self, group: str) -> Self:
+        """Return the ranking of masks of a group: at its own level, or that of others; without any as it is."""
+        return replace(self, level=self.levels.get(group, self.levels.get(OTHERS, self.level)))
 
     def value(self, scores: Mapping[str, float]) -> float:
         """Return the combination of `scores`; one that is undefined or missing counts 0. Nan where all of them are."""
         known = {name: scores[name] for name in self.terms if math.isfinite(scores.get(name, math.nan))}
         parts = [self.terms[name].slope * (score - self.terms[name].centre) for name, score in known.items()]
-        return math.fsum(parts) if parts else math.nan
+        return math.fsum([self.level, *parts]) if parts else math.nan
 
     def to_dict(self) -> JsonObject:
         """Return the ranking as it is kept."""
         terms = {name: {"weight": t.weight, "scale": t.scale, "centre": t.centre} for name, t in self.terms.items()}
-        return {"masks": self.masks, "terms": terms}
+        return {"masks": self.masks, "terms": terms, "level": self.level, "levels": dict(self.levels)}
 
     @classmethod
     def from_dict(cls, kept: JsonObject) -> Self:
         """Return the ranking of `to_dict`'s values."""
-        return cls({name: Term(**term) for name, term in kept["terms"].items()}, kept["masks"])
+        terms = {name: Term(**term) for name, term in kept["terms"].items()}
+        return cls(terms, kept["masks"], kept["level"], kept["levels"])

@@ -9,8 +9,8 @@ from scipy.stats import rankdata
 
 from ..protocol.ranking import Ranking, Term
 
-#: The masks that a prior counts for: a fit to as many trusts both alike. In public data a fit to 12 masks ranks others of
-#: the same sources best with a prior of 1 to 4, masks of other sources with one of 64 (`tests.benchmarks.replay`).
+#: The masks that a prior counts for: a fit to as many trusts both alike. In public data a fit to 12 masks ranks others
+#: of the same sources best with a prior of 1 to 4, those of other sources with one of 64 (`tests.benchmarks.replay`).
 PRIOR_MASKS = 16
 
 #: A score varies where its standard deviation is above this fraction of its largest value.
