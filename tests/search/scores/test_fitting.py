@@ -45,8 +45,6 @@ def test_the_weights_are_those_of_the_closed_form_for_one_score():
     given = examples(50, 3, l2=1.0)
     score = given.scores.pop("l2")
     only = Examples({"log_density": score}, given.merits, given.groups)
-    ranks = spearmanr(score, given.merits)  # any ranks will do: the slope is checked against numpy's regression
-    assert ranks.statistic > 0
     slope = fit(only, prior_masks=0).terms["log_density"].weight
     x = (score - score.mean()) / np.sqrt(((score - score.mean()) ** 2).sum() / 49)
     y = ((np.argsort(np.argsort(given.merits)) + 0.5) / 50 - 0.5) * 12**0.5
