@@ -28,12 +28,14 @@ class Metric:
     RHO_LAYER_DENSITY = "audit/rho_layer_density"
 
     #: What begins the name of a metric that a trial reports of its best candidate.
-    SPECTRAL, SPARSITIES, GUARDS = "spectral/", "sparsity/", "guard/"
+    SPECTRAL, SCORES, SPARSITIES, GUARDS = "spectral/", "score/", "sparsity/", "guard/"
 
-    @staticmethod
-    def score(name: str) -> str:
+    _WITHOUT_SPECTRUM = ("log_density", "live_channels", "kept_magnitude", "learned")
+
+    @classmethod
+    def score(cls, name: str) -> str:
         """Return the metric of the score called `name`."""
-        return f"spectral/{name}"
+        return f"{cls.SCORES if name in cls._WITHOUT_SPECTRUM else cls.SPECTRAL}{name}"
 
     @staticmethod
     def rho(score: str) -> str:
@@ -86,6 +88,7 @@ class Param:
     DATA = "data"
     SPARSITY = "sparsity"
     OBJECTIVE = "objective"
+    VARIANT = "variant"
     EPOCHS = "epochs"
     REPEAT = "repeat"
     INIT_SEED = "init_seed"
