@@ -30,13 +30,12 @@ class Metric:
     #: What begins the name of a metric that a trial reports of its best candidate.
     SPECTRAL, SCORES, SPARSITIES, GUARDS = "spectral/", "score/", "sparsity/", "guard/"
 
-    #: The scores that are not read off the spectrum alone.
-    OTHER_SCORES = ("log_density", "live_channels", "kept_magnitude", "learned")
+    _WITHOUT_SPECTRUM = ("log_density", "live_channels", "kept_magnitude", "learned")
 
-    @staticmethod
-    def score(name: str) -> str:
+    @classmethod
+    def score(cls, name: str) -> str:
         """Return the metric of the score called `name`."""
-        return f"score/{name}" if name in Metric.OTHER_SCORES else f"spectral/{name}"
+        return f"{cls.SCORES if name in cls._WITHOUT_SPECTRUM else cls.SPECTRAL}{name}"
 
     @staticmethod
     def rho(score: str) -> str:
@@ -89,6 +88,7 @@ class Param:
     DATA = "data"
     SPARSITY = "sparsity"
     OBJECTIVE = "objective"
+    VARIANT = "variant"
     EPOCHS = "epochs"
     REPEAT = "repeat"
     INIT_SEED = "init_seed"
@@ -134,7 +134,6 @@ class Attribute:
     ATTEMPT = "attempt"
     SEED = "seed"
     DISTRIBUTION = "distribution"
-    RANKING = "ranking"
     TRAINING = "training"
     SCORED = "scored"
     END = "end"

@@ -11,7 +11,7 @@ from ...models.datasets.registry import DATASETS
 from ...models.errors import InputError
 from ..samplers.registry import SAMPLERS, check_sampler
 from ..scores.registry import DISTANCE, LEARNED, SCORES
-from .distance import Aggregate, Reference
+from .distance import Aggregate, Reference, Variant
 from .named import Named
 from .running import Faults, Resources, Tracking
 from .search import Search
@@ -58,12 +58,17 @@ class Study(Section):
     )
     objective: Annotated[str, Named(SCORES)] | list[Annotated[str, Named(SCORES, (ACCURACY,))]] = Field(
         DISTANCE,
-        description="score that chooses masks: l2 is the full-spectrum L2 distance, learned is fitted to the study's own "
+        description="score that chooses masks: l2 is the full-spectrum L2 distance, learned is fitted to the study's "
         "warm-ups, the others are layer means; of a list of 2 or 3 (accuracy after warm-up may be one) the first "
         "chooses, and the sampler is guided by all",
     )
-    reference: Reference = Field("origin", description="point that l2 is measured from")
+    reference: Reference = Field(
+        "origin", description="point that l2 is measured from; start: the same mask on the weights before pretraining"
+    )
     aggregate: Aggregate = Field("sum", description="how layers combine to one l2")
+    variant: Variant = Field(
+        "paper", description="definition of the coordinate; authors: as the paper's first author ran it"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of every draw")
     search: Search = Field(Search(), description="what is proposed, and how many candidates")
     gate: Gate = Field(Gate(), description="which trials train, by their spectral score")
@@ -136,6 +141,17 @@ class Study(Section):
             raise ValueError(
                 f'search.draw = "per_layer" needs a score that layers add up to, but aggregate = "{self.aggregate}"; '
                 'set aggregate = "sum", or search.draw = "whole"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _start_is_another_point(self) -> Self:
+        pretraining = getattr(self, "pretraining", None)
+        iterations = getattr(pretraining, "iterations", 0)
+        if self.reference == "start" and 0 in getattr(iterations, "choices", (iterations,)):
+            raise ValueError(
+                'reference = "start" measures how far pretraining has moved a mask, but pretraining.iterations '
+                f'{"= 0" if iterations == 0 else "may be 0"}; set it above 0, or reference = "origin"'
             )
         return self
 

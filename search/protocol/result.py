@@ -12,7 +12,8 @@ Decision = Literal["passed", "control", "stopped"]
 """The gate's decision on a trial."""
 
 _DIGEST, _GATE, _REASON = "digest", "gate", "reason"
-_CANDIDATE = (Metric.SPECTRAL, Metric.SCORES, Metric.SPARSITIES, Metric.GUARDS)
+_SCORES = (Metric.SPECTRAL, Metric.SCORES)
+_CANDIDATE = (*_SCORES, Metric.SPARSITIES, Metric.GUARDS)
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class TrialResult:
     @property
     def scores(self) -> dict[str, float]:
         """The scores by their names, the study's own as "objective"."""
-        scores = (Metric.SPECTRAL, Metric.SCORES)
-        return {name.partition("/")[2]: value for name, value in self.metrics.items() if name.startswith(scores)}
+        return {name.partition("/")[2]: value for name, value in self.metrics.items() if name.startswith(_SCORES)}
 
     def after(self, report: Scored | Measured | Ended) -> Self:
         """Return the result once `report` counts too."""

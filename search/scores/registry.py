@@ -7,7 +7,7 @@ from ...models.registry import Registry
 if TYPE_CHECKING:
     from ...spectral.objectives import Objective
 
-#: The full-spectrum distance, the one score that has settings of its own: `reference` and `aggregate`.
+#: The full-spectrum distance, the one score that has settings of its own, `reference` and `aggregate`.
 DISTANCE = "l2"
 
 #: The score that is fitted to what warm-ups came to; see `learned`.
@@ -19,12 +19,15 @@ SCORES = Registry(
     __package__,
     {
         DISTANCE: "...spectral.objectives:L2",
+        "l2_authors": "...spectral.objectives:L2_AUTHORS",
         "imdb": "...spectral.objectives:IMDB",
         "ramanujan_gap": "...spectral.objectives:RAMANUJAN_GAP",
         "weighted_gap": "...spectral.objectives:WEIGHTED_GAP",
         "imsg": "...spectral.objectives:IMSG",
         "layer_density": "...spectral.objectives:LAYER_DENSITY",
         "log_density": "...spectral.objectives:LOG_DENSITY",
+        "live_channels": "...spectral.objectives:LIVE_CHANNELS",
+        "kept_magnitude": "...spectral.objectives:KEPT_MAGNITUDE",
         LEARNED: ".learned:LEARNED",
     },
     users="module:Class",

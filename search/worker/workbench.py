@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -32,11 +33,11 @@ from ..sampling.dense import kept_dense
 from ..sampling.distribution import MaskDistribution, layer_theta
 from ..sampling.layers import Layers, budget
 from ..scores.learned import Learned
-from ..scores.registry import LEARNED, all_scores
+from ..scores.registry import DISTANCE, LEARNED, all_scores
 from ..sources import Setting, Source, source_called
 from ..sources.setting import SourceTraining
 from .candidate import Candidate, Seed, layer_seed
-from .composition import Composition
+from .composition import Composition, at_counts
 from .listing import listing
 
 #: Weights of candidates that are drawn and scored together.
@@ -57,6 +58,8 @@ class Workbench:
     """The study's sources by name, ready to be used on any machine; made where none are given."""
     checkpoints: Path | None = None
     """Folder for the checkpoints of sources that train; None: they keep none."""
+    start_weights: Mapping[str, Any] | None = None
+    """The prunable weights before the dense pretraining that made the model's; None where there was none."""
     _scores: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,6 +85,7 @@ class Workbench:
             search.rounds,
             None if self.dense else self.study.global_sparsity,
             self.objectives[self.study.score],
+            self.study.variant,
             training=SourceTraining(self.study.training.recipe(), self.checkpoints),
         )
         for name in search.sources:
@@ -215,8 +219,16 @@ class Workbench:
 
         It is drawn, and repaired, as it was then.
         """
-        masks, _, repaired = self._guarded(self.draw(distribution, counts, seed), distribution)
+        masks, _, repaired = self._guarded(self._drawn(distribution, counts, seed), distribution)
         return masks, repaired
+
+    def _drawn(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
+        """Return what the guard saw first of a candidate: its draw, or the layers of other candidates."""
+        if isinstance(seed, int) or not self.study.guard.repair:
+            return self.draw(distribution, counts, seed)
+        whole = {one: self.rebuild(distribution, counts, one)[0] for one in sorted(set(seed.values()))}
+        scores = self.scores(distribution.source, distribution.batch_seed)
+        return at_counts({name: whole[seed[name]][name] for name in counts}, counts, scores)
 
     def _guarded(self, masks: MaskSet, distribution: MaskDistribution | None) -> tuple[MaskSet, Connectivity, int]:
         """Return the masks, repaired where the study asks for it; their connectivity; how many weights were moved."""
@@ -252,6 +264,8 @@ class Workbench:
                 self.weights,
                 self.layout.groups,
                 self.layout.inputs_first,
+                variant=self.study.variant,
+                start=self.start_weights,
                 threads=self.study.resources.cpus,
                 cache=self.setting.spectra,
             )
@@ -262,6 +276,7 @@ class Workbench:
                 candidates.append(Candidate(seed, masks, masks.digest(), connectivity, None, None))
                 continue
             coordinate = next(coordinates)
+            coordinate.channels = {name: (c.total - c.dead, c.total) for name, c in connectivity.channels.items()}
             scores = {name: objective.value(coordinate) for name, objective in objectives.items()}
             score = scores[self.study.score]
             candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores, repaired))
@@ -277,20 +292,27 @@ class Workbench:
         """
         counts = self.counts(distribution)
         per_layer = self.study.search.draw == "per_layer"
-        composition = Composition(self.objectives_by(ranking)[self.study.score])
+        composition = Composition(self._exchanged_by(ranking))
         seeds = [derive(trial_seed, "candidate", index) for index in range(self.study.search.samples_per_trial)]
         size = sum(math.prod(shape) for shape in self.shapes.values())
         at_once = max(1, TOGETHER // size)
         for first in range(0, len(seeds), at_once):
             drawn = [(self.draw(distribution, counts, seed), seed) for seed in seeds[first : first + at_once]]
             for candidate in self.evaluate(drawn, distribution, ranking):
-                # The layers among which a repair moved weights would not add up to the budget.
-                if per_layer and not candidate.repaired:
+                if per_layer:
                     composition.add(candidate)
                 yield candidate
-        composed = composition.masks()
+        if not per_layer:
+            return
+        composed = composition.masks(counts, self.scores(distribution.source, distribution.batch_seed))
         if composed is not None:
             yield from self.evaluate([(composed, composition.seeds)], distribution, ranking)
+
+    def _exchanged_by(self, ranking: Ranking | None) -> list[Objective]:
+        """Return the scores whose terms say which draw the composed candidate takes a layer from."""
+        if self.study.variant == "authors":
+            return [self.objectives["imdb"], self.objectives[DISTANCE]]
+        return [self.objectives_by(ranking)[self.study.score]]
 
     def metadata(self, distribution: MaskDistribution, seed: Seed) -> dict[str, str]:
         """Return what a mask file holds on where its mask comes from."""
@@ -310,6 +332,7 @@ class Workbench:
             "rounds": str(self.setting.rounds),
             "keep_dense": json.dumps(sorted(self.dense)),
             "theta": json.dumps(distribution.theta),
+            "variant": self.study.variant,
             "seed": json.dumps(seed),
             **self.source(distribution.source).origin(),
             **self.layout.to_metadata(),

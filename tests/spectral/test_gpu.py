@@ -261,13 +261,17 @@ def test_tensors_on_a_gpu_are_scored_there(as_gpu, monkeypatch):
 def test_references_are_of_the_weights_that_were_scored(as_gpu):
     pairs = layers([((24, 8, 3, 3), 0.4, 1, False), ((10, 30), 1.0, 1, False)])
     masks, weights = {pair[0].name: pair[1] for pair in pairs}, {pair[0].name: pair[0].weights for pair in pairs}
-    expected = full_spectrum(masks, weights)
-    tensors = {name: on_device(array) for name, array in weights.items()}
-    found = full_spectrum(masks, tensors)
-    for tensor in tensors.values():
+    start = {name: array[::-1].copy() for name, array in weights.items()}
+    expected = full_spectrum(masks, weights, start=start)
+    tensors, started = ({name: on_device(array) for name, array in those.items()} for those in (weights, start))
+    found = full_spectrum({name: on_device(mask) for name, mask in masks.items()}, tensors, start=started)
+    assert found.magnitudes == pytest.approx(expected.magnitudes, rel=1e-12)
+    for tensor in (*tensors.values(), *started.values()):
         tensor.fill_(1.0)
-    for reference in ("random", "dense"):
-        assert found.l2_distance(reference) == pytest.approx(expected.l2_distance(reference), rel=1e-7)
+    for reference in ("random", "dense", "start"):
+        for variant in ("paper", "authors"):
+            distance = expected.l2_distance(reference, variant=variant)
+            assert found.l2_distance(reference, variant=variant) == pytest.approx(distance, rel=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int8])
