@@ -36,12 +36,14 @@ class Metric:
     GATE_BENEFIT_ERROR = "audit/gate_benefit_error"
 
     #: What begins the name of a metric that a trial reports of its best candidate.
-    SPECTRAL, SPARSITIES, GUARDS = "spectral/", "sparsity/", "guard/"
+    SPECTRAL, SCORES, SPARSITIES, GUARDS = "spectral/", "score/", "sparsity/", "guard/"
 
-    @staticmethod
-    def score(name: str) -> str:
+    _WITHOUT_SPECTRUM = ("log_density", "live_channels", "kept_magnitude", "learned")
+
+    @classmethod
+    def score(cls, name: str) -> str:
         """Return the metric of the score called `name`."""
-        return f"spectral/{name}"
+        return f"{cls.SCORES if name in cls._WITHOUT_SPECTRUM else cls.SPECTRAL}{name}"
 
     @staticmethod
     def coordinate(name: str) -> str:
@@ -114,6 +116,7 @@ class Param:
     DATA = "data"
     SPARSITY = "sparsity"
     OBJECTIVE = "objective"
+    VARIANT = "variant"
     EPOCHS = "epochs"
     REPEAT = "repeat"
     INIT_SEED = "init_seed"
@@ -172,6 +175,7 @@ class Attribute:
     ATTEMPT = "attempt"
     SEED = "seed"
     DISTRIBUTION = "distribution"
+    RANKING = "ranking"
     TRAINING = "training"
     SCORED = "scored"
     END = "end"

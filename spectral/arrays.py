@@ -9,6 +9,9 @@ import numpy as np
 #: host.
 GPUS = ("cuda",)
 
+#: Entries whose absolute values are summed at a time: they stay in the processor's cache.
+SUMMED = 2**16
+
 
 def gpu_of(values: Iterable[Any]) -> Any | None:
     """Return the GPU, a torch.device, that the first tensor on one is on; None where none is."""
@@ -104,3 +107,14 @@ def numpy_array(what: str, values: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{what} must hold real numbers, but got {array.dtype}")
     return array
+
+
+def magnitude(values: Any) -> float:
+    """Return the sum of the absolute values of an array or tensor, in double precision."""
+    if not isinstance(values, np.ndarray):
+        return float(values.detach().double().abs().sum())
+    # The least integer has no absolute value of its own type.
+    kind = values.dtype if values.dtype.kind == "f" else np.float64
+    flat = np.ravel(values)
+    parts = (flat[first : first + SUMMED] for first in range(0, flat.size, SUMMED))
+    return sum(float(np.abs(part, dtype=kind).sum(dtype=np.float64)) for part in parts)

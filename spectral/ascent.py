@@ -6,6 +6,7 @@ from .cache import SpectralCache
 from .coordinate import full_spectra
 from .objectives import Objective
 from .slopes import Slopes
+from .variants import PAPER, VARIANTS
 
 #: Steps at most. Measured on ResNet-20: twice as many add about a tenth to the gain.
 STEPS = 24
@@ -36,6 +37,7 @@ def ascend(
     groups: int = 1,
     inputs_first: bool = False,
     cache: SpectralCache | None = None,
+    variant: str = PAPER.name,
 ) -> np.ndarray:
     """Return a mask of the same degrees on both sides, in every group, whose term of `objective` is at least as high.
 
@@ -47,9 +49,10 @@ def ascend(
     Δr far *below* 0, and the ascent climbs there too.
 
     `mask`, `weights`, `groups` and `inputs_first` are as in `bipartite_graph`; `name` is the layer's, by which the
-    objective's random reference is drawn. `cache` is as in `full_spectra`.
+    objective's random reference is drawn. `cache` is as in `full_spectra`, and so is `variant`, which is the
+    objective's own where it has one.
     """
-    cache = cache or SpectralCache()
+    cache, variant = cache or SpectralCache(), objective.variant or variant
 
     def scored(masks: list[np.ndarray]) -> list[tuple[float, np.ndarray]]:
         # On one thread: a layer is small, and its masks are few.
@@ -58,13 +61,14 @@ def ascend(
             {name: weights},
             {name: groups},
             (name,) if inputs_first else (),
+            variant=variant,
             threads=1,
             cache=cache,
         )
         return [(objective.terms(one)[name], objective.gradients(one)[name]) for one in coordinates]
 
     generator = np.random.default_rng(seed)
-    slopes = Slopes(mask, weights, groups, inputs_first)
+    slopes = Slopes(mask, weights, groups, inputs_first, VARIANTS[variant])
     [(value, gradient)] = scored([mask])
     batch, failures = max(1, int(mask.sum()) // FIRST_BATCH), 0
     for _ in range(STEPS):

@@ -8,10 +8,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from scipy import sparse
 
+from .arrays import magnitude
 from .matrix import EdgeMatrix
+from .variants import VARIANTS
 
-#: A left degree enters the nested subgraphs when at least this many left nodes share it.
-MIN_SHARED = 3
+#: A left degree makes a nested subgraph when at least this many left nodes share it; some variant counts it.
+MIN_SHARED = min(variant.min_shared for variant in VARIANTS.values())
 
 #: The type of a graph's matrices, which lie where its edges do.
 MatrixT_co = TypeVar("MatrixT_co", covariant=True)
@@ -53,8 +55,12 @@ class BipartiteGraph(ABC, Generic[MatrixT_co]):
     def nested(self) -> Sequence["BipartiteGraph[MatrixT_co]"]:
         """Return the nested left-regular subgraphs, by increasing degree (Hoang et al., ICLR 2023 and NeurIPS 2023).
 
-        For each degree that at least three left nodes share: those nodes with all their right neighbours.
+        For each degree that at least `MIN_SHARED` left nodes share: those nodes with all their right neighbours.
         """
+
+    @abstractmethod
+    def magnitude(self) -> float:
+        """Return the sum of absolute weights, of a graph that has weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +102,11 @@ class Biadjacency(BipartiteGraph[EdgeMatrix]):
     def weighted(self) -> EdgeMatrix:
         """Return |W∘M| by its edges. Needs `magnitudes`."""
         return EdgeMatrix(self.starts, self.ends, self.magnitudes, self.right, self.groups)
+
+    def magnitude(self) -> float:
+        """Return the sum of absolute weights. Needs `magnitudes`."""
+        assert self.magnitudes is not None
+        return float(self.magnitudes.sum())
 
     def nested(self) -> Sequence["Biadjacency"]:
         """Return the nested left-regular subgraphs; the graph itself where it is left-regular."""
@@ -153,6 +164,10 @@ class CompleteGraph(BipartiteGraph[np.ndarray]):
     def weighted(self) -> Any:
         """Return W, whose absolute values are the biadjacency matrix or its transpose."""
         return self.weights
+
+    def magnitude(self) -> float:
+        """Return the sum of absolute weights. Needs `weights`."""
+        return magnitude(self.weights)
 
     def nested(self) -> Sequence["CompleteGraph"]:
         """Return the graph itself, as it is left-regular, where it has enough nodes to share a degree."""

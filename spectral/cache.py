@@ -3,13 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from .layer import LayerCoordinate
+from .arrays import magnitude
+from .layer import ScoredLayer
 
-#: Entries of either kind in a cache, some 500 bytes each.
+#: Entries of each kind in a cache, some 1,000 bytes each.
 CAPACITY = 2**15
 
 Value = TypeVar("Value")
@@ -49,8 +50,20 @@ class SpectralCache:
     def __init__(self, capacity: int = CAPACITY) -> None:
         """Hold at most `capacity` coordinates of layers, and as many of layers' random masks."""
         self._capacity = capacity
-        self.layers: LruCache[LayerCoordinate] = LruCache(capacity)
+        self.layers: LruCache[ScoredLayer] = LruCache(capacity)
         self.chances: LruCache[np.ndarray] = LruCache(capacity)
+        self._magnitudes: LruCache[tuple[np.ndarray, float]] = LruCache(capacity)
+
+    def magnitude(self, weights: Any) -> float:
+        """Return the sum of absolute weights, an array or tensor; of an array that is read-only, summed up once."""
+        if not isinstance(weights, np.ndarray) or weights.flags.writeable:
+            return magnitude(weights)
+        known = self._magnitudes.get(id(weights))
+        if known is None:
+            # With the array, so that nothing else takes its place in memory.
+            known = weights, magnitude(weights)
+            self._magnitudes.put(id(weights), known)
+        return known[1]
 
     def __reduce__(self) -> tuple[type["SpectralCache"], tuple[int]]:
         return SpectralCache, (self._capacity,)

@@ -12,6 +12,7 @@ from .fingerprint import fingerprint
 from .layer import FIELDS
 from .masked import Layer, MaskedLayer
 from .scoring import scored
+from .variants import PAPER, VARIANTS
 
 #: Uniform random masks that chance is measured on. The standard deviation of so many is known to about 18 %.
 DRAWS = 16
@@ -49,12 +50,13 @@ def chance(
     threads: int = 1,
     progress: Callable[[str], None] | None = None,
     cache: SpectralCache | None = None,
+    variant: str = PAPER.name,
 ) -> np.ndarray:
     """Return the coordinates of `draws` random masks of each layer, with as many kept weights, on its own weights.
 
-    The shape is (draws, layers, 4), the last axis in the order of `FIELDS`, nan where undefined. Seeded by the layer's
-    name and the number of the draw, from `first` on, so that every process finds the same. `cache` keeps them for later
-    calls, by all that they depend on.
+    The shape is (draws, layers, 4), the last axis in the order of `FIELDS`, nan where undefined, in the `variant` of
+    that name. Seeded by the layer's name and the number of the draw, from `first` on, so that every process finds the
+    same. `cache` keeps them for later calls, by all that they depend on.
     `progress` is called with a layer's name for each of its draws.
     """
     cache = cache or SpectralCache()
@@ -62,17 +64,18 @@ def chance(
     found = {number: known for number, key in enumerate(keys) if (known := cache.chances.get(key)) is not None}
     new = [number for number in range(len(keys)) if number not in found]
     masked = (pair for number in new for pair in _draws(layers[number], kept[number], first, draws))
-    vectors = (one.vector for one in scored(masked, threads, progress, cache))
+    # In all variants, which cost what one does.
+    vectors = ([one.coordinates[name].vector for name in VARIANTS] for one in scored(masked, threads, progress, cache))
     for number in new:
         # Where every draw is the same mask, one was made.
         made = np.array([next(vectors) for _ in range(_different(layers[number], kept[number], draws))])
-        found[number] = np.broadcast_to(made, (draws, len(FIELDS)))
+        found[number] = np.broadcast_to(made, (draws, len(VARIANTS), len(FIELDS)))
         cache.chances.put(keys[number], found[number])
     if progress:
         for number, layer in enumerate(layers):
             for _ in range(draws - (number in new) * _different(layer, kept[number], draws)):
                 progress(layer.name)  # those that were not computed
-    return np.stack([found[number] for number in range(len(keys))], axis=1)
+    return np.stack([found[number] for number in range(len(keys))], axis=1)[:, :, [*VARIANTS].index(variant)]
 
 
 def _different(layer: Layer, kept: int, draws: int) -> int:

@@ -1,32 +1,41 @@
 """The full-spectrum coordinate of a mask set, and its distances."""
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from math import isnan, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from .arrays import checked_arrays
 from .cache import SpectralCache
-from .chance import DRAWS, ZScore, chance
+from .chance import DRAWS, ZScore
 from .evaluation import usable_cores
-from .layer import FIELDS, LayerCoordinate
+from .layer import FIELDS, LayerCoordinate, ScoredLayer
 from .masked import Layer, kept_weights
+from .references import REFERENCES, References, owned, owned_layer
 from .scoring import scored
+from .variants import PAPER, VARIANTS
 
 if TYPE_CHECKING:
     import pandas
-
-#: Points that a distance is measured from.
-REFERENCES = ("origin", "random", "dense")
 
 #: Ways in which the distances of layers make one of the network.
 AGGREGATES = ("sum", "mean_vector")
 
 _COLUMNS = tuple(field.name for field in fields(LayerCoordinate))
 
-__all__ = ["AGGREGATES", "FIELDS", "REFERENCES", "Coordinate", "LayerCoordinate", "full_spectra", "full_spectrum"]
+__all__ = [
+    "AGGREGATES",
+    "FIELDS",
+    "REFERENCES",
+    "VARIANTS",
+    "Coordinate",
+    "LayerCoordinate",
+    "full_spectra",
+    "full_spectrum",
+]
 
 
 def full_spectrum(
@@ -35,6 +44,8 @@ def full_spectrum(
     groups: Mapping[str, int] | None = None,
     inputs_first: Collection[str] = (),
     *,
+    variant: str = PAPER.name,
+    start: Mapping[str, Any] | None = None,
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
     cache: SpectralCache | None = None,
@@ -47,6 +58,9 @@ def full_spectrum(
     `groups` says which parameters are of grouped convolutions, (out, in/groups, …), with how many groups;
     `inputs_first` which have the input on the first axis: embeddings (num, dim) and transposed convolutions (in,
     out/groups, …). Both may name more than `masks` holds.
+    `variant` is "paper", or "authors": the definitions of the first author's working code, see `variants`. `start` maps
+    the names to the weights that training started from, where `weights` are those of a later step: they are what the
+    reference "start" is computed on, when it is asked for.
     `threads` defaults to the cores that the process may use, and does not change the values. `progress` is called with
     the name of each layer that is done. Layers that were scored on the CPU with the same `cache` before are not
     computed again; by default it lasts as long as the coordinate.
@@ -54,7 +68,17 @@ def full_spectrum(
     results comes to the host: the same values to 8 digits or more, whose last bits may differ from run to run.
     Raises ValueError, naming the parameters, where that does not hold or a weight is not finite.
     """
-    return full_spectra([masks], weights, groups, inputs_first, threads=threads, progress=progress, cache=cache)[0]
+    return full_spectra(
+        [masks],
+        weights,
+        groups,
+        inputs_first,
+        variant=variant,
+        start=start,
+        threads=threads,
+        progress=progress,
+        cache=cache,
+    )[0]
 
 
 def full_spectra(
@@ -63,6 +87,8 @@ def full_spectra(
     groups: Mapping[str, int] | None = None,
     inputs_first: Collection[str] = (),
     *,
+    variant: str = PAPER.name,
+    start: Mapping[str, Any] | None = None,
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
     cache: SpectralCache | None = None,
@@ -72,33 +98,43 @@ def full_spectra(
     The values are those of `full_spectrum` for each; see there. Of small layers it takes less time. A layer that
     candidates have in common is computed once; with a `cache` of the caller's, once in all calls that are given it.
     """
+    _check_choice("variant", variant, tuple(VARIANTS))
     groups, cache = groups or {}, cache or SpectralCache()
     threads = usable_cores() if threads is None else max(1, threads)
-    checked, tables = [], []
-    shared: dict[tuple[str, tuple[int, ...]], Layer] = {}  # by candidates, so that the weights are kept once
+    checked = []
+    tables: dict[bool, list[list[Layer]]] = {False: [], True: []}
+    shared: dict[tuple[bool, str, tuple[int, ...]], Layer] = {}  # by candidates, so that the weights are kept once
     for masks in candidates:
-        masks, values = checked_arrays(masks, weights)
-        _check_groups(masks, groups)
-        checked.append(masks)
-        tables.append(
-            [
-                shared.setdefault(
-                    (name, mask.shape),
-                    Layer(name, mask.shape, values and values[name], int(groups.get(name, 1)), name in inputs_first),
-                )
-                for name, mask in masks.items()
-            ]
-        )
+        arrays, values = checked_arrays(masks, weights)
+        _check_groups(arrays, groups)
+        checked.append(arrays)
+        given = {False: values} if start is None else {False: values, True: checked_arrays(masks, start)[1]}
+        for at_start, those in given.items():
+            tables[at_start].append(
+                [
+                    shared.setdefault(
+                        (at_start, name, mask.shape),
+                        Layer(name, mask.shape, those and those[name], int(groups.get(name, 1)), name in inputs_first),
+                    )
+                    for name, mask in arrays.items()
+                ]
+            )
     masked = (
-        pair for layers, masks in zip(tables, checked, strict=True) for pair in zip(layers, masks.values(), strict=True)
+        pair
+        for layers, arrays in zip(tables[False], checked, strict=True)
+        for pair in zip(layers, arrays.values(), strict=True)
     )
     found = scored(masked, threads, progress, cache)
     coordinates = []
-    owned = {layer: _own(layer) for layer in shared.values()}
-    for layers, masks in zip(tables, checked, strict=True):
-        table = dict(zip(masks, found, strict=False))
-        kept = [kept_weights(mask) for mask in masks.values()]
-        coordinates.append(Coordinate(table, [owned[layer] for layer in layers], kept, threads, cache))
+    ours = {layer: owned_layer(layer) for layer in shared.values()}
+    for number, arrays in enumerate(checked):
+        table = dict(zip(arrays, found, strict=False))
+        kept = [kept_weights(mask) for mask in arrays.values()]
+        references = References([ours[layer] for layer in tables[False][number]], kept, threads, cache)
+        if start is not None:
+            references.start = [ours[layer] for layer in tables[True][number]]
+            references.masks = [owned(mask) for mask in arrays.values()]
+        coordinates.append(Coordinate(table, references, variant))
     return coordinates
 
 
@@ -111,45 +147,64 @@ def _check_groups(masks: Mapping[str, np.ndarray], groups: Mapping[str, int]) ->
             )
 
 
-def _own(layer: Layer) -> Layer:
-    """Return the layer with weights that nobody changes.
-
-    The references are computed when first asked for, and the weights may have been trained by then. Weights that are
-    read-only are not copied.
-    """
-    if layer.weights is None:
-        return layer
-    if not isinstance(layer.weights, np.ndarray):
-        return replace(layer, weights=layer.weights.clone())
-    return replace(layer, weights=layer.weights.copy()) if layer.weights.flags.writeable else layer
-
-
 class Coordinate:
     """The coordinate of a mask set, layer by layer. Made by `full_spectrum`.
 
-    `layers` maps each parameter name to its `LayerCoordinate`, in the order of the masks. Undefined is nan there; it
-    contributes 0 to a distance and nothing to a mean, so `defined_layers` should be reported beside either.
+    `layers` maps each parameter name to its `LayerCoordinate`, in the order of the masks, in the `variant` of that
+    name. Undefined is nan there; it contributes 0 to a distance and nothing to a mean, so `defined_layers` should be
+    reported beside either.
     """
 
-    def __init__(
-        self,
-        layers: dict[str, LayerCoordinate],
-        unmasked: list[Layer],
-        kept: list[int],
-        threads: int,
-        cache: SpectralCache,
-    ) -> None:
-        self.layers = layers
-        self._unmasked, self._kept, self._threads, self._cache = unmasked, kept, threads, cache
-        self._references: dict[str, np.ndarray] = {}
+    def __init__(self, scored: Mapping[str, ScoredLayer], references: References, variant: str = PAPER.name) -> None:
+        self.variant = variant
+        self.layers = {name: one.coordinates[variant] for name, one in scored.items()}
+        self.channels: Mapping[str, tuple[int, int]] = {}
+        """The inputs and outputs of each layer that lie on a path, and all of them; empty where nobody counted them."""
+        self._scored, self._references = scored, references
+        self._views: dict[str, Self] = {}
 
     def __repr__(self) -> str:
         return f"Coordinate({len(self.layers)} layers, {self.defined_layers} defined)"
+
+    def in_variant(self, variant: str | None) -> Self:
+        """Return the coordinate of the same masks in the variant of that name; None: the coordinate itself.
+
+        Nothing is computed for it. Raises ValueError for other names.
+        """
+        if variant is None or variant == self.variant:
+            return self
+        _check_choice("variant", variant, tuple(VARIANTS))
+        if variant not in self._views:
+            view = copy.copy(self)
+            view.variant, view.layers = variant, {name: one.coordinates[variant] for name, one in self._scored.items()}
+            view._views = {self.variant: self}
+            self._views[variant] = view
+        return self._views[variant]
 
     @property
     def defined_layers(self) -> int:
         """The number of layers with all four components defined."""
         return sum(layer.defined for layer in self.layers.values())
+
+    @property
+    def live_channels(self) -> float:
+        """The share of all inputs and outputs of layers that lie on a path, in [0, 1]; nan where nobody counted them.
+
+        Paths are the network's, of which the coordinate knows nothing: whoever counts them sets `channels`.
+        """
+        total = sum(total for _, total in self.channels.values())
+        return 1 - (total - sum(live for live, _ in self.channels.values())) / total if total else nan
+
+    @property
+    def kept_magnitudes(self) -> dict[str, float]:
+        """The sum of the absolute kept weights of each layer, by name; nan without weights."""
+        return {name: one.kept_magnitude for name, one in self._scored.items()}
+
+    @property
+    def magnitudes(self) -> dict[str, float]:
+        """The sum of the absolute weights of each layer, kept or not, by name; nan without weights."""
+        cache, layers = self._references.cache, self._references.layers
+        return {layer.name: nan if layer.weights is None else cache.magnitude(layer.weights) for layer in layers}
 
     def mean(self, field: str) -> float:
         """Return the mean of a field of `LayerCoordinate` over the layers that define it; nan where none does."""
@@ -158,25 +213,28 @@ class Coordinate:
         defined = [value for value in values if not isnan(value)]
         return float(np.mean(defined)) if defined else nan
 
-    def l2_distance(self, reference: str = "origin", aggregate: str = "sum") -> float:
+    def l2_distance(self, reference: str = "origin", aggregate: str = "sum", variant: str | None = None) -> float:
         """Return the full-spectrum L2 distance, at least 0, from a reference point x_ref.
 
         `reference`: "origin"; "random", the mean coordinate of uniform random masks of the same layer sparsities on the
-        same weights; "dense", the coordinate of the unpruned network. `aggregate`: "sum" of ‖x − x_ref‖₂ over the
-        layers, or "mean_vector", the norm of the mean of x − x_ref over all layers. A component that is undefined in x
-        or in x_ref contributes 0. The references are computed once, when first asked for: "random" takes as long as
-        `chance.DRAWS` scores. Raises ValueError for other names.
+        same weights; "dense", the coordinate of the unpruned network; "start", that of the same masks on the weights
+        that training started from. `aggregate`: "sum" of ‖x − x_ref‖₂ over the layers, or "mean_vector", the norm of
+        the mean of x − x_ref over all layers. A component that is undefined in x or in x_ref contributes 0. The
+        references are computed once, when first asked for: "random" takes as long as `chance.DRAWS` scores. `variant`
+        defaults to the coordinate's own. Raises ValueError for other names, and for "start" where no such weights were
+        given.
         """
-        return float(self._distance(self._vectors(), reference, aggregate))
+        if variant is not None:
+            return self.in_variant(variant).l2_distance(reference, aggregate)
+        return float(_combined(self._offsets(reference), aggregate))
 
     def layer_distances(self, reference: str = "origin") -> dict[str, float]:
         """Return ‖x − x_ref‖₂ of each layer, by name: the terms of `l2_distance` with aggregate "sum". See there."""
-        offsets = np.array(list(self.layer_offsets(reference).values()))
-        return dict(zip(self.layers, np.linalg.norm(offsets, axis=1).tolist(), strict=True))
+        return dict(zip(self.layers, np.linalg.norm(self._offsets(reference), axis=1).tolist(), strict=True))
 
     def layer_offsets(self, reference: str = "origin") -> dict[str, np.ndarray]:
         """Return x − x_ref of each layer, by name: float64 of shape (4,), 0 where it is undefined in either."""
-        return dict(zip(self.layers, self._differences(self._vectors(), reference), strict=True))
+        return dict(zip(self.layers, self._offsets(reference), strict=True))
 
     def chance(self, draws: int = DRAWS, progress: Callable[[str], None] | None = None) -> dict[str, dict[str, ZScore]]:
         """Return each of `FIELDS` beside uniform random masks that keep as many weights, by layer and field.
@@ -186,7 +244,7 @@ class Coordinate:
         counts share it. With so few draws z is an estimate: its own relative error is about 1/√(2·(draws − 1)).
         `progress` is called with a layer's name for each of its draws. Raises ValueError for fewer than 2 draws.
         """
-        vectors = self._chance(draws, progress)
+        vectors = self._references.chances(self.variant, draws, progress=progress)
         return {
             name: {
                 field: ZScore.among(value, vectors[:, number, axis])
@@ -205,10 +263,15 @@ class Coordinate:
         """Return the `l2_distance` beside that of random masks of the same layer sparsities; see there and `chance`.
 
         From the reference "random" other random masks are measured than those whose mean it is: those lie nearer to it.
+        From "start" each random mask is measured from its own coordinate on those weights.
         """
-        first = DRAWS if reference == "random" else 0
-        distances = self._distance(self._chance(draws, progress, first), reference, aggregate)
-        return ZScore.among(self.l2_distance(reference, aggregate), distances)
+        value, first = self.l2_distance(reference, aggregate), DRAWS if reference == "random" else 0
+        chances = self._references.chances(self.variant, draws, first, progress)
+        if reference == "start":
+            points = self._references.chances(self.variant, draws, first, at_start=True)
+        else:
+            points = self._references.point(reference, self.variant)
+        return ZScore.among(value, _combined(_differences(chances, points), aggregate))
 
     def to_frame(self) -> "pandas.DataFrame":
         """Return a table with a row for each layer, indexed by its name, and a column for each field of a layer.
@@ -228,46 +291,23 @@ class Coordinate:
         """Return the same table as {layer: {field: value}}, None where undefined: ready for JSON."""
         return {name: layer.to_dict() for name, layer in self.layers.items()}
 
-    def _vectors(self) -> np.ndarray:
-        return np.array([layer.vector for layer in self.layers.values()])
-
-    def _reference(self, name: str) -> np.ndarray:
-        if name not in self._references:
-            points = {"origin": self._origin, "random": self._random, "dense": self._dense}
-            self._references[name] = points[name]()
-        return self._references[name]
-
-    def _origin(self) -> np.ndarray:
-        return np.zeros((len(self.layers), len(FIELDS)))
-
-    def _random(self) -> np.ndarray:
-        vectors = self._chance(DRAWS)
-        defined = ~np.isnan(vectors)
-        means = np.where(defined, vectors, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
-        means[~defined.any(axis=0)] = nan
-        # An unpruned layer has one random mask, which is at distance 0: exactly, not to rounding.
-        return np.asarray(np.where((vectors == vectors[0]).all(axis=0), vectors[0], means))
-
-    def _dense(self) -> np.ndarray:
-        masked = ((layer, np.broadcast_to(True, layer.shape)) for layer in self._unmasked)
-        return np.array([one.vector for one in scored(masked, self._threads, cache=self._cache)])
-
-    def _chance(self, draws: int, progress: Callable[[str], None] | None = None, first: int = 0) -> np.ndarray:
-        if draws < 2:
-            raise ValueError(f"draws must be at least 2, for a standard deviation, but are {draws}")
-        return chance(self._unmasked, self._kept, draws, first, self._threads, progress, self._cache)
-
-    def _differences(self, vectors: np.ndarray, reference: str) -> np.ndarray:
+    def _offsets(self, reference: str) -> np.ndarray:
+        """Return x − x_ref of all layers, shape (layers, 4)."""
         _check_choice("reference", reference, REFERENCES)
-        return np.asarray(np.nan_to_num(vectors - self._reference(reference), nan=0.0))
+        vectors = np.array([layer.vector for layer in self.layers.values()])
+        return _differences(vectors, self._references.point(reference, self.variant))
 
-    def _distance(self, vectors: np.ndarray, reference: str, aggregate: str) -> np.ndarray:
-        """Return the distance of coordinates of shape (…, layers, 4), shape (…)."""
-        _check_choice("aggregate", aggregate, AGGREGATES)
-        differences = self._differences(vectors, reference)
-        if aggregate == "mean_vector":
-            return np.asarray(np.linalg.norm(differences.mean(axis=-2), axis=-1))
-        return np.asarray(np.linalg.norm(differences, axis=-1).sum(axis=-1))
+
+def _differences(vectors: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return np.asarray(np.nan_to_num(vectors - points, nan=0.0))
+
+
+def _combined(differences: np.ndarray, aggregate: str) -> np.ndarray:
+    """Return the distances of coordinates that lie so far from their reference, (…, layers, 4): shape (…)."""
+    _check_choice("aggregate", aggregate, AGGREGATES)
+    if aggregate == "mean_vector":
+        return np.asarray(np.linalg.norm(differences.mean(axis=-2), axis=-1))
+    return np.asarray(np.linalg.norm(differences, axis=-1).sum(axis=-1))
 
 
 def _check_choice(what: str, given: str, choices: tuple[str, ...]) -> None:

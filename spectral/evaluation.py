@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from .biadjacency import Biadjacency, bipartite_graph
 from .cache import LruCache, SpectralCache
 from .fingerprint import fingerprint
-from .layer import LayerCoordinate, LayerSpectrum
+from .layer import LayerSpectrum, ScoredLayer
 from .masked import MaskedLayer, chunk_of, kept_weights
 from .singular import Map, Matrix, two_largest_of
 
@@ -32,8 +32,8 @@ def layer_coordinates(
     threads: int,
     progress: Callable[[str], None] | None = None,
     cache: SpectralCache | None = None,
-) -> Iterator[LayerCoordinate]:
-    """Yield the coordinate of each layer under its mask, both numpy arrays, in order.
+) -> Iterator[ScoredLayer]:
+    """Yield what is computed of each layer under its mask, both numpy arrays, in order.
 
     Pairs are taken from `masked` as they are needed, so that masks may be drawn one by one. The values depend neither
     on `threads` nor on `cache`, where graphs that were seen before are found; by default it lasts for this call.
@@ -49,16 +49,16 @@ def layer_coordinates(
                 yield coordinate
 
 
-def _chunk_coordinates(chunk: list[MaskedLayer], run: Map, known: LruCache[LayerCoordinate]) -> list[LayerCoordinate]:
+def _chunk_coordinates(chunk: list[MaskedLayer], run: Map, known: LruCache[ScoredLayer]) -> list[ScoredLayer]:
     prepared = list(run(_prepared, chunk))
-    found = {key: coordinate for key, _ in prepared if (coordinate := known.get(key)) is not None}
+    found = {key: one for key, _ in prepared if (one := known.get(key)) is not None}
     new = {key: spectrum for key, spectrum in prepared if key not in found}
     matrices = {key: spectrum.matrices() for key, spectrum in new.items()}
     sigmas = two_largest_of([matrix for those in matrices.values() for matrix in those], run)
     at = 0
     for key, spectrum in new.items():
         behind = at + len(matrices[key])
-        found[key] = spectrum.coordinate(sigmas[at:behind])
+        found[key] = spectrum.scored(sigmas[at:behind])
         known.put(key, found[key])
         at = behind
     return [found[key] for key, _ in prepared]

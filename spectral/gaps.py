@@ -3,23 +3,22 @@
 from collections.abc import Sequence
 from math import nan, sqrt
 
-#: Mean degree below which the Ramanujan bound says nothing about a graph (both sides).
-MIN_DEGREE = 3
+from .variants import PAPER, Variant
 
 
-def ramanujan_bound(mean_left_degree: float, mean_right_degree: float) -> float:
+def ramanujan_bound(mean_left_degree: float, mean_right_degree: float, variant: Variant = PAPER) -> float:
     """Return √(d_L − 1) + √(d_R − 1) for mean degrees of at least 3, else nan (Hoang et al., ICLR 2023).
 
-    For a d-regular graph this is 2√(d − 1), the Alon-Boppana bound.
+    For a d-regular graph this is 2√(d − 1), the Alon-Boppana bound. The `variant` says which mean degrees suffice.
     """
-    if not min(mean_left_degree, mean_right_degree) >= MIN_DEGREE:
+    if not variant.bounded(mean_left_degree, mean_right_degree):
         return nan
     return sqrt(mean_left_degree - 1) + sqrt(mean_right_degree - 1)
 
 
-def ramanujan_gap(mean_left_degree: float, mean_right_degree: float, sigma2: float) -> float:
+def ramanujan_gap(mean_left_degree: float, mean_right_degree: float, sigma2: float, variant: Variant = PAPER) -> float:
     """Return Δr: the Ramanujan bound less σ₂(M), the largest non-trivial |eigenvalue|; nan where the bound is."""
-    return ramanujan_bound(mean_left_degree, mean_right_degree) - sigma2
+    return ramanujan_bound(mean_left_degree, mean_right_degree, variant) - sigma2
 
 
 def weighted_gap(left: int, right: int, sigma1: float, sigma2: float) -> float:
@@ -43,7 +42,7 @@ def narc(left: int, right: int, full_left: int, full_right: int, edges: int, sig
     As in the code that the authors released: ((σ₂²/4 + 1)·√(L·R) − |E − d_L/R₀·L·R|) / (L₀·R₀), with L, R the nodes
     that have an edge, L₀, R₀ all nodes of the layer, E the edges and d_L = E/L the mean left degree.
     """
-    if not left or not right or not min(edges / left, edges / right) >= MIN_DEGREE:
+    if not left or not right or not PAPER.bounded(edges / left, edges / right):
         return nan
     deviation = abs(edges - edges / left / full_right * left * right)
     return ((sigma2**2 / 4 + 1) * sqrt(left * right) - deviation) / (full_left * full_right)

@@ -1,5 +1,6 @@
 """The full-spectrum coordinate of one layer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Generic
@@ -8,6 +9,7 @@ import numpy as np
 
 from . import gaps
 from .biadjacency import BipartiteGraph, MatrixT_co
+from .variants import VARIANTS, Variant
 
 #: The four axes of the coordinate, in order (Hoang, Kundu, Liu and Wang, NeurIPS 2023).
 FIELDS = ("ramanujan_gap", "imdb", "weighted_gap", "imsg")
@@ -19,11 +21,12 @@ class LayerCoordinate:
 
     `ramanujan_gap` (Δr) is defined for mean degrees of at least 3 on both sides, `imdb` and `imsg` (the iterative
     means of Δr and λ) where at least one nested subgraph has such degrees, `weighted_gap` (λ) with two nodes or more on
-    each side. The `normalized_` forms are each gap over its own bound: √(d_L − 1) + √(d_R − 1), or σ₁ for the weighted.
-    `narc` is the normalized random coefficient (ICLR 2023). `sigma1`, `sigma2` are of the mask, `weighted_sigma1`,
-    `weighted_sigma2` of the absolute kept weights. `subgraphs` is the number of nested subgraphs in the means,
-    `sparsity` the fraction of weights removed, in [0, 1], `weights` the size of the layer. Of a fully masked layer
-    (`sparsity` 1) all other fields are nan; without weights the weighted ones are.
+    each side; the authors' variant asks for other degrees (`variants`). The `normalized_` forms are each gap over its
+    own bound: √(d_L − 1) + √(d_R − 1), or σ₁ for the weighted. `narc` is the normalized random coefficient (ICLR 2023).
+    `sigma1`, `sigma2` are of the mask, `weighted_sigma1`, `weighted_sigma2` of the absolute kept weights. `subgraphs`
+    is the number of nested subgraphs in the means, `sparsity` the fraction of weights removed, in [0, 1], `weights` the
+    size of the layer. Of a fully masked layer (`sparsity` 1) all other fields are nan; without weights the weighted
+    ones are.
     """
 
     ramanujan_gap: float
@@ -59,6 +62,16 @@ class LayerCoordinate:
 
 
 @dataclass(frozen=True)
+class ScoredLayer:
+    """What is computed of one masked layer."""
+
+    coordinates: Mapping[str, LayerCoordinate]
+    """The coordinate by the name of the variant."""
+    kept_magnitude: float
+    """Sum of the absolute kept weights; nan without weights."""
+
+
+@dataclass(frozen=True)
 class _Gaps:
     """The gaps of one graph, each with the bound that it is normalized by."""
 
@@ -74,13 +87,16 @@ class LayerSpectrum(Generic[MatrixT_co]):
     def __init__(self, graph: BipartiteGraph[MatrixT_co], size: int, weighted: bool) -> None:
         """Take the `graph` of a layer with `size` weights; `weighted` says whether the graph holds any of them."""
         self._size, self._weighted = size, weighted
-        nested = [
-            subgraph
+        nested = {
+            subgraph: [name for name, variant in VARIANTS.items() if _counts(subgraph, variant)]
             for subgraph in graph.nested()
-            if min(subgraph.mean_left_degree, subgraph.mean_right_degree) >= gaps.MIN_DEGREE
-        ]
+        }
+        nested = {subgraph: variants for subgraph, variants in nested.items() if variants}
         self._graphs = [graph, *(subgraph for subgraph in nested if subgraph is not graph)]
-        self._nested = [self._graphs.index(subgraph) for subgraph in nested]
+        self._nested = {
+            name: [number for number, member in enumerate(self._graphs) if name in nested.get(member, ())]
+            for name in VARIANTS
+        }
 
     @property
     def edges(self) -> int:
@@ -88,32 +104,43 @@ class LayerSpectrum(Generic[MatrixT_co]):
         return self._graphs[0].edges
 
     def matrices(self) -> list[MatrixT_co]:
-        """Return the matrices whose singular values `coordinate` needs: each graph's M and, with weights, |W∘M|."""
+        """Return the matrices whose singular values `scored` needs: each graph's M and, with weights, |W∘M|."""
         return [
             matrix for graph in self._graphs for matrix in ([graph.pattern()] + [graph.weighted()] * self._weighted)
         ]
 
-    def coordinate(self, sigmas: np.ndarray) -> LayerCoordinate:
-        """Return the coordinate, from the two largest singular values of `matrices()`: shape (matrices, 2)."""
-        graph = self._graphs[0]
+    def scored(self, sigmas: np.ndarray) -> ScoredLayer:
+        """Return what is computed of the layer, from the two largest singular values of `matrices()`, (matrices, 2)."""
         each = np.full((len(self._graphs), 4), nan)
         each[:, : 2 + 2 * self._weighted] = np.reshape(sigmas, (len(self._graphs), -1))
-        if not graph.edges:
+        if not self.edges:
             each[:] = nan
-        values = [_gaps(member, *row) for member, row in zip(self._graphs, each.tolist(), strict=True)]
-        whole, nested = values[0], [values[number] for number in self._nested]
-        sigma1, sigma2, heaviest, second = each[0].tolist()
+        rows = each.tolist()
+        return ScoredLayer(
+            {name: self._coordinate(variant, self._nested[name], rows) for name, variant in VARIANTS.items()},
+            self._graphs[0].magnitude() if self._weighted else nan,
+        )
+
+    def _coordinate(self, variant: Variant, numbers: list[int], rows: list[list[float]]) -> LayerCoordinate:
+        """Return the coordinate in a variant: `numbers` are those of its nested subgraphs, `rows` all graphs' σ."""
+        graph = self._graphs[0]
+        whole = _gaps(graph, variant, *rows[0])
+        nested = [_gaps(self._graphs[number], variant, *rows[number]) for number in numbers]
+        factors = [variant.factor(self._graphs[number].left, self._graphs[number].right) for number in numbers]
+
+        def mean(values: list[float]) -> float:
+            return gaps.iterative_mean([factor * value for factor, value in zip(factors, values, strict=True)])
+
+        sigma1, sigma2, heaviest, second = rows[0]
         return LayerCoordinate(
             ramanujan_gap=whole.gap,
-            imdb=gaps.iterative_mean([one.gap for one in nested]),
+            imdb=mean([one.gap for one in nested]),
             weighted_gap=whole.weighted_gap,
-            imsg=gaps.iterative_mean([one.weighted_gap for one in nested]),
+            imsg=mean([one.weighted_gap for one in nested]),
             normalized_ramanujan_gap=gaps.normalized(whole.gap, whole.bound),
-            normalized_imdb=gaps.iterative_mean([gaps.normalized(one.gap, one.bound) for one in nested]),
+            normalized_imdb=mean([gaps.normalized(one.gap, one.bound) for one in nested]),
             normalized_weighted_gap=gaps.normalized(whole.weighted_gap, whole.weighted_sigma1),
-            normalized_imsg=gaps.iterative_mean(
-                [gaps.normalized(one.weighted_gap, one.weighted_sigma1) for one in nested]
-            ),
+            normalized_imsg=mean([gaps.normalized(one.weighted_gap, one.weighted_sigma1) for one in nested]),
             narc=gaps.narc(graph.left, graph.right, graph.full_left, graph.full_right, graph.edges, sigma2),
             sigma1=sigma1,
             sigma2=sigma2,
@@ -125,7 +152,16 @@ class LayerSpectrum(Generic[MatrixT_co]):
         )
 
 
-def _gaps(graph: BipartiteGraph[object], sigma1: float, sigma2: float, heaviest: float, second: float) -> _Gaps:
-    bound = gaps.ramanujan_bound(graph.mean_left_degree, graph.mean_right_degree)
-    gap = gaps.ramanujan_gap(graph.mean_left_degree, graph.mean_right_degree, sigma2)
-    return _Gaps(gap, bound, gaps.weighted_gap(graph.left, graph.right, heaviest, second), heaviest)
+def _counts(subgraph: BipartiteGraph[object], variant: Variant) -> bool:
+    """Return whether a nested subgraph is in the means of a variant."""
+    degrees = subgraph.mean_left_degree, subgraph.mean_right_degree
+    return subgraph.left >= variant.min_shared and bool(variant.bounded(*degrees))
+
+
+def _gaps(
+    graph: BipartiteGraph[object], variant: Variant, sigma1: float, sigma2: float, heaviest: float, second: float
+) -> _Gaps:
+    degrees = graph.mean_left_degree, graph.mean_right_degree
+    weighted = gaps.weighted_gap(graph.left, graph.right, heaviest, second) if variant.weighs(*degrees) else nan
+    bound = gaps.ramanujan_bound(*degrees, variant)
+    return _Gaps(gaps.ramanujan_gap(*degrees, sigma2, variant), bound, weighted, heaviest)

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from .arrays import gpu_of
 from .cache import SpectralCache
 from .evaluation import layer_coordinates
-from .layer import LayerCoordinate
+from .layer import ScoredLayer
 from .masked import MaskedLayer
 
 
@@ -15,8 +15,8 @@ def scored(
     threads: int = 1,
     progress: Callable[[str], None] | None = None,
     cache: SpectralCache | None = None,
-) -> Iterator[LayerCoordinate]:
-    """Yield the coordinate of each layer under its mask, in order.
+) -> Iterator[ScoredLayer]:
+    """Yield what is computed of each layer under its mask, in order.
 
     The first layer decides for all: with its weights on a GPU, or without weights its mask, everything is computed
     there, see `gpu.evaluation`; otherwise on `threads` threads of the CPU, with `cache`, see `evaluation`.

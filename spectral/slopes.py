@@ -3,8 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from .biadjacency import MIN_SHARED
-from .gaps import MIN_DEGREE
+from .variants import MIN_DEGREE, PAPER, Variant
 
 #: Singular vectors that are followed in each graph. The second value of a random graph has neighbours close by, and
 #: more so once it was lowered: swaps that lower it alone raise the next.
@@ -30,14 +29,22 @@ class Slopes:
     edge are not of first order and are left out.
     """
 
-    def __init__(self, mask: np.ndarray, weights: np.ndarray, groups: int = 1, inputs_first: bool = False) -> None:
+    def __init__(
+        self,
+        mask: np.ndarray,
+        weights: np.ndarray,
+        groups: int = 1,
+        inputs_first: bool = False,
+        variant: Variant = PAPER,
+    ) -> None:
         """Take mask and weights as in `bipartite_graph`; of the mask only the degrees count here."""
+        self._variant = variant
         self._width, self._height, self._inputs_first = mask[0].size, len(mask) // groups, inputs_first
         rows, positions = len(mask), int(groups * self._width)
         self._left, self._right = (rows, positions) if inputs_first else (positions, rows)
         self._magnitudes = np.abs(np.ravel(weights), dtype=np.float64)
         degrees = np.bincount(self._nodes(np.flatnonzero(mask))[0], minlength=self._left)
-        shared = np.bincount(degrees) >= MIN_SHARED
+        shared = np.bincount(degrees) >= variant.min_shared
         shared[:MIN_DEGREE] = False
         # Which nested subgraph each left node is in, counted from 1; 0 for none, and the number of the whole graph.
         self._member = (np.cumsum(shared) * shared)[degrees]
@@ -59,14 +66,13 @@ class Slopes:
         shape = (2 * self._left, self._graphs * self._right)
         seen = np.zeros((self._graphs, self._right), dtype=bool)
         seen.reshape(-1)[columns] = True
-        counted = np.bincount(self._member[left], minlength=self._graphs) >= MIN_DEGREE * seen.sum(axis=1)
-        counted[0] = False
+        factors = self._factors(np.bincount(self._member[left], minlength=self._graphs), seen.sum(axis=1))
         magnitudes = self._magnitudes[kept]
         entries = {"pattern": np.ones(len(rows)), "weighted": np.concatenate([magnitudes, magnitudes[nested]])}
         for number, (kind, values) in enumerate(entries.items()):
             # Δr and Δr_imdb, or λ and λ_imsg, in the order of FIELDS.
             whole, mean = gradient[2 * number : 2 * number + 2]
-            parts = np.where(counted, mean / max(1, np.count_nonzero(counted)), 0.0)
+            parts = mean * factors / max(1, np.count_nonzero(factors))
             parts[0] = whole
             self._scale(kind, sparse.csr_array((values, (rows, columns)), shape=shape), parts)
         self._iterations = ITERATIONS
@@ -81,6 +87,16 @@ class Slopes:
             for kind, ours in self._scaled.items()
         }
         return np.asarray(slopes["pattern"] + self._magnitudes[cells] * slopes["weighted"])
+
+    def _factors(self, edges: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Return what the gaps of each graph are multiplied by in the iterative means; 0 where it is in none."""
+        lefts = np.bincount(self._member, minlength=self._graphs)
+        factors = [
+            self._variant.factor(*sides) if self._variant.bounded(MIN_DEGREE, count / max(1, sides[1])) else 0.0
+            for *sides, count in zip(lefts.tolist(), right.tolist(), edges.tolist(), strict=True)
+        ]
+        # The whole graph is the first, and no nested one.
+        return np.array([0.0, *factors[1:]])
 
     def _nodes(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the left and right nodes of flat positions."""

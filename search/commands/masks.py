@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import overload
 
+import numpy as np
 import torch
 from torch import nn
 
 from ...models.data import Data
 from ...models.errors import InputError
-from ...models.layers import layout
+from ...models.layers import layout, prunable
 from ...models.layout import Layout
 from ...models.masks import MaskSet, check_fits
 from ...models.networks import Task, build, default_task, initial_state
@@ -18,6 +19,7 @@ from ...models.weights import init_digest, load_state
 from ..config.pretraining import Pretraining
 from ..config.study import Study
 from ..console import warn
+from ..guards.counter import PathCounter
 from ..worker.pretraining import check_pretraining, pretrain
 
 
@@ -128,8 +130,7 @@ def layout_for(masks: MaskSet, model: str | None) -> Layout:
     its input is not known, the mask file decides. Raises InputError where the masks do not fit the network, or the file
     says what cannot be.
     """
-    named = model or masks.metadata.get("model", "")
-    task = _task(masks, named) if model or _is_ours(named) else None
+    named, task = _network(masks, model)
     if task is None:
         return Layout.from_metadata(masks.metadata, masks)
     network = build_weightless(named, task)
@@ -138,6 +139,25 @@ def layout_for(masks: MaskSet, model: str | None) -> Layout:
         {name: found.groups[theirs] for name, theirs in names.items() if theirs in found.groups},
         tuple(name for name, theirs in names.items() if theirs in found.inputs_first),
     )
+
+
+def channels_for(masks: MaskSet, model: str | None) -> dict[str, tuple[int, int]]:
+    """Return the inputs and outputs of each mask's layer that lie on a path, and all of them.
+
+    The network is that of `layout_for`, which says whether the masks fit; what it has no mask for is kept whole. Empty
+    where there is none.
+    """
+    named, task = _network(masks, model)
+    if task is None:
+        return {}
+    network = build(named, task, 0)
+    names = {theirs: name for name, theirs in _names(masks, network.state_dict()).items()}
+    whole = {
+        name: masks[names[name]] if name in names else np.ones(tuple(weight.shape), dtype=bool)
+        for name, weight in prunable(network).items()
+    }
+    channels = PathCounter(network, task).check(whole).channels
+    return {ours: (channels[name].total - channels[name].dead, channels[name].total) for name, ours in names.items()}
 
 
 def under_names_of(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -151,6 +171,15 @@ def under_names_of(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[st
 def _names(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
     """Return the name in `state` of the parameter of each mask."""
     return dict(zip(masks, check_fits(masks, state), strict=True))
+
+
+def _network(masks: MaskSet, model: str | None) -> tuple[str, Task | None]:
+    """Return the name and the task of the network that the masks are for; no task where it is not known.
+
+    A file never makes a user's function run.
+    """
+    named = model or masks.metadata.get("model", "")
+    return named, _task(masks, named) if model or _is_ours(named) else None
 
 
 def _is_ours(model: str) -> bool:

@@ -23,8 +23,11 @@ def score(
     weights: Weights = None,
     model: Annotated[str | None, typer.Option(help="Network whose initial weights are meant.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the initial weights.", min=0)] = None,
-    reference: Annotated[str, typer.Option(help="Distance measured from: origin, random, dense.")] = "origin",
+    reference: Annotated[
+        str, typer.Option(help="Distance measured from: origin, random, dense, start (with --weights: of later ones).")
+    ] = "origin",
     aggregate: Annotated[str, typer.Option(help="How layers combine: sum, mean_vector.")] = "sum",
+    variant: Annotated[str, typer.Option(help="Definition of the coordinate: paper, authors.")] = "paper",
     chance: Annotated[
         int,
         typer.Option(
@@ -43,11 +46,12 @@ def score(
 
     Beside each component stands z: how many standard deviations it lies above random masks that keep as many weights
     in each layer. Without --weights and --model the weights are those that the mask file names; where it names none,
-    the weighted gaps are undefined.
+    the weighted gaps are undefined. With --reference start, --weights are those of a later step, and the distance says
+    how far training has moved the mask from the initial weights.
 
     Example: fullspectrum score mask.safetensors --plot mask.png
     """
-    _check(masks, weights, model, reference, aggregate)
+    _check(masks, weights, model, {"reference": reference, "aggregate": aggregate, "variant": variant})
     if chance == 1:
         raise InputError("--chance 1: one random mask has no standard deviation; give 2 or more, or 0 for none")
     if plot is not None:
@@ -62,19 +66,31 @@ def score(
 
     from ...spectral.coordinate import full_spectrum
     from ..screen.stepper import stepper
-    from .masks import layout_for, load_masks, under_names_of, weights_for
+    from .masks import channels_for, layout_for, load_masks, under_names_of, weights_for
 
     loaded = load_masks(masks)
     state = weights_for(loaded, weights, model, seed)
     if state is not None:
         state = under_names_of(loaded, state)
+    start = None
+    if reference == "start":
+        start = weights_for(loaded, None, model, seed)
+        if start is None:
+            raise InputError(
+                "--reference start needs the initial weights, but the mask file names no network of ours; give --model "
+                "and --seed"
+            )
+        start = under_names_of(loaded, start)
     layout = layout_for(loaded, model)
     try:
         with stepper("scoring", len(loaded)) as step:
-            coordinate = full_spectrum(loaded, state, layout.groups, layout.inputs_first, progress=step)
+            coordinate = full_spectrum(
+                loaded, state, layout.groups, layout.inputs_first, variant=variant, start=start, progress=step
+            )
     except ValueError as error:
         # The files are the user's, and the message is one line already.
         raise InputError(str(error)) from error
+    coordinate.channels = channels_for(loaded, model)
     z_scores, distance = {}, None
     if chance:
         with stepper("scoring random masks", chance * len(loaded)) as step:
@@ -96,14 +112,19 @@ def score(
         typer.echo(f"wrote {plot}")
 
 
-def _check(masks: Path, weights: Path | None, model: str | None, reference: str, aggregate: str) -> None:
+def _check(masks: Path, weights: Path | None, model: str | None, chosen: dict[str, str]) -> None:
     """Raise InputError for files and names that cannot be used."""
     from ...models.architectures.registry import NETWORKS
-    from ..config.distance import AGGREGATES, REFERENCES
+    from ..config.distance import AGGREGATES, REFERENCES, VARIANTS
 
-    for option, given, known in (("reference", reference, REFERENCES), ("aggregate", aggregate, AGGREGATES)):
-        if given not in known:
+    for option, known in (("reference", REFERENCES), ("aggregate", AGGREGATES), ("variant", VARIANTS)):
+        if (given := chosen[option]) not in known:
             raise InputError(f"unknown --{option} {given!r}{nearest(given, known)}; expected one of {', '.join(known)}")
+    if chosen["reference"] == "start" and weights is None:
+        raise InputError(
+            "--reference start measures how far training has moved a mask, but there are the initial weights alone; "
+            "give those of a later step with --weights"
+        )
     if model is not None:
         NETWORKS.check(model)
     check_readable(masks, weights)
@@ -118,6 +139,7 @@ def _document(
 ) -> "JsonObject":
     from ...spectral.coordinate import FIELDS
     from ..files import plain
+    from ..scores.registry import all_scores
 
     layers = coordinate.to_dict()
     for name, those in z_scores.items():
@@ -126,6 +148,8 @@ def _document(
         "l2": coordinate.l2_distance(reference, aggregate),
         "reference": reference,
         "aggregate": aggregate,
+        "variant": coordinate.variant,
+        "scores": {name: score.value(coordinate) for name, score in all_scores((), reference, aggregate).items()},
         "defined_layers": coordinate.defined_layers,
         "mean": {field: coordinate.mean(field) for field in FIELDS},
         "layers": layers,
@@ -174,13 +198,25 @@ def _print(console: "Console", document: "JsonObject", sparsity: float, weighted
     print_line(
         console,
         f"full-spectrum L2 distance {document['l2']:.4f} (reference {document['reference']}, aggregate "
-        f"{document['aggregate']}); all four are defined in {document['defined_layers']} of "
-        f"{len(document['layers'])} layers",
+        f"{document['aggregate']}, variant {document['variant']}); all four are defined in "
+        f"{document['defined_layers']} of {len(document['layers'])} layers",
     )
+    print_line(console, _other_scores(document["scores"]))
     if chance:
         print_line(console, _against_chance(document["chance"]["l2"]))
     if not weighted:
         console.print("The weighted gaps λ need the initial weights: give --weights, or --model and --seed.")
+
+
+def _other_scores(scores: dict[str, float | None]) -> str:
+    """Return a sentence of the scores that the table does not hold."""
+    from ...spectral.coordinate import FIELDS
+    from ..scores.registry import DISTANCE, score_called
+
+    others = {score_called(name).label: value for name, value in scores.items() if name not in (DISTANCE, *FIELDS)}
+    return "Other scores: " + ", ".join(
+        f"{label} {'–' if value is None else format(value, '.4g')}" for label, value in others.items()
+    )
 
 
 def _against_chance(distance: dict[str, float | None]) -> str:

@@ -42,13 +42,19 @@ class Warmup(Section):
     iterations: int = Field(500, ge=0, description="iterations (optimizer steps); 0 makes a spectral-only study")
     report_every: int = Field(50, ge=1, description="iterations between two measurements of validation accuracy")
     early_stopping: bool = Field(True, description="whether ASHA stops the slower trials at its rungs")
-    grace_period: int = Field(100, ge=1, description="iterations before the first rung")
+    metric: Literal["accuracy", "training_loss"] = Field(
+        "accuracy",
+        description="what the rungs compare: accuracy on the validation split, or the sum of training losses so far",
+    )
+    grace_period: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="iterations before the first rung; none: half of the warm-up"
+    )
     reduction_factor: float = Field(3.0, gt=1, description="one in this many trials goes on past a rung")
 
     @property
     def rungs(self) -> list[int]:
         """The iterations at which trials are compared: grace_period, then each reduction_factor times as many."""
-        found, rung = [], float(self.grace_period)
+        found, rung = [], float(self.grace_period or math.ceil(self.iterations / 2) or 1)
         while self.early_stopping and math.ceil(rung) < self.iterations:
             found.append(math.ceil(rung))
             rung *= self.reduction_factor

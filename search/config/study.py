@@ -10,8 +10,8 @@ from ...models.architectures.registry import NETWORKS
 from ...models.datasets.registry import DATASETS
 from ...models.errors import InputError
 from ..samplers.registry import SAMPLERS, check_sampler
-from ..scores.registry import DISTANCE, SCORES
-from .distance import Aggregate, Reference
+from ..scores.registry import DISTANCE, LEARNED, SCORES
+from .distance import Aggregate, Reference, Variant
 from .named import Named
 from .pretraining import Pretraining
 from .running import Faults, Record, Resources, Tracking
@@ -61,11 +61,17 @@ class Study(Section):
     )
     objective: Annotated[str, Named(SCORES)] | list[Annotated[str, Named(SCORES, (ACCURACY,))]] = Field(
         DISTANCE,
-        description="score that chooses masks: l2 is the full-spectrum L2 distance, the others are layer means; of a "
-        "list of 2 or 3 (accuracy after warm-up may be one) the first chooses, and the sampler is guided by all",
+        description="score that chooses masks: l2 is the full-spectrum L2 distance, learned is fitted to the study's "
+        "warm-ups, the others are layer means; of a list of 2 or 3 (accuracy after warm-up may be one) the first "
+        "chooses, and the sampler is guided by all",
     )
-    reference: Reference = Field("origin", description="point that l2 is measured from")
+    reference: Reference = Field(
+        "origin", description="point that l2 is measured from; start: the same mask on the weights before pretraining"
+    )
     aggregate: Aggregate = Field("sum", description="how layers combine to one l2")
+    variant: Variant = Field(
+        "paper", description="definition of the coordinate; authors: as the paper's first author ran it"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of every draw")
     pretraining: Pretraining = Field(Pretraining(), description="dense training before masks are chosen")
     search: Search = Field(Search(), description="what is proposed, and how many candidates")
@@ -119,6 +125,15 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _losses_are_comparable(self) -> Self:
+        if self.warmup.metric == "training_loss" and "label_smoothing" in self.training.searched():
+            raise ValueError(
+                'warmup.metric = "training_loss", but training.label_smoothing is searched, and losses of different '
+                'smoothing are not comparable; fix label_smoothing, or set warmup.metric = "accuracy"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _settings_of_the_distance(self) -> Self:
         for name in ("reference", "aggregate"):
             given = getattr(self, name)
@@ -127,10 +142,20 @@ class Study(Section):
                     f'{name} = "{given}" is a setting of the distance, but objective = {json.dumps(self.objective)}; '
                     f'leave {name} out, or set objective = "l2"'
                 )
-        if self.search.draw == "per_layer" and self.score == DISTANCE and self.aggregate != "sum":
+        if self.search.draw == "per_layer" and self.score in (DISTANCE, LEARNED) and self.aggregate != "sum":
             raise ValueError(
                 f'search.draw = "per_layer" needs a score that layers add up to, but aggregate = "{self.aggregate}"; '
                 'set aggregate = "sum", or search.draw = "whole"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _start_is_another_point(self) -> Self:
+        each = self.pretraining.each
+        if self.reference == "start" and 0 in each:
+            raise ValueError(
+                'reference = "start" measures how far pretraining has moved a mask, but pretraining.iterations '
+                f'{"= 0" if each == [0] else "may be 0"}; set it above 0, or reference = "origin"'
             )
         return self
 

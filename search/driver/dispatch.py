@@ -140,7 +140,7 @@ class Dispatcher:
             case Scored():
                 self._referee.scored(number, report.objective)
             case Measured():
-                self._referee.measured(number, report.iteration, report.accuracy)
+                self._referee.measured(number, report.iteration, report.accuracy, report.loss)
 
     def _end(self, number: int, opened: OpenTrial, end: Ended, new: Sequence[Scored | Measured] = ()) -> None:
         opened.end, opened.running = end, False

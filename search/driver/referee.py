@@ -16,8 +16,12 @@ class _Facts:
     """The facts that are known of a trial."""
 
     score: float | None = None
-    accuracies: dict[int, float] = field(default_factory=dict)
-    """Validation accuracy by iteration, at the rungs."""
+    merits: dict[int, float] = field(default_factory=dict)
+    """What is compared, by rung: higher is better."""
+    losses: float = 0.0
+    """The sum of the training losses of all iterations that were measured."""
+    measured: int = 0
+    """The last iteration that was measured."""
     over: bool = False
     """It came to an end of its own: nothing more will be known."""
     stopped: int | None = None
@@ -30,12 +34,16 @@ class Referee:
     Each decision on trial n looks at trials of lower numbers only, and is made once all that it looks at is known.
     Until then the trial trains on; what it reported past a decision that stops it does not count. So the outcomes are
     a function of what was proposed: the number of workers, the order in which they end, and restarts change nothing.
+
+    The rungs compare what `warmup.metric` says: validation accuracy, or the sum of training losses so far, which ranks
+    trainings by their speed (Ru et al., "Speedy performance estimation for neural architecture search", 2020).
     """
 
     def __init__(self, warmup: Warmup, gate: GateSettings, seed: int) -> None:
         self._gate = Gate(gate.quantile, gate.control, seed) if warmup.iterations else None
         self._rungs = warmup.rungs
         self._stays = (1 - 1 / warmup.reduction_factor) * 100
+        self._by_loss = warmup.metric == "training_loss"
         self._facts: dict[int, _Facts] = {}
         # Trials below these numbers have been decided on: by the gate, and at each rung.
         self._gated = 0
@@ -47,10 +55,17 @@ class Referee:
         self._of(number).score = score
         self._decide()
 
-    def measured(self, number: int, iteration: int, accuracy: float) -> None:
-        """Take the validation accuracy of a trial at an iteration."""
+    def measured(self, number: int, iteration: int, accuracy: float, loss: float = math.nan) -> None:
+        """Take the validation accuracy of a trial at an iteration, and its mean training loss since the one before.
+
+        The measurements of a trial come in the order of iterations, each once. The loss is needed where rungs compare
+        losses.
+        """
+        facts = self._of(number)
+        facts.losses += loss * (iteration - facts.measured)
+        facts.measured = iteration
         if iteration in self._rungs:
-            self._of(number).accuracies[iteration] = accuracy
+            facts.merits[iteration] = -facts.losses if self._by_loss else accuracy
             self._decide()
 
     def ended(self, number: int) -> None:
@@ -85,7 +100,7 @@ class Referee:
         if number >= self._gated:
             return False
         past = zip(self._rungs, self._compared, strict=True)
-        return not any(number >= done and rung in facts.accuracies and rung <= iteration for rung, done in past)
+        return not any(number >= done and rung in facts.merits and rung <= iteration for rung, done in past)
 
     def _of(self, number: int) -> _Facts:
         return self._facts.setdefault(number, _Facts())
@@ -107,10 +122,10 @@ class Referee:
     def _compare(self, index: int, rung: int) -> bool:
         """Decide on the next trial at a rung; return whether everything that this takes is known."""
         facts, reached = self._of(self._compared[index]), self._reached[index]
-        if facts.stopped is None and rung in facts.accuracies:
-            accuracy = facts.accuracies[rung]
-            if reached and accuracy < np.percentile(reached, self._stays):
+        if facts.stopped is None and rung in facts.merits:
+            merit = facts.merits[rung]
+            if reached and merit < np.percentile(reached, self._stays):
                 facts.stopped = rung
-            reached.append(accuracy)
+            reached.append(merit)
             return True
         return facts.stopped is not None or facts.over

@@ -45,7 +45,7 @@ def _train_remotely(
         if entry.init_seed is not None and entry.pretraining:
             _pretrain(study, model, data, entry.init_seed, entry.pretraining, checkpoints, leave)
         full = FullTraining.of(study, entry.training, entry.repeat, entry.iterations)
-        trajectory = Trajectory.of(study) if entry.ends is not None else None
+        trajectory = Trajectory.of(study, state) if entry.ends is not None else None
         reports: list[TrainingReport] = []
         for report in train_fully(model, entry.masks, data, full, checkpoints, leave, trajectory):
             reports.append(report)

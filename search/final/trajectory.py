@@ -1,14 +1,15 @@
 """The coordinate of masks that change, in the course of a full training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ...models.errors import first_line
 from ...models.layers import layout, prunable
 from ...models.training import MaskedTraining
 from ...spectral.coordinate import FIELDS, full_spectrum
+from ...spectral.variants import PAPER
 from ..config.study import Study
 from ..console import warn
 from ..files import storage_failure
@@ -27,12 +28,17 @@ class Trajectory:
     reference: str
     aggregate: str
     threads: int
+    variant: str = PAPER.name
+    start: Mapping[str, Any] | None = None
+    """The initial weights of the network, from which the reference "start" is computed."""
 
     @classmethod
-    def of(cls, study: Study) -> Self | None:
-        """Return how `study` measures it; None where it does not."""
-        every = study.record.coordinate_every
-        return cls(every, study.reference, study.aggregate, study.resources.cpus) if every else None
+    def of(cls, study: Study, start: Mapping[str, Any] | None = None) -> Self | None:
+        """Return how `study` measures it, of a network with initial weights `start`; None where it does not."""
+        if not (every := study.record.coordinate_every):
+            return None
+        start = start if study.reference == "start" else None
+        return cls(every, study.reference, study.aggregate, study.resources.cpus, study.variant, start)
 
     def iterations(self, training: MaskedTraining) -> list[int]:
         """Return the iterations at which it is measured, none of them passed: the start, every so many, and the end.
@@ -54,7 +60,15 @@ class Trajectory:
         if masks is None or not all(weight.isfinite().all() for weight in weights.values()):
             return {}
         axes = layout(training.model)
-        coordinate = full_spectrum(masks, weights, axes.groups, axes.inputs_first, threads=self.threads)
+        coordinate = full_spectrum(
+            masks,
+            weights,
+            axes.groups,
+            axes.inputs_first,
+            threads=self.threads,
+            variant=self.variant,
+            start=self.start and {name: self.start[name] for name in weights},
+        )
         values = {
             DISTANCE: coordinate.l2_distance(self.reference, self.aggregate),
             **{field: coordinate.mean(field) for field in FIELDS},

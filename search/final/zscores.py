@@ -48,8 +48,15 @@ def _compare(search: RunningSearch, trial: TrialRecord) -> None:
     if done.exists():
         return
     masks, layout = MaskSet.load(folder / Artifact.MASK), workbench.layout
-    spectra = workbench.setting.spectra
-    coordinate = full_spectrum(masks, workbench.weights, layout.groups, layout.inputs_first, cache=spectra)
+    coordinate = full_spectrum(
+        masks,
+        workbench.weights,
+        layout.groups,
+        layout.inputs_first,
+        variant=study.variant,
+        start=workbench.start_weights,
+        cache=workbench.setting.spectra,
+    )
     distance = coordinate.distance_chance(study.reference, study.aggregate)
     title = (
         f"{trial.label}: {study.model}, sparsity {masks.sparsity:.4g}, full-spectrum L2 distance "

@@ -12,10 +12,12 @@ from ..names import Metric
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal, Values
 from ..protocol.result import TrialResult
+from ..scores.registry import LEARNED
 from ..store.ledger import MASKS, TRAINING
 from ..store.records import TrialRecord
 from ..store.writer import LedgerWriter
 from .guided import GuidedStudy
+from .rankings import Rankings
 from .space import source_of, suggest_mask, suggest_training
 
 
@@ -32,6 +34,7 @@ class Proposer:
         self._parameters = list(parameters)
         self._masks = GuidedStudy(study.search.sampler, study.seed, len(study.objectives))
         self._training = GuidedStudy(study.search.sampler, derive(study.seed, "training"))
+        self._rankings = Rankings(study)
         self._retries: list[int] = []
         """Trials to be proposed again, a heap."""
         self._take_up()
@@ -44,6 +47,8 @@ class Proposer:
             self._training.learn(trial)
         for trial in masks:
             self._masks.learn(trial, source_of(study.search, study.seed, trial.number))
+        for record in map(TrialRecord.of, masks):
+            self._rankings.take_up(record)
         for record in (TrialRecord.of(trial) for trial in masks if not trial.state.is_finished()):
             if record.outcome:
                 self.learn(record.number, record.outcome, record.result)
@@ -68,7 +73,8 @@ class Proposer:
             lambda asked: suggest_mask(asked, study.search, study.pretraining, self._parameters),
             source_of(study.search, study.seed, number),
         )
-        proposal = Proposal(number, 1, derive(study.seed, "trial", number), distribution, training)
+        seed = derive(study.seed, "trial", number)
+        proposal = Proposal(number, 1, seed, distribution, training, self._rankings.of(distribution))
         trial.user_attrs = proposal.to_dict()
         self._ledger.create(MASKS, trial)
         return proposal
@@ -88,8 +94,11 @@ class Proposer:
     def learn(self, number: int, outcome: Outcome, result: TrialResult) -> None:
         """Teach the samplers the end of a trial: `training` its warm-up accuracy, `masks` its objectives.
 
-        Only finite numbers reach them.
+        Only finite numbers reach them. The learned score takes what the warm-up came to.
         """
+        if LEARNED in self._study.objectives:
+            record = TrialRecord.of(self._ledger.trial(MASKS, number))
+            self._rankings.learn(number, record.distribution, outcome, result)
         if self._study.training.searched():
             state, accuracy = _training_lesson(outcome, result)
             # A trial that was stopped trained for less than the others: its accuracy is one on the way.

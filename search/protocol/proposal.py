@@ -8,6 +8,7 @@ from typing import Self
 from ..files import JsonObject
 from ..names import Attribute
 from ..sampling.distribution import MaskDistribution
+from .ranking import Ranking
 
 #: A value of a searched setting.
 Value = bool | int | float | str
@@ -26,6 +27,8 @@ class Proposal:
     """The distribution that the candidates are drawn from."""
     training: Values = field(default_factory=dict)
     """Values of the searched training settings."""
+    ranking: Ranking | None = None
+    """The ranking that is the learned score of its candidates; None where that is no objective of the study."""
     digest: str | None = None
     """Digest of the mask that an earlier attempt chose, where it is known; it is no part of the record."""
 
@@ -39,12 +42,14 @@ class Proposal:
 
     def to_dict(self) -> JsonObject:
         """Return the proposal as it is kept: JSON-ready values."""
+        ranking = {Attribute.RANKING: self.ranking.to_dict()} if self.ranking else {}
         return {
             Attribute.NUMBER: self.number,
             Attribute.ATTEMPT: self.attempt,
             Attribute.SEED: self.seed,
             Attribute.DISTRIBUTION: self.distribution.to_dict(),
             Attribute.TRAINING: dict(self.training),
+            **ranking,
         }
 
     @classmethod
@@ -56,6 +61,7 @@ class Proposal:
             kept[Attribute.SEED],
             MaskDistribution.from_dict(kept[Attribute.DISTRIBUTION]),
             kept[Attribute.TRAINING],
+            Ranking.from_dict(kept[Attribute.RANKING]) if kept.get(Attribute.RANKING) else None,
         )
 
     def to_json(self) -> str:

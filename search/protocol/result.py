@@ -12,7 +12,8 @@ Decision = Literal["passed", "control", "stopped"]
 """The gate's decision on a trial."""
 
 _DIGEST, _GATE, _REASON = "digest", "gate", "reason"
-_CANDIDATE = (Metric.SPECTRAL, Metric.SPARSITIES, Metric.GUARDS, Metric.COST)
+_SCORES = (Metric.SPECTRAL, Metric.SCORES)
+_CANDIDATE = (*_SCORES, Metric.SPARSITIES, Metric.GUARDS, Metric.COST)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TrialResult:
     @property
     def scores(self) -> dict[str, float]:
         """The scores by their names, the study's own as "objective"."""
-        return {name.removeprefix(Metric.SPECTRAL): v for name, v in self.metrics.items() if Metric.SPECTRAL in name}
+        return {name.partition("/")[2]: value for name, value in self.metrics.items() if name.startswith(_SCORES)}
 
     def after(self, report: Scored | Measured | Ended) -> Self:
         """Return the result once `report` counts too."""

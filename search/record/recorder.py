@@ -80,6 +80,7 @@ class Recorder(Listener):
             Param.DATA: study.data,
             Param.SPARSITY: study.sparsity,
             Param.OBJECTIVE: ", ".join(study.objectives),
+            Param.VARIANT: study.variant,
             Param.SEED: study.seed,
             **{Param.setting("search", key): value for key, value in study.search.model_dump().items()},
             Param.PRETRAINING: study.pretraining.iterations,

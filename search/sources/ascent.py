@@ -57,6 +57,7 @@ class Ascent(Source):
             setting.layout.groups.get(name, 1),
             name in setting.layout.inputs_first,
             setting.spectra,
+            setting.variant,
         )
 
     def origin(self) -> dict[str, str]:

@@ -20,6 +20,7 @@ from ...models.placement import image_dtype
 from ...models.training import MaskedTraining, Recipe
 from ...spectral.cache import SpectralCache
 from ...spectral.objectives import L2, Objective
+from ...spectral.variants import PAPER
 
 #: Images of a batch at most: a larger batch is scored piece by piece, as in the code of SynFlow's authors.
 BATCH = 256
@@ -58,7 +59,8 @@ class Setting:
     steps a round, as `training` says. Those that differentiate the network do it in double precision, or, where
     `double` is false, in its own. A batch is of `most_images` at most, of whatever classes, where that is not None.
 
-    `objective` is the score that the study chooses masks by; `spectra` keeps the coordinates of scored layers.
+    `objective` is the score that the study chooses masks by, `variant` the one that it reads the coordinate in;
+    `spectra` keeps the coordinates of scored layers.
     """
 
     model: nn.Module
@@ -70,6 +72,7 @@ class Setting:
     round_iterations: int = 200
     sparsity: float | None = None
     objective: Objective = L2
+    variant: str = PAPER.name
     spectra: SpectralCache = field(default_factory=SpectralCache)
     training: SourceTraining = SourceTraining()
     double: bool = True

@@ -38,7 +38,10 @@ class Candidate:
     """Kept weights that were moved to repair what was drawn."""
 
     def row(self) -> JsonObject:
-        """Return its row in `candidates.json`: seed, digest, scores, coordinate of every layer (null: undefined)."""
+        """Return its row in `candidates.json`: seed, digest, scores, coordinate of every layer (null: undefined).
+
+        The coordinate is in the `variant` of that name.
+        """
         layers = {}
         if self.coordinate is not None:
             table = self.coordinate.to_dict()
@@ -47,6 +50,7 @@ class Candidate:
             "seed": self.seed,
             "digest": self.digest,
             "objective": self.score,
+            "variant": self.coordinate.variant if self.coordinate else None,
             **{name: self.scores.get(name) for name in SCORES},
             "rejected": self.connectivity.fault,
             "repaired": self.repaired,

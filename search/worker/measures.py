@@ -28,7 +28,10 @@ def scored(candidate: Candidate, coordinate: Coordinate, cost: int) -> Scored:
 
 
 def coordinate_table(coordinate: Coordinate) -> JsonObject:
-    """Return the per-layer table as MLflow shows tables: pandas' split orientation."""
+    """Return the per-layer table as MLflow shows tables: pandas' split orientation, the variant in each row."""
     table = coordinate.to_dict()
     columns = list(next(iter(table.values())))
-    return {"columns": ["layer", *columns], "data": [[name, *row.values()] for name, row in table.items()]}
+    return {
+        "columns": ["layer", *columns, "variant"],
+        "data": [[name, *row.values(), coordinate.variant] for name, row in table.items()],
+    }

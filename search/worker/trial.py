@@ -117,7 +117,8 @@ class MaskTrial(tune.Trainable):
     def _score(self) -> list[Report]:
         best: Candidate | None = None
         rows = []
-        for candidate in self._workbench.candidates(self._proposal.distribution, self._proposal.seed):
+        proposal = self._proposal
+        for candidate in self._workbench.candidates(proposal.distribution, proposal.seed, proposal.ranking):
             if self._folder.leave.exists():
                 raise LeaveRequested
             rows.append(candidate.row())
@@ -146,6 +147,7 @@ class MaskTrial(tune.Trainable):
             "trial": self._proposal.number,
             "seed": self._proposal.seed,
             "distribution": self._proposal.distribution.to_dict(),
+            "ranking": self._proposal.ranking.to_dict() if self._proposal.ranking else None,
             "counts": self._workbench.counts(self._proposal.distribution),
             "best": best.seed if best else None,
             "candidates": rows,

@@ -30,16 +30,18 @@ from ..guards.connectivity import Connectivity, Limits
 from ..guards.counter import PathCounter
 from ..guards.repair import Unrepairable, repair
 from ..protocol.network import NetworkListing
+from ..protocol.ranking import Ranking
 from ..resumable.training import LeaveRequested
 from ..sampling.allocation import allocate
 from ..sampling.dense import kept_dense
 from ..sampling.distribution import MaskDistribution, layer_theta
 from ..sampling.layers import Layers, budget
-from ..scores.registry import all_scores
+from ..scores.learned import Learned
+from ..scores.registry import DISTANCE, LEARNED, all_scores
 from ..sources import Setting, Source, source_called
 from ..sources.setting import SourceTraining
 from .candidate import Candidate, Seed, layer_seed
-from .composition import Composition
+from .composition import Composition, at_counts
 from .listing import listing
 from .scorefiles import ScoreFiles
 
@@ -103,6 +105,7 @@ class Workbench:
             search.images_per_class,
             sparsity=None if self.dense else self.study.global_sparsity,
             objective=self.objectives[self.study.score],
+            variant=self.study.variant,
             training=SourceTraining(self.study.training.recipe()),
         )
         for name in search.sources:
@@ -113,6 +116,12 @@ class Workbench:
     def objective(self) -> Objective:
         """The score that chooses among candidates."""
         return self.objectives[self.study.score]
+
+    def objectives_by(self, ranking: Ranking | None) -> dict[str, Objective]:
+        """Return every score by name, the learned one by `ranking`; None: by the one that comes with the package."""
+        learned = self.objectives[LEARNED]
+        assert isinstance(learned, Learned)
+        return self.objectives | {LEARNED: learned.by(ranking) if ranking else learned}
 
     @property
     def origins(self) -> dict[str, dict[str, str]]:
@@ -286,8 +295,16 @@ class Workbench:
 
         It is drawn, and repaired, as it was then.
         """
-        masks, _, repaired = self._guarded(self.draw(distribution, counts, seed), distribution)
+        masks, _, repaired = self._guarded(self._drawn(distribution, counts, seed), distribution)
         return masks, repaired
+
+    def _drawn(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
+        """Return what the guard saw first of a candidate: its draw, or the layers of other candidates."""
+        if isinstance(seed, int) or not self.study.guard.repair:
+            return self.draw(distribution, counts, seed)
+        whole = {one: self.rebuild(distribution, counts, one)[0] for one in sorted(set(seed.values()))}
+        scores = self.scores(distribution)
+        return at_counts({name: whole[seed[name]][name] for name in counts}, counts, scores)
 
     def _guarded(self, masks: MaskSet, distribution: MaskDistribution | None) -> tuple[MaskSet, Connectivity, int]:
         """Return the masks, repaired where the study asks for it; their connectivity; how many weights were moved."""
@@ -304,12 +321,17 @@ class Workbench:
         return masks, self.connectivity(masks), moved
 
     def evaluate(
-        self, drawn: Sequence[tuple[MaskSet, Seed]], distribution: MaskDistribution | None = None
+        self,
+        drawn: Sequence[tuple[MaskSet, Seed]],
+        distribution: MaskDistribution | None = None,
+        ranking: Ranking | None = None,
     ) -> list[Candidate]:
         """Return the candidates of mask sets: guarded first, and those that pass the guard scored all at once.
 
         They were drawn from `distribution`: its scores choose the weights that repair them, where the study does.
+        `ranking` is that of the learned score, as in `objectives_by`.
         """
+        objectives = self.objectives_by(ranking)
         guarded = [self._guarded(masks, distribution) for masks, _ in drawn]
         sound = [masks for masks, connectivity, _ in guarded if not connectivity.fault]
         coordinates = iter(
@@ -318,6 +340,8 @@ class Workbench:
                 self.weights,
                 self.layout.groups,
                 self.layout.inputs_first,
+                variant=self.study.variant,
+                start=self.start_weights,
                 threads=self.study.resources.cpus,
                 cache=self.setting.spectra,
             )
@@ -328,12 +352,15 @@ class Workbench:
                 candidates.append(Candidate(seed, masks, masks.digest(), connectivity, None, None))
                 continue
             coordinate = next(coordinates)
-            scores = {name: objective.value(coordinate) for name, objective in self.objectives.items()}
+            coordinate.channels = {name: (c.total - c.dead, c.total) for name, c in connectivity.channels.items()}
+            scores = {name: objective.value(coordinate) for name, objective in objectives.items()}
             score = scores[self.study.score]
             candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores, repaired))
         return candidates
 
-    def candidates(self, distribution: MaskDistribution, trial_seed: int) -> Iterator[Candidate]:
+    def candidates(
+        self, distribution: MaskDistribution, trial_seed: int, ranking: Ranking | None = None
+    ) -> Iterator[Candidate]:
         """Yield the candidates of a trial, some at a time: the masks of a large network need not all be held.
 
         Those that are drawn whole come first; with `search.draw = "per_layer"` the best layers of them are composed to
@@ -341,20 +368,27 @@ class Workbench:
         """
         counts = self.counts(distribution)
         per_layer = self.study.search.draw == "per_layer"
-        composition = Composition(self.objectives[self.study.score])
+        composition = Composition(self._exchanged_by(ranking))
         seeds = [derive(trial_seed, "candidate", index) for index in range(self.study.search.samples_per_trial)]
         size = sum(math.prod(shape) for shape in self.shapes.values())
         at_once = max(1, TOGETHER // size)
         for first in range(0, len(seeds), at_once):
             drawn = [(self.draw(distribution, counts, seed), seed) for seed in seeds[first : first + at_once]]
-            for candidate in self.evaluate(drawn, distribution):
-                # The layers among which a repair moved weights would not add up to the budget.
-                if per_layer and not candidate.repaired:
+            for candidate in self.evaluate(drawn, distribution, ranking):
+                if per_layer:
                     composition.add(candidate)
                 yield candidate
-        composed = composition.masks()
+        if not per_layer:
+            return
+        composed = composition.masks(counts, self.scores(distribution))
         if composed is not None:
-            yield from self.evaluate([(composed, composition.seeds)], distribution)
+            yield from self.evaluate([(composed, composition.seeds)], distribution, ranking)
+
+    def _exchanged_by(self, ranking: Ranking | None) -> list[Objective]:
+        """Return the scores whose terms say which draw the composed candidate takes a layer from."""
+        if self.study.variant == "authors":
+            return [self.objectives["imdb"], self.objectives[DISTANCE]]
+        return [self.objectives_by(ranking)[self.study.score]]
 
     def _rounds(self, distribution: MaskDistribution) -> dict[str, str]:
         source, setting = self.source(distribution.source), self.setting_of(distribution)
@@ -380,6 +414,7 @@ class Workbench:
             **self._rounds(distribution),
             "keep_dense": json.dumps(sorted(self.dense)),
             "theta": json.dumps(distribution.theta),
+            "variant": self.study.variant,
             "seed": json.dumps(seed),
             **self.source(distribution.source).origin(),
             **self.layout.to_metadata(),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..lanczos import two_largest_eigenvalues
-from ..layer import LayerCoordinate, LayerSpectrum
+from ..layer import LayerSpectrum, ScoredLayer
 from ..masked import MaskedLayer, chunk_of
 from ..singular import SQUARING_LIMIT
 from .dense import DenseMatrices
@@ -31,8 +31,8 @@ def layer_coordinates_on(
     device: torch.device | str,
     masked: Iterable[MaskedLayer],
     progress: Callable[[str], None] | None = None,
-) -> Iterator[LayerCoordinate]:
-    """Yield the coordinate of each layer under its mask, in order, computed on `device`.
+) -> Iterator[ScoredLayer]:
+    """Yield what is computed of each layer under its mask, in order, computed on `device`.
 
     As `evaluation.layer_coordinates`, by the same recurrence; masks and weights are tensors or numpy arrays, which are
     moved to the device. The sizes of graphs and the results of the recurrence come back, and no edges. The sums are in
@@ -47,7 +47,7 @@ def layer_coordinates_on(
             yield coordinate
 
 
-def _chunk_coordinates(chunk: list[MaskedLayer], device: torch.device) -> list[LayerCoordinate]:
+def _chunk_coordinates(chunk: list[MaskedLayer], device: torch.device) -> list[ScoredLayer]:
     graphs, edges = device_graphs(chunk, device)
     spectra = [
         LayerSpectrum(graph, layer.size, layer.weights is not None)
@@ -56,7 +56,7 @@ def _chunk_coordinates(chunk: list[MaskedLayer], device: torch.device) -> list[L
     asked = [spectrum.matrices() for spectrum in spectra]
     sigmas = _two_largest_of([matrix for matrices in asked for matrix in matrices], edges)
     ends = np.cumsum([len(matrices) for matrices in asked])
-    return [spectrum.coordinate(part) for spectrum, part in zip(spectra, np.split(sigmas, ends[:-1]), strict=True)]
+    return [spectrum.scored(part) for spectrum, part in zip(spectra, np.split(sigmas, ends[:-1]), strict=True)]
 
 
 def _two_largest_of(asked: Sequence[DeviceMatrix], edges: EdgeMatrices) -> np.ndarray:

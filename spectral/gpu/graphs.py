@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ class DeviceGraph(BipartiteGraph[tuple[int, bool]]):
 
     number: int
     subgraphs: tuple["DeviceGraph", ...] = ()
+    total: float = nan
+    """Sum of the absolute weights; nan for a subgraph."""
 
     def pattern(self) -> tuple[int, bool]:
         """Return M: the number of the matrix, and that its pattern alone is meant."""
@@ -29,6 +32,10 @@ class DeviceGraph(BipartiteGraph[tuple[int, bool]]):
     def weighted(self) -> tuple[int, bool]:
         """Return |W∘M|: the number of the matrix, and that its entries are meant."""
         return self.number, False
+
+    def magnitude(self) -> float:
+        """Return the sum of absolute weights, which came to the host with the sizes."""
+        return self.total
 
     def nested(self) -> Sequence["DeviceGraph"]:
         """Return the nested left-regular subgraphs; the graph itself where it is left-regular."""
@@ -42,14 +49,14 @@ def device_graphs(
 
     The same graphs as `bipartite_graph` makes, with nodes and edges in the same order. `masked` pairs layers with
     boolean masks of their shape; masks and weights are numpy arrays or tensors. To the host come the numbers of nodes
-    and edges alone.
+    and edges, and the sums of weights.
     """
     kept = [kept_weights(mask) for _, mask in masked]
     listed = [number for number, (layer, _) in enumerate(masked) if kept[number] < layer.size or layer.groups > 1]
     counts = np.array([kept[number] for number in listed], dtype=np.int64)
     wholes = _wholes([masked[number] for number in listed], counts, device)
     nested, whole_of = _nested(wholes)
-    edges = EdgeMatrices.joined(wholes, nested)
+    edges, totals = EdgeMatrices.joined(wholes, nested), wholes.sums()
     place = {number: place for place, number in enumerate(listed)}
     graphs: list[BipartiteGraph[DeviceMatrix]] = []
     for number, (layer, _) in enumerate(masked):
@@ -59,7 +66,7 @@ def device_graphs(
                 _graph(edges, int(subgraph), sides)
                 for subgraph in len(wholes) + np.flatnonzero(whole_of == place[number])
             )
-            graphs.append(_graph(edges, place[number], sides, subgraphs))
+            graphs.append(_graph(edges, place[number], sides, subgraphs, float(totals[place[number]])))
         else:
             weights = None if layer.weights is None else tensor_on(device, layer.weights).reshape(layer.shape[0], -1)
             graphs.append(CompleteGraph.of_nodes(*sides, sides, weights))
@@ -73,10 +80,14 @@ def _sides(layer: Layer) -> tuple[int, int]:
 
 
 def _graph(
-    edges: EdgeMatrices, number: int, sides: tuple[int, int], subgraphs: tuple[DeviceGraph, ...] = ()
+    edges: EdgeMatrices,
+    number: int,
+    sides: tuple[int, int],
+    subgraphs: tuple[DeviceGraph, ...] = (),
+    total: float = nan,
 ) -> DeviceGraph:
     left, right, count = (int(counts[number]) for counts in (edges.rows, edges.columns, edges.edges))
-    return DeviceGraph(left, right, count, *sides, number, subgraphs)
+    return DeviceGraph(left, right, count, *sides, number, subgraphs, total)
 
 
 def _wholes(masked: Sequence[MaskedLayer], kept: np.ndarray, device: torch.device) -> EdgeMatrices:

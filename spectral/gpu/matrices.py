@@ -68,15 +68,19 @@ class EdgeMatrices:
 
     def extremes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each matrix's largest entry; over that, how far the smallest lies below it, and the norm of all."""
-        offsets = torch.from_numpy(np.append(starts(self.edges), self.edges.sum())).to(self.row.device)
-
-        def reduced(values: torch.Tensor, reduction: str) -> torch.Tensor:
-            return torch.segment_reduce(values, reduction, offsets=offsets, initial=0.0, unsafe=True)
-
-        largest = reduced(self.values, "max")
+        largest = self._reduced(self.values, "max")
         scaled = self.values / repeated(largest + (largest == 0), self.edges, self.row.device)
-        found = torch.stack([largest, reduced(1 - scaled, "max"), reduced(scaled**2, "sum") ** 0.5])
+        found = torch.stack([largest, self._reduced(1 - scaled, "max"), self._reduced(scaled**2, "sum") ** 0.5])
         return tuple(found.cpu().numpy())
+
+    def sums(self) -> np.ndarray:
+        """Return the sum of each matrix's entries."""
+        return np.asarray(self._reduced(self.values, "sum").cpu().numpy())
+
+    def _reduced(self, values: torch.Tensor, reduction: str) -> torch.Tensor:
+        """Return a number of each matrix, reduced from a number of each of its edges."""
+        offsets = torch.from_numpy(np.append(starts(self.edges), self.edges.sum())).to(self.row.device)
+        return torch.segment_reduce(values, reduction, offsets=offsets, initial=0.0, unsafe=True)
 
     def toarray(self, number: int) -> torch.Tensor:
         """Return one matrix, dense."""

@@ -9,6 +9,7 @@ import pytest
 
 from ..coordinate import FIELDS, Coordinate, full_spectrum
 from ..objectives import Objective
+from ..variants import VARIANTS
 
 #: By how much a component is moved, to see its term follow.
 STEP = 1e-6
@@ -30,7 +31,9 @@ def mixed_coordinate() -> Coordinate:
         "matching.weight": np.eye(6, dtype=bool),
         "empty.weight": np.zeros((4, 5), dtype=bool),
     }
-    return full_spectrum(masks, {name: generator.standard_normal(mask.shape) for name, mask in masks.items()})
+    coordinate = full_spectrum(masks, {name: generator.standard_normal(mask.shape) for name, mask in masks.items()})
+    coordinate.channels = {"conv.weight": (18, 19), "matching.weight": (12, 12), "empty.weight": (0, 9)}
+    return coordinate
 
 
 def undefined_coordinate() -> Coordinate:
@@ -100,8 +103,9 @@ class ScoreContract:
     ) -> None:
         for given in (coordinate, undefined):
             terms = score.terms(given)
+            layers = given.in_variant(score.variant).layers
             for name, gradient in score.gradients(given).items():
-                without = np.isnan(given.layers[name].vector) | math.isnan(terms[name])
+                without = np.isnan(layers[name].vector) | math.isnan(terms[name])
                 assert not gradient[without].any()
 
     def test_a_gradient_is_the_derivative_of_the_term(self, score: Objective, coordinate: Coordinate) -> None:
@@ -129,7 +133,9 @@ class ScoreContract:
 
 
 def _moved(coordinate: Coordinate, field: str) -> Coordinate:
-    """Return the coordinate with one component of every layer larger by `STEP`; the references stay."""
+    """Return the coordinate with one component of every layer larger by `STEP`, in each variant; references stay."""
     copy: Coordinate = pickle.loads(pickle.dumps(coordinate))
-    copy.layers |= {name: replace(one, **{field: getattr(one, field) + STEP}) for name, one in copy.layers.items()}
+    for variant in VARIANTS:
+        layers = copy.in_variant(variant).layers
+        layers |= {name: replace(one, **{field: getattr(one, field) + STEP}) for name, one in layers.items()}
     return copy

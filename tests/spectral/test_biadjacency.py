@@ -48,7 +48,7 @@ def test_nested_subgraphs_are_the_shared_left_degrees_with_all_their_neighbours(
     unrolled = mask.reshape(len(mask), -1).T
     magnitudes = np.abs(weights.reshape(len(mask), -1).T) * unrolled
     degrees = unrolled.sum(axis=1)
-    expected = [degree for degree in range(1, len(mask) + 1) if (degrees == degree).sum() >= 3]
+    expected = [degree for degree in range(1, len(mask) + 1) if (degrees == degree).sum() >= 2]
     nested = bipartite_graph(mask, weights).nested()
     assert [subgraph.edges // subgraph.left for subgraph in nested] == expected
     for degree, subgraph in zip(expected, nested, strict=True):

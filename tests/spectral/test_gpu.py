@@ -17,6 +17,7 @@ from fullspectrum.spectral.gpu import evaluation as gpu
 from fullspectrum.spectral.gpu.dense import DenseMatrices
 from fullspectrum.spectral.gpu.graphs import device_graphs
 from fullspectrum.spectral.gpu.matrices import EdgeMatrices
+from fullspectrum.spectral.layer import ScoredLayer
 from fullspectrum.spectral.masked import Layer
 from fullspectrum.spectral.singular import two_largest
 
@@ -78,6 +79,11 @@ def layers(specifications=LAYERS, seed: int = 0, weighted: bool = True) -> list[
     return pairs
 
 
+def flat(scored: ScoredLayer) -> list[float]:
+    """Return every number that is computed of a layer."""
+    return [*(number for one in scored.coordinates.values() for number in astuple(one)), scored.kept_magnitude]
+
+
 def edge_matrices(dense: list[np.ndarray]) -> EdgeMatrices:
     """Return nonnegative matrices by their entries above 0."""
     places = [np.nonzero(matrix) for matrix in dense]
@@ -114,9 +120,8 @@ def test_layers_of_all_kinds_have_the_coordinates_that_numpy_finds(weighted):
     for (layer, _), found, expected in zip(
         pairs, gpu.layer_coordinates_on(DEVICE, pairs), layer_coordinates(pairs, 1), strict=True
     ):
-        assert astuple(found) == pytest.approx(
-            astuple(expected), rel=AGREED, abs=FLOOR * np.nan_to_num(expected.sigma1), nan_ok=True
-        ), layer
+        largest = np.nan_to_num(expected.coordinates["paper"].sigma1)
+        assert flat(found) == pytest.approx(flat(expected), rel=AGREED, abs=FLOOR * largest, nan_ok=True), layer
 
 
 def test_graphs_have_the_nodes_edges_and_subgraphs_of_numpy_s_in_the_same_order():
@@ -160,23 +165,22 @@ def test_candidates_in_one_batch_score_as_one_by_one(monkeypatch, batch, few):
     monkeypatch.setattr(gpu, "BATCH_NUMBERS", batch)
     monkeypatch.setattr(gpu, "FEW_NUMBERS", few)
     pairs = [pair for seed in range(3) for pair in layers(LAYERS[:8], seed)]
-    together = [astuple(one) for one in gpu.layer_coordinates_on(DEVICE, pairs)]
+    together = [flat(one) for one in gpu.layer_coordinates_on(DEVICE, pairs)]
     for pair, found in zip(pairs, together, strict=True):
         (alone,) = gpu.layer_coordinates_on(DEVICE, [pair])
-        assert found == pytest.approx(
-            astuple(alone), rel=REORDERED, abs=FLOOR * np.nan_to_num(alone.sigma1), nan_ok=True
-        )
+        largest = np.nan_to_num(alone.coordinates["paper"].sigma1)
+        assert found == pytest.approx(flat(alone), rel=REORDERED, abs=FLOOR * largest, nan_ok=True)
 
 
 def test_layers_are_taken_up_as_memory_allows(monkeypatch):
     pairs = layers(LAYERS[:8])
-    expected = [astuple(one) for one in gpu.layer_coordinates_on(DEVICE, pairs)]
+    expected = [flat(one) for one in gpu.layer_coordinates_on(DEVICE, pairs)]
     monkeypatch.setattr(gpu, "CHUNK_EDGES", 2000)
     taken, done = [], []
     found = gpu.layer_coordinates_on(DEVICE, (taken.append(pair) or pair for pair in pairs), done.append)
-    first = astuple(next(found))
+    first = flat(next(found))
     assert len(taken) == 2  # the first keeps fewer weights than that, the two of them more
-    assert [first, *map(astuple, found)] == [
+    assert [first, *map(flat, found)] == [
         pytest.approx(values, rel=REORDERED, abs=1e-11, nan_ok=True) for values in expected
     ]
     assert done == [layer.name for layer, _ in pairs]
@@ -257,13 +261,17 @@ def test_tensors_on_a_gpu_are_scored_there(as_gpu, monkeypatch):
 def test_references_are_of_the_weights_that_were_scored(as_gpu):
     pairs = layers([((24, 8, 3, 3), 0.4, 1, False), ((10, 30), 1.0, 1, False)])
     masks, weights = {pair[0].name: pair[1] for pair in pairs}, {pair[0].name: pair[0].weights for pair in pairs}
-    expected = full_spectrum(masks, weights)
-    tensors = {name: on_device(array) for name, array in weights.items()}
-    found = full_spectrum(masks, tensors)
-    for tensor in tensors.values():
+    start = {name: array[::-1].copy() for name, array in weights.items()}
+    expected = full_spectrum(masks, weights, start=start)
+    tensors, started = ({name: on_device(array) for name, array in those.items()} for those in (weights, start))
+    found = full_spectrum({name: on_device(mask) for name, mask in masks.items()}, tensors, start=started)
+    assert found.magnitudes == pytest.approx(expected.magnitudes, rel=1e-12)
+    for tensor in (*tensors.values(), *started.values()):
         tensor.fill_(1.0)
-    for reference in ("random", "dense"):
-        assert found.l2_distance(reference) == pytest.approx(expected.l2_distance(reference), rel=1e-7)
+    for reference in ("random", "dense", "start"):
+        for variant in ("paper", "authors"):
+            distance = expected.l2_distance(reference, variant=variant)
+            assert found.l2_distance(reference, variant=variant) == pytest.approx(distance, rel=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int8])

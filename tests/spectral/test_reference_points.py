@@ -27,7 +27,7 @@ def _random_layer(sparsity: float, shape: tuple[int, int] = (40, 90)) -> tuple[d
 
 
 def test_choices_are_public():
-    assert REFERENCES == ("origin", "random", "dense")
+    assert REFERENCES == ("origin", "random", "dense", "start")
     assert AGGREGATES == ("sum", "mean_vector")
 
 
@@ -102,8 +102,7 @@ def test_random_reference_depends_on_counts_and_name_but_not_on_the_mask():
     points = []
     for pair in ((masks, weights), (shuffled, weights), renamed):
         coordinate = full_spectrum(*pair)
-        coordinate.l2_distance("random")
-        points.append(coordinate._references["random"].tolist())
+        points.append(coordinate._references.point("random", "paper").tolist())
     assert points[0] == points[1] != points[2]
 
 
@@ -134,14 +133,58 @@ def test_training_the_weights_after_scoring_does_not_move_the_reference(referenc
 def test_references_are_computed_once():
     coordinate = full_spectrum(*_random_layer(0.8))
     coordinate.l2_distance("random")
-    first = coordinate._references["random"]
+    first = coordinate._references.point("random", "paper")
     coordinate.l2_distance("random", "mean_vector")
-    assert coordinate._references["random"] is first
+    assert coordinate._references.point("random", "paper") is first
 
 
 def test_unknown_reference_and_aggregate_name_the_choices():
     coordinate = full_spectrum(COMPLETE, None)
-    with pytest.raises(ValueError, match="reference must be one of origin, random, dense, but got 'zero'"):
+    with pytest.raises(ValueError, match="reference must be one of origin, random, dense, start, but got 'zero'"):
         coordinate.l2_distance("zero")
     with pytest.raises(ValueError, match="aggregate must be one of sum, mean_vector, but got 'max'"):
         coordinate.l2_distance(aggregate="max")
+
+
+def test_the_start_is_the_same_mask_on_the_weights_that_training_started_from():
+    masks, weights = _random_layer(0.8)
+    start = {"layer": weights["layer"] + np.random.default_rng(1).standard_normal(weights["layer"].shape)}
+    moved, before = full_spectrum(masks, weights, start=start), full_spectrum(masks, start)
+    offset = moved.layers["layer"].vector - before.layers["layer"].vector
+    # The mask is the same, so that its own half of the coordinate is.
+    assert offset[:2].tolist() == [0.0, 0.0] and np.all(offset[2:] != 0)
+    for aggregate in AGGREGATES:
+        assert moved.l2_distance("start", aggregate) == pytest.approx(np.linalg.norm(offset), rel=1e-12)
+    assert full_spectrum(masks, start, start=start).l2_distance("start") == 0.0
+    authors = full_spectrum(masks, start, variant="authors").layers["layer"].vector
+    expected = np.linalg.norm(moved.in_variant("authors").layers["layer"].vector - authors)
+    assert moved.l2_distance("start", variant="authors") == pytest.approx(expected, rel=1e-12)
+
+
+def test_chance_from_the_start_moves_with_the_weights_as_the_mask_does():
+    masks, weights = _random_layer(0.8)
+    doubled = full_spectrum(masks, {"layer": 2 * weights["layer"]}, start=weights)
+    # Twice the weights have twice the gaps: each random mask has moved by its own λ and λ_imsg at the start.
+    found, own = doubled.distance_chance("start"), full_spectrum(masks, weights).chance()["layer"]
+    layer = full_spectrum(masks, weights).layers["layer"]
+    assert found.value == pytest.approx(hypot(layer.weighted_gap, layer.imsg), rel=1e-7)
+    assert found.mean == pytest.approx(hypot(own["weighted_gap"].mean, own["imsg"].mean), rel=0.01)
+
+
+def test_changing_masks_and_weights_after_scoring_does_not_move_the_start():
+    masks, weights = _random_layer(0.8)
+    start = {"layer": weights["layer"] * 3}
+    expected = full_spectrum(masks, weights, start=start).l2_distance("start")
+    coordinate = full_spectrum(masks, weights, start=start)
+    masks["layer"][:] = True
+    start["layer"] *= 2
+    assert coordinate.l2_distance("start") == expected > 0
+
+
+def test_the_start_without_its_weights_is_refused_with_the_way_out():
+    coordinate = full_spectrum(COMPLETE, _ones(COMPLETE))
+    for ask in (coordinate.l2_distance, coordinate.distance_chance):
+        with pytest.raises(ValueError, match='"start" needs the weights that training started from, but none were'):
+            ask("start")
+    with pytest.raises(ValueError, match="five has no weights"):
+        full_spectrum(COMPLETE, _ones(COMPLETE), start={"four": np.ones((4, 4))})

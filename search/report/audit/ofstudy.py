@@ -52,8 +52,7 @@ def study_table(
         "mask": [trial.label for trial in trials],
         SOURCE: [trial.distribution.source for trial in trials],
         _ALLOCATION: [trial.distribution.allocation for trial in trials],
-        # Until sources score pretrained weights, there are none.
-        _PRETRAINING: [str(getattr(trial.distribution, "pretraining", 0)) for trial in trials],
+        _PRETRAINING: [str(trial.distribution.pretraining) for trial in trials],
         GATE: [trial.result.gate for trial in trials],
         COST: [trial.result.metrics.get(Metric.COST) for trial in trials],
         ACCURACY: [_finished(trial) if audited == "warmup" else ends.get(trial.label) for trial in trials],

@@ -163,3 +163,52 @@ def test_decisions_do_not_depend_on_who_reports_first(trials, seed):
 @settings(deadline=None, max_examples=50)
 def test_once_all_have_ended_all_is_decided(trials):
     assert all(decided for *_, decided in play(trials, None))
+
+
+def test_the_first_rung_is_at_half_of_the_warm_up_unless_it_is_set():
+    assert study(iterations=500, grace_period=None).warmup.rungs == [250]
+    assert study(iterations=3, grace_period=None).warmup.rungs == [2]
+    assert study(iterations=1, grace_period=None).warmup.rungs == []
+
+
+def test_by_training_loss_the_greater_sum_so_far_is_stopped_whatever_the_accuracy():
+    referee = after_the_gate(2, metric="training_loss")
+    # 5 · 2 + 5 · 1 = 15, and 5 · 1 + 5 · 2.1 = 15.5: the mean of the last piece alone is not what counts either.
+    for number, losses, accuracy in ((0, (2.0, 1.0), 0.1), (1, (1.0, 2.1), 0.9)):
+        for iteration, loss in zip((5, 10), losses, strict=True):
+            referee.measured(number, iteration, accuracy, loss)
+    assert [referee.stopped(number) for number in range(2)] == [None, 10]
+
+
+def halved_in_order(curves: np.ndarray, points: list[int], rungs: list[int]) -> list[int | None]:
+    """Successive halving by sums of losses, trial after trial: where each is stopped."""
+    sums = dict(zip(points, np.cumsum(curves * np.diff([0, *points]), axis=1).T, strict=True))
+    reached, stopped = {rung: [] for rung in rungs}, []
+    for number in range(len(curves)):
+        end = None
+        for rung in rungs:
+            slower = bool(reached[rung]) and -sums[rung][number] < np.percentile(reached[rung], (1 - 1 / 3) * 100)
+            reached[rung].append(-sums[rung][number])
+            if slower:
+                end = rung
+                break
+        stopped.append(end)
+    return stopped
+
+
+@given(st.integers(1, 15), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=100)
+def test_by_training_loss_the_decisions_are_those_of_trials_that_ran_one_after_the_other(trials, seed):
+    setting = study(1.0, metric="training_loss")
+    referee, points, generator = referee_of(setting), setting.warmup.reports, np.random.default_rng(seed)
+    # Whole numbers, whose sums are exact, and ties among them.
+    curves = generator.integers(0, 8, size=(trials, len(points))).astype(float)
+    for number in range(trials):
+        referee.scored(number, 1.0)
+    done = [0] * trials
+    for number in generator.permutation(np.repeat(np.arange(trials), len(points))).tolist():
+        # Each trial reports in the order of iterations, trials in any.
+        referee.measured(number, points[done[number]], 0.5, float(curves[number, done[number]]))
+        done[number] += 1
+    expected = halved_in_order(curves, points, setting.warmup.rungs)
+    assert [referee.stopped(number) for number in range(trials)] == expected
