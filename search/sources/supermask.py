@@ -26,18 +26,21 @@ class Supermask(nn.Module):
         super().__init__()
         self.network = copy.deepcopy(setting.model).requires_grad_(False)
         self._names = list(setting.weights)
+        self._places = _places(self.network, self._names)
         self.scores = nn.ParameterList(_score(initial[name], weight) for name, weight in setting.weights.items())
 
     @abstractmethod
     def masks(self, scores: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the mask of each weight, 0 or 1, with the gradient of its scores: see `straight_through`."""
 
-    def forward(self, *arguments: Any) -> Any:
+    def forward(self, images: Tensor) -> Any:
         """Call the network under the masks of now."""
-        # By name, which a weight of several layers has once, and a layer with several weights has for each.
         weights = dict(self.network.named_parameters())
-        masks = zip(self._names, self.masks(list(self.scores)), strict=True)
-        return functional_call(self.network, {name: weights[name] * mask for name, mask in masks}, arguments)
+        masked = {}
+        for name, mask in zip(self._names, self.masks(list(self.scores)), strict=True):
+            masked |= dict.fromkeys(self._places[name], weights[name] * mask.to(weights[name].dtype))
+        # torch would tie the names of a module that has two of them too, and leave masked weights in the network.
+        return functional_call(self.network, masked, images, tie_weights=False)
 
     def scores_by_name(self) -> dict[str, Tensor]:
         """Return a copy of the scores by the names of the weights, on the CPU."""
@@ -52,6 +55,15 @@ def straight_through(mask: Tensor, score: Tensor) -> Tensor:
     """Return `mask`, with the gradient by it passed on to `score` unchanged (Bengio et al., 2013)."""
     # x - x is exactly 0.
     return mask + (score - score.detach())
+
+
+def _places(model: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names under which the modules of `model`, each counted once, have each of the parameters `names`."""
+    places: dict[int, list[str]] = {}
+    for module_name, module in model.named_modules():
+        for leaf, parameter in module.named_parameters(recurse=False):
+            places.setdefault(id(parameter), []).append(f"{module_name}.{leaf}".removeprefix("."))
+    return {name: places[id(model.get_parameter(name))] for name in names}
 
 
 def _score(initial: Tensor, weight: Tensor) -> nn.Parameter:
