@@ -15,29 +15,12 @@ from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.sources.edge_popup import Top
 from fullspectrum.search.sources.gem_miner import Rounded
 from fullspectrum.search.sources.setting import SourceTraining
-from fullspectrum.search.testing import SourceContract
 from torch import nn
 
 from ...everylayer import EveryLayer
 from ...zoo import byhand, convolutional, tokens
 
 LEARNED = ("gem-miner", "edge-popup")
-
-
-class TestGemMiner(SourceContract):
-    seeded = True
-
-    @pytest.fixture
-    def source(self):
-        return source_called("gem-miner")
-
-
-class TestEdgePopup(SourceContract):
-    seeded = True
-
-    @pytest.fixture
-    def source(self):
-        return source_called("edge-popup")
 
 
 def setting_of(network: nn.Module, data: Data, kept: int, **changes) -> Setting:

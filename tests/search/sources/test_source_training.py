@@ -16,7 +16,6 @@ from fullspectrum.models.training import MaskedTraining
 from fullspectrum.search.resumable.training import LeaveRequested
 from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.sources.setting import SourceTraining
-from fullspectrum.search.testing import SourceContract
 
 KEPT, ROUNDS, STEPS = 5000, 3, 6
 
@@ -39,14 +38,6 @@ def top(scores: dict[str, np.ndarray], kept: int) -> np.ndarray:
     mask = np.zeros(flat.size, dtype=bool)
     mask[np.argsort(-flat, kind="stable")[:kept]] = True
     return mask
-
-
-class TestIMP(SourceContract):
-    seeded = True
-
-    @pytest.fixture
-    def source(self):
-        return source_called("imp")
 
 
 def test_imp_keeps_the_mask_of_the_lottery_ticket_hypothesis(setting, network, digits):
