@@ -11,26 +11,33 @@ from .setting import Setting
 from .supermask import Supermask, straight_through
 from .training import TrainingSource
 
-#: The score from which on a weight is in the network.
-HALF = 0.5
-
-#: The score that all weights start at.
-START = 0.75
+#: The score from which on a weight is in the network, and the score that all weights start at.
+HALF, START = 0.5, 0.75
 
 
 class GemMiner(TrainingSource):
-    """Gem-Miner of Sreenivasan et al. (NeurIPS 2022, algorithm 1)."""
+    """The weights whose scores, rounded in the forward pass, gradient steps have raised most.
+
+    Sreenivasan et al. (NeurIPS 2022, algorithm 1). After each round the lowest scores are held at 0; the others go on
+    where they are, and no weight moves. The paper's L2 regulariser is the weight decay of the recipe.
+
+    Unlike the paper, the scores all start at `START`, not uniform in [0, 1]: a few hundred steps move them by far less
+    than that, and on digits at sparsity 0.995 (9 rounds of 60 steps) a mask of uniform starts trained to 0.63, one of
+    equal starts to 0.97. Each round has a learning-rate schedule of its own, batch normalisation keeps its affine
+    parameters, and weights are those that training starts from, not random signs.
+    """
 
     def begin(
         self, setting: Setting, left: Mapping[str, np.ndarray], seed: int, carried: Mapping[str, Tensor] | None
     ) -> tuple[nn.Module, MaskSet | None]:
-        """Return the network under the rounded scores that the last round left, and what freezes removed ones at 0."""
+        """Return the network under the scores that the last round left, and the masks that hold removed ones at 0."""
         model = Rounded(setting, carried or {name: torch.tensor(START) for name in setting.weights})
         return model, model.freezing(left)
 
     def carried(self, trained: nn.Module) -> dict[str, Tensor]:
         """Return the scores."""
-        assert isinstance(trained, Rounded)
+        assert isinstance(trained, Rounded), "what begin returned"
+        # The last step may have left the interval.
         return {name: score.clamp(0, 1) for name, score in trained.scores_by_name().items()}
 
     def saliency(self, setting: Setting, trained: nn.Module, seed: int) -> Mapping[str, Tensor | np.ndarray]:
@@ -41,7 +48,7 @@ class Rounded(Supermask):
     """A supermask of scores that are projected to [0, 1] and rounded."""
 
     def masks(self, scores: Sequence[Tensor]) -> list[Tensor]:
-        """Return the rounded scores."""
+        """Return the rounded scores, after projection."""
         with torch.no_grad():
             for score in scores:
                 score.clamp_(0, 1)

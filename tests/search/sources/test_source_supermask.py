@@ -44,14 +44,24 @@ def linear(inputs: int, outputs: int, seed: int = 0) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs))
 
 
-@pytest.mark.parametrize("kind", ["gem-miner", "edge-popup"])
+def popped(given: Setting, seed: int) -> Top:
+    """The supermask of edge-popup at random scores, after its last step."""
+    model, generator = Top(given), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for score in model.scores:
+            score.copy_(torch.randn(score.shape, generator=generator))
+    model.set_extra_state(given.round_iterations)
+    return model
+
+
+@pytest.mark.parametrize("kind", LEARNED)
 def test_the_gradient_of_a_score_is_that_of_its_mask_whether_it_is_kept_or_not(digits, kind):
     """With y = W M x, dL/dM = W * (dL/dy x^T), element by element (Ramanujan et al., equation 2)."""
     network = linear(64, 10)
     given = setting_of(network, digits, kept=100)
     generator = torch.Generator().manual_seed(1)
     scores = torch.rand((10, 64), generator=generator)
-    model = Rounded(given, {"1.weight": scores}) if kind == "gem-miner" else Top(given)
+    model = Rounded(given, {"1.weight": scores}) if kind == "gem-miner" else popped(given, 1)
     x, upstream = torch.randn((5, 1, 8, 8), generator=generator), torch.randn((5, 10), generator=generator)
     (model(x) * upstream).sum().backward()
     (parameter,) = model.scores
@@ -71,12 +81,26 @@ def test_gem_miner_keeps_the_weights_whose_scores_round_to_1(digits):
     assert torch.equal(projected, scores.clamp(0, 1))
 
 
-def test_edge_popup_starts_from_the_largest_weights_of_the_network(network, digits):
-    model = Top(setting_of(network, digits, kept=5000))
+def test_edge_popup_keeps_the_top_scores_of_the_network_whatever_their_layer(network, digits):
+    model = popped(setting_of(network, digits, kept=5000), 7)
     masks = torch.cat([mask.flatten() for mask in model.masks(list(model.scores))])
-    weights = torch.cat([weight.detach().abs().flatten() for weight in prunable(network).values()])
+    scores = torch.cat([score.detach().flatten() for score in model.scores])
     assert masks.sum() == 5000 and set(masks.tolist()) == {0.0, 1.0}
-    assert weights[masks == 1].min() >= weights[masks == 0].max()
+    assert scores[masks == 1].min() >= scores[masks == 0].max()
+
+
+def test_edge_popup_begins_dense_and_ends_at_its_budget(digits):
+    """The density falls exponentially over three quarters of the steps."""
+    network = linear(64, 10)
+    model = Top(setting_of(network, digits, kept=6, round_iterations=40))
+    counts = []
+    for _ in range(40):
+        counts.append(sum(int(mask.sum()) for mask in model.masks(list(model.scores))))
+    assert counts == sorted(counts, reverse=True)
+    assert (counts[0], counts[10], counts[30], counts[-1]) == (640, round(640 * (6 / 640) ** (1 / 3)), 6, 6)
+    # Looking at it does not move it on.
+    model.eval().masks(list(model.scores))
+    assert model.get_extra_state() == 40
 
 
 @pytest.mark.parametrize("name", LEARNED)

@@ -109,9 +109,7 @@ def test_a_source_that_does_not_train_costs_nothing(setting):
 
 def test_a_round_that_would_remove_nothing_is_refused(setting):
     source = source_called("imp")
-    with pytest.raises(
-        InputError, match=r"rounds = 900000: round \d+ would remove none of .* take fewer rounds"
-    ):
+    with pytest.raises(InputError, match=r"rounds = 900000: round \d+ would remove none of .* take fewer rounds"):
         source.check(dataclasses.replace(setting, rounds=900_000))
     with pytest.raises(InputError, match="round 1 would remove none"):
         source.check(dataclasses.replace(setting, kept=setting.size))
