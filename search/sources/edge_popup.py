@@ -22,6 +22,13 @@ class EdgePopup(TrainingSource):
     Ramanujan et al. (CVPR 2020); in a pretrained network its masks are lottery jackpots (Zhang et al., 2021). It trains
     once, for as many steps as all rounds have together. No weight moves, and none is removed for good: whichever
     scores are on top are the mask of a step.
+
+    The paper keeps the same density in each layer and all the time, from random scores. At high sparsities that starts
+    from a network whose first layer has no path: on digits at sparsity 0.995 (540 steps) no accuracy came of it, with
+    one ranking over the network neither. Here all scores start at 0, so that the ranking is that of the steps alone,
+    over the whole network, and the density falls exponentially from 1 to the budget, as in the ablation of Sreenivasan
+    et al. (NeurIPS 2022): the mask then had 0.87 test accuracy without, and 0.98 with training of its weights. A score
+    counts with its sign, as in the paper; the authors' code takes the magnitude.
     """
 
     def check(self, setting: Setting) -> None:
@@ -66,7 +73,7 @@ class Top(Supermask):
     @property
     def count(self) -> int:
         """The number of weights in the mask of this step."""
-        density = (self._kept / self._size) ** min(1.0, self._step / self._ramp)
+        density: float = (self._kept / self._size) ** min(1.0, self._step / self._ramp)
         return max(self._kept, round(density * self._size))
 
     def get_extra_state(self) -> int:

@@ -23,8 +23,8 @@ class GemMiner(TrainingSource):
 
     Unlike the paper, the scores all start at `START`, not uniform in [0, 1]: a few hundred steps move them by far less
     than that, and on digits at sparsity 0.995 (9 rounds of 60 steps) a mask of uniform starts trained to 0.63, one of
-    equal starts to 0.97. Each round has a learning-rate schedule of its own, batch normalisation keeps its affine
-    parameters, and weights are those that training starts from, not random signs.
+    equal starts to 0.97. Each round has a learning-rate schedule of its own, and the network is the study's as it is,
+    where the paper's has weights of one magnitude and batch normalisation without affine parameters.
     """
 
     def begin(

@@ -1,7 +1,6 @@
 """Supermasks: a network of fixed weights under a mask that is learned, by a score of each weight."""
 
 import copy
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,14 +28,14 @@ class Supermask(nn.Module):
         self._places = _places(self.network, self._names)
         self.scores = nn.ParameterList(_score(initial[name], weight) for name, weight in setting.weights.items())
 
-    @abstractmethod
     def masks(self, scores: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the mask of each weight, 0 or 1, with the gradient of its scores: see `straight_through`."""
+        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Any:
         """Call the network under the masks of now."""
         weights = dict(self.network.named_parameters())
-        masked = {}
+        masked: dict[str, Tensor] = {}
         for name, mask in zip(self._names, self.masks(list(self.scores)), strict=True):
             masked |= dict.fromkeys(self._places[name], weights[name] * mask.to(weights[name].dtype))
         # torch would tie the names of a module that has two of them too, and leave masked weights in the network.
@@ -61,7 +60,7 @@ def _places(model: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
     """Return the names under which the modules of `model`, each counted once, have each of the parameters `names`."""
     places: dict[int, list[str]] = {}
     for module_name, module in model.named_modules():
-        for leaf, parameter in module.named_parameters(recurse=False):
+        for leaf, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
             places.setdefault(id(parameter), []).append(f"{module_name}.{leaf}".removeprefix("."))
     return {name: places[id(model.get_parameter(name))] for name in names}
 
