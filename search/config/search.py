@@ -37,7 +37,8 @@ class Search(Searchable):
     )
     rounds: Searched[Annotated[int, Field(ge=1)]] | None = Field(
         None,
-        description="rounds in which a source removes weights; none: the source's own (iterative-snip 100, imp 9)",
+        description="rounds in which a source removes weights; none: the source's own (iterative-snip 100, those that "
+        "train 9)",
     )
     round_iterations: Searched[Annotated[int, Field(ge=1)]] = Field(
         200, description="iterations (optimizer steps) of each round of a source that trains"

@@ -52,6 +52,8 @@ SOURCES = Registry(
         "biregular": ".biregular:Biregular",
         ASCENT: ".ascent:Ascent",
         IMP: ".imp:IMP",
+        "gem-miner": ".gem_miner:GemMiner",
+        "edge-popup": ".edge_popup:EdgePopup",
     },
     {
         "file:": Prefix(".file:MaskFile", "PATH"),

@@ -24,8 +24,8 @@ class TrainingSource(Source):
     """A source that trains for `setting.round_iterations` steps a round, then removes the weights of lowest saliency.
 
     After each round the weights that are left are rewound: the next round begins at `begin` again, under the mask so
-    far and with batches of its own. A new source overrides `saliency`, and `begin` where it trains something else than
-    the weights.
+    far and with batches of its own. A new source overrides `saliency`; `begin` where it trains something else than the
+    weights, and `carried` where that goes on from one round to the next.
 
     Its progress lies under `setting.training.checkpoints`: the rounds that are done, and the training of the round at
     hand. A process that goes on from there comes, on a CPU, to the same scores to the bit.
@@ -39,9 +39,18 @@ class TrainingSource(Source):
     def saliency(self, setting: Setting, trained: nn.Module, seed: int) -> Mapping[str, Tensor | np.ndarray]:
         """Return the saliency (>= 0) of each of `setting.weights` by name, after a round that made `trained`."""
 
-    def begin(self, setting: Setting, masks: MaskSet, seed: int) -> tuple[nn.Module, MaskSet]:
-        """Return what a round trains, and the masks that it does so under: a copy of the network, under `masks`."""
-        return copy.deepcopy(setting.model), masks
+    def begin(
+        self, setting: Setting, left: Mapping[str, np.ndarray], seed: int, carried: Mapping[str, Tensor] | None
+    ) -> tuple[nn.Module, MaskSet | None]:
+        """Return what a round trains, and the masks that it does so under: by default the network, the weights `left`.
+
+        `carried` is what the round before left to this one; None in the first round. The network of `setting` stays.
+        """
+        return copy.deepcopy(setting.model), MaskSet(left)
+
+    def carried(self, trained: nn.Module) -> dict[str, Tensor]:
+        """Return what `begin` of the next round needs of this one, which made `trained`: nothing, by default."""
+        return {}
 
     def cost(self, setting: Setting) -> int:
         """Return rounds times iterations of each."""
@@ -64,33 +73,34 @@ class TrainingSource(Source):
 
     def scores(self, setting: Setting, seed: int) -> dict[str, np.ndarray]:
         removal = Removal(setting, _kept)
-        kept = self._progress(setting, removal)
+        kept, carried = self._progress(setting, removal)
         while not removal.done:
             number = removal.round
             own = derive(seed, "round", number)
-            model, masks = self.begin(setting, MaskSet(removal.left), own)
+            model, masks = self.begin(setting, removal.left, own, carried)
             trained = self._trained(setting, model, masks, own, number)
             removal.remove(self.saliency(setting, trained, own))
+            carried = self.carried(trained)
             if kept:
-                kept.save(removal.state_dict())
+                kept.save(removal.state_dict() | {"carried": carried})
                 self._checkpoints(setting, number).clear()
         return removal.scores()
 
-    def _progress(self, setting: Setting, removal: Removal) -> Checkpoints | None:
-        """Take up the rounds that are done already; return where the others are to be kept."""
+    def _progress(self, setting: Setting, removal: Removal) -> tuple[Checkpoints | None, Mapping[str, Tensor] | None]:
+        """Take up the rounds that are done already; return where the others are to be kept, and what is carried on."""
         if (folder := setting.training.checkpoints) is None:
-            return None
+            return None, None
         rounds = folder / "rounds"
         kept = Checkpoints(rounds, last_attempt(rounds) + 1)
         for state in kept.states():
             try:
                 removal.load_state_dict(state)
-                break
+                return kept, state["carried"]
             except InputError as error:
                 warn(f"a checkpoint is passed over: {error}")
-        return kept
+        return kept, None
 
-    def _trained(self, setting: Setting, model: nn.Module, masks: MaskSet, seed: int, number: int) -> nn.Module:
+    def _trained(self, setting: Setting, model: nn.Module, masks: MaskSet | None, seed: int, number: int) -> nn.Module:
         """Return `model` after the training of a round."""
         training, how = setting.masked_training(model, masks, seed), setting.training
         checkpoints = self._checkpoints(setting, number) if how.checkpoints else None

@@ -16,9 +16,11 @@ from fullspectrum.models.training import MaskedTraining
 from fullspectrum.search.resumable.training import LeaveRequested
 from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.sources.setting import SourceTraining
-from fullspectrum.search.testing import SourceContract
 
 KEPT, ROUNDS, STEPS = 5000, 3, 6
+
+#: Every source that trains.
+TRAINING = ("imp", "gem-miner", "edge-popup")
 
 
 @pytest.fixture
@@ -45,14 +47,6 @@ def top(scores: dict[str, np.ndarray], kept: int) -> np.ndarray:
     mask = np.zeros(flat.size, dtype=bool)
     mask[np.argsort(-flat, kind="stable")[:kept]] = True
     return mask
-
-
-class TestIMP(SourceContract):
-    seeded = True
-
-    @pytest.fixture
-    def source(self):
-        return source_called("imp")
 
 
 def test_imp_keeps_the_mask_of_the_lottery_ticket_hypothesis(setting, network, digits):
@@ -104,16 +98,21 @@ def test_what_is_no_saliency_of_trained_weights_is_refused(name):
         source_called(name)
 
 
-def test_the_network_is_left_as_it_was(setting, network):
+@pytest.mark.parametrize("name", TRAINING)
+def test_the_network_is_left_as_it_was(setting, network, name):
     before = copy.deepcopy(network.state_dict())
-    source_called("imp").scores(setting, 0)
+    source_called(name).scores(setting, 0)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
 
 
-def test_its_cost_is_that_of_all_rounds(setting):
-    assert source_called("imp").cost(setting) == ROUNDS * STEPS
-    assert source_called("ascent:imp").cost(setting) == ROUNDS * STEPS
+@pytest.mark.parametrize("name", TRAINING)
+def test_its_cost_is_that_of_all_rounds(setting, name):
+    assert source_called(name).cost(setting) == ROUNDS * STEPS
+    assert source_called(f"ascent:{name}").cost(setting) == ROUNDS * STEPS
+
+
+def test_a_source_that_does_not_train_costs_nothing(setting):
     assert source_called("snip").cost(setting) == 0
 
 
@@ -130,9 +129,10 @@ class Crash(Exception):
     """The end of a process, as far as its files go."""
 
 
+@pytest.mark.parametrize("name", TRAINING)
 @pytest.mark.parametrize("steps", [3, STEPS, STEPS + 1, 2 * STEPS + 5])
-def test_after_a_crash_at_any_step_it_goes_on_to_the_same_bits(setting, tmp_path, monkeypatch, steps):
-    whole = source_called("imp").scores(setting, 0)
+def test_after_a_crash_at_any_step_it_goes_on_to_the_same_bits(setting, tmp_path, monkeypatch, name, steps):
+    whole = source_called(name).scores(setting, 0)
     monkeypatch.setattr("fullspectrum.search.resumable.training.CHUNK", 1)
     means = dataclasses.replace(setting.training, checkpoints=tmp_path, every=0.0)
     resumable = dataclasses.replace(setting, training=means)
@@ -146,21 +146,22 @@ def test_after_a_crash_at_any_step_it_goes_on_to_the_same_bits(setting, tmp_path
 
     monkeypatch.setattr(MaskedTraining, "_step", counted)
     with pytest.raises(Crash):
-        source_called("imp").scores(resumable, 0)
+        source_called(name).scores(resumable, 0)
     monkeypatch.setattr(MaskedTraining, "_step", lambda training: done.append(training) or step(training))
-    assert same(source_called("imp").scores(resumable, 0), whole)
+    assert same(source_called(name).scores(resumable, 0), whole)
     assert len(done) == ROUNDS * STEPS, "no step is done twice"
 
 
-def test_it_leaves_when_it_is_asked_to_and_goes_on_from_there(setting, tmp_path: Path):
+@pytest.mark.parametrize("name", TRAINING)
+def test_it_leaves_when_it_is_asked_to_and_goes_on_from_there(setting, tmp_path: Path, name):
     leave = tmp_path / "leave"
     means = SourceTraining(setting.training.recipe, tmp_path / "checkpoints", 60.0, leave)
     resumable = dataclasses.replace(setting, training=means)
     leave.touch()
     with pytest.raises(LeaveRequested):
-        source_called("imp").scores(resumable, 0)
+        source_called(name).scores(resumable, 0)
     leave.unlink()
-    assert same(source_called("imp").scores(resumable, 0), source_called("imp").scores(setting, 0))
+    assert same(source_called(name).scores(resumable, 0), source_called(name).scores(setting, 0))
 
 
 def test_checkpoints_of_other_rounds_are_passed_over(setting, tmp_path, capsys):

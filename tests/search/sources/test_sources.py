@@ -161,5 +161,25 @@ class TestAscentFromAnother(Registered):
         return source_called("ascent:snip")
 
 
+class TestIMP(Registered):
+    name, seeded = "imp", True
+
+
+class TestIMPByAnotherSaliency(Registered):
+    name, seeded = "imp:SOURCE", True
+
+    @pytest.fixture
+    def source(self) -> Source:
+        return source_called("imp:snip")
+
+
+class TestGemMiner(Registered):
+    name, seeded = "gem-miner", True
+
+
+class TestEdgePopup(Registered):
+    name, seeded = "edge-popup", True
+
+
 def test_every_source_of_the_registry_keeps_the_contract():
     assert {contract.name for contract in Registered.__subclasses__()} == set(SOURCES.known) - {"module:Class"}
