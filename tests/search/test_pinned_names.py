@@ -46,12 +46,15 @@ TRAINING = {
     )
 }
 LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")
-TRIAL_PARAMS = {"source", "temperature", "seed", "batch_seed", "allocation"} | {f"theta.{name}" for name in LAYERS}
-STUDY_PARAMS = {"model", "data", "sparsity", "objective", "seed"} | {
+TRIAL_PARAMS = {"source", "temperature", "seed", "batch_seed", "allocation", "pretraining.iterations"} | {
+    f"theta.{name}" for name in LAYERS
+}
+STUDY_PARAMS = {"model", "data", "sparsity", "objective", "seed", "pretraining.iterations"} | {
     *(f"guard.{name}" for name in ("max_dead_channels", "min_shortcut_coverage", "repair")),
     *(f"search.{name}" for name in ("trials", "samples_per_trial", "draw", "sampler", "sources", "temperature")),
     *(f"search.{name}" for name in ("batches", "images_per_class", "rounds", "allocation", "keep_dense", "theta")),
-    *(f"search.{name}" for name in ("theta_range", "min_kept_per_output", "max_concurrent")),
+    *(f"search.{name}" for name in ("theta_range", "min_kept_per_output", "max_concurrent", "round_iterations")),
+    "search.groups",
 }
 
 OWN_TAGS = {"fullspectrum.key", "fullspectrum.kind", "fullspectrum.study", "mlflow.runName"}
