@@ -124,6 +124,8 @@ class Param:
     ROUNDS = "rounds"
     ROUND_ITERATIONS = "round_iterations"
     WEIGHTS_DIGEST = "weights_digest"
+    GROUP = "group"
+    GROUP_REASON = "group_reason"
 
     @staticmethod
     def theta(group: str) -> str:
@@ -176,6 +178,7 @@ class Attribute:
     SEED = "seed"
     DISTRIBUTION = "distribution"
     RANKING = "ranking"
+    GROUP_REASON = "group_reason"
     TRAINING = "training"
     SCORED = "scored"
     END = "end"

@@ -39,7 +39,7 @@ class Dispatcher:
             for report in reports_of(trial):
                 opened.known.add(report.iteration)
                 opened.waiting.append(report)
-                self._inform_referee(trial.number, report)
+                self._inform_referee(trial.proposal, report)
             if trial.end or trial.outcome:
                 self._referee.ended(trial.number)
             if trial.outcome:
@@ -125,7 +125,7 @@ class Dispatcher:
         for report in new:
             opened.known.add(report.iteration)
             opened.waiting.append(report)
-            self._inform_referee(number, report)
+            self._inform_referee(opened.proposal, report)
         end = next((report for report in reports if isinstance(report, Ended)), None)
         if end:
             # An attempt that ended before it trained may come after one that did.
@@ -135,10 +135,11 @@ class Dispatcher:
         self._settle()
         return number in self._open and not end
 
-    def _inform_referee(self, number: int, report: Scored | Measured) -> None:
+    def _inform_referee(self, proposal: Proposal, report: Scored | Measured) -> None:
+        number = proposal.number
         match report:
             case Scored():
-                self._referee.scored(number, report.objective)
+                self._referee.scored(number, report.objective, proposal.distribution.group)
             case Measured():
                 self._referee.measured(number, report.iteration, report.accuracy, report.loss)
 

@@ -8,6 +8,7 @@ import numpy as np
 from ..config.study import Gate as GateSettings
 from ..config.study import Warmup
 from ..protocol.result import Decision
+from ..sampling.distribution import Group
 from .gate import Gate
 
 
@@ -16,6 +17,8 @@ class _Facts:
     """The facts that are known of a trial."""
 
     score: float | None = None
+    group: str = ""
+    """The trials that its score is compared with."""
     merits: dict[int, float] = field(default_factory=dict)
     """What is compared, by rung: higher is better."""
     losses: float = 0.0
@@ -41,6 +44,7 @@ class Referee:
 
     def __init__(self, warmup: Warmup, gate: GateSettings, seed: int) -> None:
         self._gate = Gate(gate.quantile, gate.control, seed) if warmup.iterations else None
+        self._within_groups = gate.within == "group"
         self._rungs = warmup.rungs
         self._stays = (1 - 1 / warmup.reduction_factor) * 100
         self._by_loss = warmup.metric == "training_loss"
@@ -50,9 +54,11 @@ class Referee:
         self._compared = [0] * len(self._rungs)
         self._reached: list[list[float]] = [[] for _ in self._rungs]
 
-    def scored(self, number: int, score: float) -> None:
-        """Take the spectral score of a trial."""
-        self._of(number).score = score
+    def scored(self, number: int, score: float, group: Group) -> None:
+        """Take the score of a trial of a group."""
+        facts = self._of(number)
+        facts.score = score
+        facts.group = str(group) if self._within_groups else ""
         self._decide()
 
     def measured(self, number: int, iteration: int, accuracy: float, loss: float = math.nan) -> None:
@@ -110,7 +116,7 @@ class Referee:
         if self._gate is None:
             return
         while (facts := self._of(self._gated)).score is not None or facts.over:
-            if facts.score is not None and self._gate.decide(self._gated, facts.score) == "stopped":
+            if facts.score is not None and self._gate.decide(self._gated, facts.score, facts.group) == "stopped":
                 facts.stopped = 0
             self._gated += 1
         before = self._gated

@@ -5,10 +5,12 @@ from typing import Self
 
 from ..config.study import Study
 from ..files import StudyFolder
+from ..guidance.groups import Groups
 from ..guidance.proposer import Proposer
 from ..process.shutdown import Shutdown
 from ..protocol.events import Listeners
 from ..store.writer import LedgerWriter
+from ..worker.pretraining import schedule_iterations
 from ..worker.shared import SharedInputs
 from ..worker.workbench import Workbench
 from ..worker.workbenches import Workbenches
@@ -47,5 +49,9 @@ class RunningSearch:
         shutdown: Shutdown,
     ) -> Self:
         """Return the search of a study, with what its ledger holds taken up; Ray must be connected."""
-        proposer = Proposer(workbench.study, ledger, list(workbench.setting.weights))
+        study = workbench.study
+        groups = Groups(study, workbench.source_cost, schedule_iterations(study, workbench.data))
+        if groups.warning:
+            listeners.noticed(groups.warning)
+        proposer = Proposer(study, ledger, list(workbench.setting.weights), groups)
         return cls(Workbenches(workbench), folder, ledger, proposer, listeners, shutdown, SharedInputs.put(workbench))

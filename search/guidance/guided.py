@@ -1,6 +1,7 @@
 """The guided study: an Optuna sampler and the trials that it sees, held in memory and rebuilt from the record."""
 
 import copy
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,18 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...models.seeds import derive
+from ..protocol.proposal import Value
 from ..samplers.registry import sampler_called
 from .sampled import SampledStudy
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 T = TypeVar("T")
+
+#: Parameters of a trial whose values its sampler does not choose.
+Given = Mapping[str, Value]
+
+_NOTHING: Given = {}
 
 
 class GuidedStudy:
@@ -36,13 +43,13 @@ class GuidedStudy:
         self._asked: Counter[str] = Counter()
         self._running: dict[int, tuple[SampledStudy, int]] = {}
 
-    def ask(self, number: int, suggest: Callable[[Trial], T], source: str = "") -> tuple[T, FrozenTrial]:
+    def ask(self, number: int, suggest: Callable[[Trial], T], given: Given = _NOTHING) -> tuple[T, FrozenTrial]:
         """Return what `suggest` makes of the new trial `number`, and this trial as it is to be recorded: running.
 
-        With `source`, the study of this source proposes it, and its parameter "source" has this value.
+        The `given` parameters have these values, and a study of their own proposes the others.
         """
-        given = {"source": source} if source else {}
-        space = self._spaces.get(source)
+        key = _key(given)
+        space = self._spaces.get(key)
         if space is None:
             # A trial that is thrown away defines the space of the first one: CMA-ES starts in the middle of it.
             rehearsal = SampledStudy(self._directions).ask(optuna.samplers.RandomSampler(seed=0), given)
@@ -51,21 +58,22 @@ class GuidedStudy:
         # In the order of names: a database may give them back in another order than they were asked in.
         drawn = {name: space[name] for name in sorted(space.keys() - given.keys()) if not space[name].single()}
         seed = derive(self._seed, "sobol") if self._sampler.one_sequence else derive(self._seed, "sampler", number)
-        study = self._study(source)
-        trial = study.ask(self._sampler.build(seed % 2**32, drawn, self._asked[source]), given)
+        study = self._study(key)
+        trial = study.ask(self._sampler.build(seed % 2**32, drawn, self._asked[key]), given)
         asked = suggest(trial)
         frozen = study.asked(trial._trial_id)
-        self._note(frozen, source)
+        self._note(frozen, key)
         if self._sampler.learns:
             self._running[number] = (study, trial._trial_id)
         # The caller adds what is to be recorded to a trial of its own.
         return asked, copy.copy(frozen)
 
-    def learn(self, trial: FrozenTrial, source: str = "") -> None:
+    def learn(self, trial: FrozenTrial, given: Given = _NOTHING) -> None:
         """Take up a recorded trial in any state, as if it had been asked for; call it in order of number."""
-        self._note(trial, source)
+        key = _key(given)
+        self._note(trial, key)
         if self._sampler.learns:
-            study = self._study(source)
+            study = self._study(key)
             self._running[trial.number] = (study, study.add(trial))
         if trial.state.is_finished():
             values = trial.values if trial.state is TrialState.COMPLETE else None
@@ -93,17 +101,22 @@ class GuidedStudy:
             study, trial_id = self._running.pop(number)
             study.end(trial_id, state, values, steps)
 
-    def _study(self, source: str) -> SampledStudy:
-        """Return the study of a source; a new one each time for samplers that learn nothing."""
-        study = self._studies.get(source)
+    def _study(self, key: str) -> SampledStudy:
+        """Return the study of given parameters; a new one each time for samplers that learn nothing."""
+        study = self._studies.get(key)
         if study is None:
             study = SampledStudy(self._directions, window=self._sampler.windowed and self._directions == 1)
             if self._sampler.learns:
-                self._studies[source] = study
+                self._studies[key] = study
         return study
 
-    def _note(self, trial: FrozenTrial, source: str) -> None:
+    def _note(self, trial: FrozenTrial, key: str) -> None:
         """Count the trial, and keep the parameters that all trials have in common."""
-        space = self._spaces.get(source, trial.distributions)
-        self._spaces[source] = {name: one for name, one in space.items() if name in trial.distributions}
-        self._asked[source] += 1
+        space = self._spaces.get(key, trial.distributions)
+        self._spaces[key] = {name: one for name, one in space.items() if name in trial.distributions}
+        self._asked[key] += 1
+
+
+def _key(given: Given) -> str:
+    """Return what the study of given parameters is called."""
+    return json.dumps(dict(given), sort_keys=True)

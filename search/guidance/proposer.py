@@ -3,6 +3,7 @@
 import heapq
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from optuna.trial import TrialState
 
@@ -12,13 +13,13 @@ from ..names import Metric
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal, Values
 from ..protocol.result import TrialResult
-from ..scores.registry import LEARNED
 from ..store.ledger import MASKS, TRAINING
 from ..store.records import TrialRecord
 from ..store.writer import LedgerWriter
+from .groups import Groups
 from .guided import GuidedStudy
 from .rankings import Rankings
-from .space import source_of, suggest_mask, suggest_training
+from .space import suggest_mask, suggest_training
 
 
 class Proposer:
@@ -28,12 +29,15 @@ class Proposer:
     taught are taught. A proposal is written whole, with its attempt, before it is handed out.
     """
 
-    def __init__(self, study: Study, ledger: LedgerWriter, parameters: Sequence[str]) -> None:
+    def __init__(
+        self, study: Study, ledger: LedgerWriter, parameters: Sequence[str], groups: Groups | None = None
+    ) -> None:
         self._study = study
         self._ledger = ledger
         self._parameters = list(parameters)
         self._masks = GuidedStudy(study.search.sampler, study.seed, len(study.objectives))
         self._training = GuidedStudy(study.search.sampler, derive(study.seed, "training"))
+        self._groups = groups or Groups(study)
         self._rankings = Rankings(study)
         self._retries: list[int] = []
         """Trials to be proposed again, a heap."""
@@ -46,8 +50,11 @@ class Proposer:
         for trial in training[: len(masks)]:
             self._training.learn(trial)
         for trial in masks:
-            self._masks.learn(trial, source_of(study.search, study.seed, trial.number))
-        for record in map(TrialRecord.of, masks):
+            record = TrialRecord.of(trial)
+            self._masks.learn(trial, self._groups.given_before(record.distribution))
+            self._groups.proposed(record.number, record.distribution.group)
+            if record.outcome:
+                self._groups.learn(record)
             self._rankings.take_up(record)
         for record in (TrialRecord.of(trial) for trial in masks if not trial.state.is_finished()):
             if record.outcome:
@@ -68,13 +75,15 @@ class Proposer:
         if number >= study.search.trials:
             return None
         training = self._propose_training(number)
+        choice = self._groups.choose(number)
         distribution, trial = self._masks.ask(
             number,
             lambda asked: suggest_mask(asked, study.search, study.pretraining, self._parameters),
-            source_of(study.search, study.seed, number),
+            choice.given,
         )
-        seed = derive(study.seed, "trial", number)
-        proposal = Proposal(number, 1, seed, distribution, training, self._rankings.of(distribution))
+        self._groups.proposed(number, distribution.group)
+        seed, ranking = derive(study.seed, "trial", number), self._rankings.of(distribution)
+        proposal = Proposal(number, 1, seed, distribution, training, ranking, choice.reason)
         trial.user_attrs = proposal.to_dict()
         self._ledger.create(MASKS, trial)
         return proposal
@@ -96,9 +105,9 @@ class Proposer:
 
         Only finite numbers reach them. The learned score takes what the warm-up came to.
         """
-        if LEARNED in self._study.objectives:
-            record = TrialRecord.of(self._ledger.trial(MASKS, number))
-            self._rankings.learn(number, record.distribution, outcome, result)
+        record = TrialRecord.of(self._ledger.trial(MASKS, number))
+        self._groups.learn(replace(record, outcome=outcome, result=result))
+        self._rankings.learn(number, record.distribution, outcome, result)
         if self._study.training.searched():
             state, accuracy = _training_lesson(outcome, result)
             # A trial that was stopped trained for less than the others: its accuracy is one on the way.

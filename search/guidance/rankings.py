@@ -71,7 +71,7 @@ class Rankings:
         ended = outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY) and result.accuracy is not None
         scores, value = result.scores, result.metrics.get(Metric.score(LEARNED), math.nan)
         merit = result.iterations + result.accuracy if ended and result.accuracy is not None else None
-        self._masks[number] = _Mask(_group(distribution), scores, value, merit)
+        self._masks[number] = _Mask(str(distribution.group), scores, value, merit)
 
     def of(self, distribution: MaskDistribution) -> Ranking | None:
         """Return the ranking for a trial that is proposed now; None where the study has no learned score."""
@@ -79,7 +79,7 @@ class Rankings:
             return None
         if self._warmed >= max(FEWEST, GROWTH * self._latest.masks):
             self._latest = self._fitted()
-        return self._latest.within(_group(distribution))
+        return self._latest.within(str(distribution.group))
 
     @property
     def _warmed(self) -> int:
@@ -99,8 +99,3 @@ class Rankings:
                 rises.setdefault(mask.group, []).append(rise)
         rises[OTHERS] = [rise for group in rises.values() for rise in group]
         return replace(ranking, levels={group: float(np.mean(each)) for group, each in rises.items() if each})
-
-
-def _group(distribution: MaskDistribution) -> str:
-    """Return the group of a trial, within which scores are comparable."""
-    return f"{distribution.source} {distribution.allocation}"

@@ -35,11 +35,11 @@ class SampledStudy(optuna.storages.InMemoryStorage):
         self._latest: list[int] = []
         self._best: list[tuple[float, int]] = []
 
-    def ask(self, sampler: optuna.samplers.BaseSampler, given: dict[str, str]) -> Trial:
+    def ask(self, sampler: optuna.samplers.BaseSampler, given: Mapping[str, Any]) -> Trial:
         """Return a new trial of `sampler` in which the `given` parameters have these values."""
         self.study.sampler = sampler
         if given:
-            self.study.enqueue_trial(given)
+            self.study.enqueue_trial(dict(given))
         return self.study.ask()
 
     def asked(self, trial_id: int) -> FrozenTrial:

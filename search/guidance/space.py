@@ -16,13 +16,6 @@ from ..sampling.distribution import MaskDistribution, groups
 from ..sources import source_called
 
 
-def source_of(search: Search, seed: int, number: int) -> str:
-    """Return the source of trial `number`, drawn uniformly; empty where the sampler itself chooses the source."""
-    if not sampler_called(search.sampler).per_source:
-        return ""
-    return search.sources[derive(seed, "source", number) % len(search.sources)]
-
-
 def suggest_mask(
     trial: optuna.trial.Trial, search: Search, pretraining: Pretraining, names: Sequence[str]
 ) -> MaskDistribution:

@@ -29,6 +29,8 @@ class Proposal:
     """Values of the searched training settings."""
     ranking: Ranking | None = None
     """The ranking that is the learned score of its candidates; None where that is no objective of the study."""
+    group_reason: str = ""
+    """Why its group (source, pretraining, allocation) was chosen."""
     digest: str | None = None
     """Digest of the mask that an earlier attempt chose, where it is known; it is no part of the record."""
 
@@ -49,6 +51,7 @@ class Proposal:
             Attribute.SEED: self.seed,
             Attribute.DISTRIBUTION: self.distribution.to_dict(),
             Attribute.TRAINING: dict(self.training),
+            Attribute.GROUP_REASON: self.group_reason,
             **ranking,
         }
 
@@ -62,6 +65,7 @@ class Proposal:
             MaskDistribution.from_dict(kept[Attribute.DISTRIBUTION]),
             kept[Attribute.TRAINING],
             Ranking.from_dict(kept[Attribute.RANKING]) if kept.get(Attribute.RANKING) else None,
+            kept.get(Attribute.GROUP_REASON, ""),
         )
 
     def to_json(self) -> str:

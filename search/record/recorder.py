@@ -103,6 +103,8 @@ class Recorder(Listener):
             Param.ALLOCATION: distribution.allocation,
             **self._weights(distribution.pretraining),
             **_rounds(distribution),
+            Param.GROUP: str(distribution.group),
+            Param.GROUP_REASON: proposal.group_reason,
             **{Param.theta(group): value for group, value in distribution.theta.items()},
             **(self._recipe(proposal.training) if trains else {}),
         }

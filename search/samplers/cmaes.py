@@ -16,7 +16,7 @@ class CMAES(Sampler):
     It starts in the middle of the space, where every theta is 0: at the base allocation itself.
     """
 
-    per_source = True
+    per_group = True
     complete_only = True
     several_objectives = False
 

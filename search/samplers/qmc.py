@@ -14,7 +14,7 @@ class QMC(Sampler):
     """Sobol's scrambled sequence, which fills the space evenly."""
 
     learns = False
-    per_source = True
+    per_group = True
     one_sequence = True
 
     def build(self, seed: int, space: "Mapping[str, BaseDistribution]", asked: int) -> "BaseSampler":

@@ -5,8 +5,12 @@ import pytest
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.driver.referee import Referee
+from fullspectrum.search.sampling.distribution import Group
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+#: Where nothing depends on it.
+GROUP = Group("random", 0, "erk")
 
 
 def study(gate: float = 0.5, control: float = 0.0, **warmup) -> Study:
@@ -29,7 +33,7 @@ def referee_of(settings: Study) -> Referee:
 def after_the_gate(trials: int, **warmup) -> Referee:
     referee = referee_of(study(gate=1.0, **warmup))
     for number in range(trials):
-        referee.scored(number, 1.0)
+        referee.scored(number, 1.0, GROUP)
     return referee
 
 
@@ -52,9 +56,9 @@ def test_every_trial_reports_at_each_rung_whatever_it_reports_besides():
 
 def test_the_gate_decides_by_the_scores_of_lower_numbers_alone():
     referee = referee_of(study())
-    referee.scored(1, 1.0)
+    referee.scored(1, 1.0, GROUP)
     assert (referee.gate(1), referee.clearance(1)) == (None, -1)
-    referee.scored(0, 2.0)
+    referee.scored(0, 2.0, GROUP)
     assert (referee.gate(0), referee.clearance(0)) == ("passed", 10)
     # As if trial 0 had been first all along.
     assert (referee.gate(1), referee.stopped(1), referee.clearance(1)) == ("stopped", 0, 0)
@@ -62,7 +66,7 @@ def test_the_gate_decides_by_the_scores_of_lower_numbers_alone():
 
 def test_a_trial_that_never_gets_a_score_holds_nobody_up():
     referee = referee_of(study())
-    referee.scored(1, 1.0)
+    referee.scored(1, 1.0, GROUP)
     assert referee.gate(1) is None
     referee.ended(0)
     assert referee.gate(1) == "passed"
@@ -98,14 +102,14 @@ def test_between_rungs_nobody_is_stopped():
 def test_without_early_stopping_only_the_gate_stops():
     referee = referee_of(study(early_stopping=False))
     for number, score in enumerate((2.0, 1.0)):
-        referee.scored(number, score)
+        referee.scored(number, score, GROUP)
     assert [referee.stopped(number) for number in range(2)] == [None, 0]
     assert referee.clearance(0) == np.inf
 
 
 def test_a_spectral_only_study_has_nothing_to_decide():
     referee = referee_of(study(iterations=0))
-    referee.scored(5, 1.0)
+    referee.scored(5, 1.0, GROUP)
     assert (referee.gate(5), referee.clearance(5), referee.decided(5, 0)) == (None, np.inf, True)
 
 
@@ -204,7 +208,7 @@ def test_by_training_loss_the_decisions_are_those_of_trials_that_ran_one_after_t
     # Whole numbers, whose sums are exact, and ties among them.
     curves = generator.integers(0, 8, size=(trials, len(points))).astype(float)
     for number in range(trials):
-        referee.scored(number, 1.0)
+        referee.scored(number, 1.0, GROUP)
     done = [0] * trials
     for number in generator.permutation(np.repeat(np.arange(trials), len(points))).tolist():
         # Each trial reports in the order of iterations, trials in any.
