@@ -78,7 +78,7 @@ class Proposer:
         choice = self._groups.choose(number)
         distribution, trial = self._masks.ask(
             number,
-            lambda asked: suggest_mask(asked, study.search, study.pretraining, self._parameters),
+            lambda asked: suggest_mask(asked, study, self._parameters),
             choice.given,
         )
         self._groups.proposed(number, distribution.group)

@@ -5,21 +5,17 @@ from typing import Any
 
 import optuna
 
-from ...models.seeds import derive
-from ..config.pretraining import Pretraining
-from ..config.search import Search
 from ..config.searchable import Choices, Range
+from ..config.study import Study
 from ..config.training import Training
 from ..protocol.proposal import Value
-from ..samplers.registry import sampler_called
 from ..sampling.distribution import MaskDistribution, groups
 from ..sources import source_called
 
 
-def suggest_mask(
-    trial: optuna.trial.Trial, search: Search, pretraining: Pretraining, names: Sequence[str]
-) -> MaskDistribution:
+def suggest_mask(trial: optuna.trial.Trial, study: Study, names: Sequence[str]) -> MaskDistribution:
     """Ask Optuna for the distribution of one trial over the prunable parameters `names`."""
+    search = study.search
     name = trial.suggest_categorical("source", search.sources)
     scorer = source_called(name)
     temperature = scorer.default_temperature
@@ -33,7 +29,7 @@ def suggest_mask(
         rounds = scorer.default_rounds if search.rounds is None else _suggest(trial, "rounds", search.rounds)
     if scorer.trains:
         iterations = _suggest(trial, "round_iterations", search.round_iterations)
-    k = _suggest(trial, "pretraining", pretraining.iterations)
+    k = _suggest(trial, "pretraining", study.pretraining.iterations)
     bound = search.theta_range
     theta = {group: trial.suggest_float(f"theta/{group}", -bound, bound) for group in groups(names, search.theta)}
     allocation = _suggest(trial, "allocation", search.allocation)

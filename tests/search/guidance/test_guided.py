@@ -31,8 +31,8 @@ def suggest(trial) -> dict:
     return dict(trial.params)
 
 
-def source_of(sampler: str, number: int) -> str:
-    return SOURCES[number % 3] if sampler in ("cmaes", "qmc") else ""
+def source_of(sampler: str, number: int) -> dict[str, str]:
+    return {"source": SOURCES[number % 3]} if sampler in ("cmaes", "qmc") else {}
 
 
 def total(params: dict) -> float:
@@ -112,7 +112,7 @@ def test_the_source_that_is_asked_is_the_one_that_is_proposed(sampler):
 def test_what_came_of_trials_steers_the_next_ones(sampler):
     guided, totals = GuidedStudy(sampler, 3), []
     for number in range(240):
-        params, _ = guided.ask(number, suggest, "snip" if sampler == "cmaes" else "")
+        params, _ = guided.ask(number, suggest, {"source": "snip"} if sampler == "cmaes" else {})
         guided.tell(number, TrialState.COMPLETE, [total(params)])
         totals.append(total(params))
     # The mean of 20 sums of four uniform thetas has a standard deviation of sqrt(4/12/20) = 0.13 around 0.
@@ -136,7 +136,7 @@ def test_random_proposals_depend_on_the_seed_and_the_number_alone():
 
 
 def test_cmaes_starts_around_the_middle_of_the_space():
-    found = [GuidedStudy("cmaes", seed).ask(0, suggest, "snip")[0] for seed in range(100)]
+    found = [GuidedStudy("cmaes", seed).ask(0, suggest, {"source": "snip"})[0] for seed in range(100)]
     thetas = np.array([[params[name] for name in THETAS] for params in found])
     # Its first step is a sixth of the range; the mean of 400 such draws has a standard deviation of 1/6/20.
     assert abs(thetas.mean()) < 5 / 6 / 20
@@ -150,10 +150,10 @@ def test_cmaes_starts_around_the_middle_of_the_space():
 def test_cmaes_learns_of_each_source_by_itself():
     taught, untaught = GuidedStudy("cmaes", 3), GuidedStudy("cmaes", 3)
     for number in range(40):
-        params, _ = taught.ask(number, suggest, "snip")
+        params, _ = taught.ask(number, suggest, {"source": "snip"})
         taught.tell(number, TrialState.COMPLETE, [total(params)])
-    assert taught.ask(40, suggest, "random")[0] == untaught.ask(40, suggest, "random")[0]
-    assert taught.ask(41, suggest, "snip")[0] != untaught.ask(41, suggest, "snip")[0]
+    assert taught.ask(40, suggest, {"source": "random"})[0] == untaught.ask(40, suggest, {"source": "random"})[0]
+    assert taught.ask(41, suggest, {"source": "snip"})[0] != untaught.ask(41, suggest, {"source": "snip"})[0]
 
 
 @pytest.mark.parametrize("sampler", ["cmaes", "nsga2"])
@@ -169,7 +169,7 @@ def test_a_stopped_trial_teaches_what_it_reached_last(sampler):
 
 def test_sobol_points_fill_every_sixteenth_of_every_dimension_once():
     guided = GuidedStudy("qmc", 3)
-    found = [guided.ask(number, suggest, "random")[0] for number in range(16)]
+    found = [guided.ask(number, suggest, {"source": "random"})[0] for number in range(16)]
     for name in THETAS:
         # 2^4 points of a scrambled Sobol sequence are a net: one in each of 2^4 equal intervals.
         assert sorted(math.floor(16 * (params[name] + 0.5)) for params in found) == list(range(16))

@@ -7,8 +7,9 @@ import optuna
 import pytest
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse, with_overrides
+from fullspectrum.search.guidance.groups import Groups
 from fullspectrum.search.guidance.guided import GuidedStudy
-from fullspectrum.search.guidance.space import source_of, suggest_mask, suggest_training
+from fullspectrum.search.guidance.space import suggest_mask, suggest_training
 from fullspectrum.search.sampling.distribution import MaskDistribution, groups, layer_theta
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,18 +18,13 @@ from optuna.trial import FixedTrial
 NAMES = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.conv2.weight", "layer2.0.conv1.weight", "fc.weight"]
 
 
-def source_at(settings: Study, number: int) -> str:
-    """The source of a trial."""
-    return source_of(settings.search, settings.seed, number)
-
-
 def study(*overrides: str) -> Study:
     return parse(with_overrides({"model": "resnet20", "data": "cifar10", "sparsity": 0.9}, overrides))
 
 
 def asked(settings: Study, trials: int = 1, seed: int = 0) -> list[tuple[optuna.trial.Trial, MaskDistribution]]:
     optimizer = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    return [(trial, suggest_mask(trial, settings.search, NAMES)) for trial in (optimizer.ask() for _ in range(trials))]
+    return [(trial, suggest_mask(trial, settings, NAMES)) for trial in (optimizer.ask() for _ in range(trials))]
 
 
 def test_each_layer_is_a_group_of_its_own():
@@ -94,7 +90,7 @@ def test_a_fixed_temperature_and_a_single_batch_are_not_searched():
 def test_the_distribution_is_what_was_suggested():
     suggested = {"source": "snip", "temperature": 0.5, "batch_seed": 3}
     suggested |= {"theta/conv1": 0.1, "theta/layer1": 0.2, "theta/layer2": -0.3, "theta/fc": -0.5}
-    distribution = suggest_mask(FixedTrial(suggested), study("search.theta=stage").search, NAMES)
+    distribution = suggest_mask(FixedTrial(suggested), study("search.theta=stage"), NAMES)
     assert distribution == MaskDistribution("snip", 0.5, 3, {"conv1": 0.1, "layer1": 0.2, "layer2": -0.3, "fc": -0.5})
 
 
@@ -150,31 +146,16 @@ def test_a_distribution_survives_json(source, temperature, batch_seed, theta):
     assert MaskDistribution.from_dict(json.loads(text)) == distribution
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
-def test_a_sampler_that_keeps_one_study_chooses_the_source_itself(sampler):
-    assert source_at(study(f"search.sampler={sampler}"), 3) == ""
-
-
-@pytest.mark.parametrize("sampler", ["cmaes", "qmc"])
-def test_where_each_source_has_a_study_it_is_drawn_uniformly_by_the_number_of_the_trial(sampler):
-    settings = study(f"search.sampler={sampler}")
-    drawn = [source_at(settings, number) for number in range(3000)]
-    assert drawn == [source_at(settings, number) for number in range(3000)]
-    for name in settings.search.sources:
-        # Each count is binomial: 3000/3 within five standard deviations of sqrt(3000 * 1/3 * 2/3).
-        assert abs(drawn.count(name) - 1000) < 5 * math.sqrt(3000 * 2 / 9)
-    assert drawn != [source_at(study(f"search.sampler={sampler}", "seed=1"), number) for number in range(3000)]
-
-
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2", "qmc", "random"])
 def test_every_sampler_proposes_distributions_of_the_studys_space(sampler):
     settings = study(f"search.sampler={sampler}", "search.allocation={choices=['erk', 'uniform']}")
-    guided = GuidedStudy(sampler, settings.seed)
+    guided, groups_of = GuidedStudy(sampler, settings.seed), Groups(settings)
     for number in range(30):
-        source = source_at(settings, number)
-        proposed, trial = guided.ask(number, lambda asked: suggest_mask(asked, settings.search, NAMES), source)
+        given = groups_of.choose(number).given
+        proposed, trial = guided.ask(number, lambda asked: suggest_mask(asked, settings, NAMES), given)
+        groups_of.proposed(number, proposed.group)
         guided.tell(number, optuna.trial.TrialState.COMPLETE, [sum(proposed.theta.values())])
-        assert proposed.source == trial.params["source"] == (source or proposed.source)
+        assert proposed.source == trial.params["source"] == given.get("source", proposed.source)
         assert proposed.allocation in ("erk", "uniform")
         assert all(abs(theta) <= 0.5 for theta in proposed.theta.values())
         assert set(trial.params) >= {f"theta/{group}" for group in groups(NAMES, "layer")}

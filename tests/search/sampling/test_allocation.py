@@ -382,7 +382,7 @@ def searched(allocation) -> Study:
 def test_a_searched_allocation_is_drawn_for_each_trial_and_recorded():
     study = searched({"choices": ["erk", "igq", "lamp"]})
     proposals = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found = [suggest_mask(proposals.ask(), study.search, ["fc1.weight"]) for _ in range(20)]
+    found = [suggest_mask(proposals.ask(), study, ["fc1.weight"]) for _ in range(20)]
     # Three choices, twenty draws: one of them misses by a chance of 3 (2/3) ** 20 < 0.001.
     assert {distribution.allocation for distribution in found} == {"erk", "igq", "lamp"}
     assert all(MaskDistribution.from_dict(d.to_dict()) == d for d in found)
@@ -392,7 +392,7 @@ def test_a_searched_allocation_is_drawn_for_each_trial_and_recorded():
 def test_a_fixed_allocation_stands_in_every_distribution_and_is_no_parameter_of_the_search():
     proposals = optuna.create_study()
     trial = proposals.ask()
-    assert suggest_mask(trial, searched("igq").search, ["fc1.weight"]).allocation == "igq"
+    assert suggest_mask(trial, searched("igq"), ["fc1.weight"]).allocation == "igq"
     assert "allocation" not in trial.params
 
 

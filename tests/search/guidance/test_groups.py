@@ -1,0 +1,158 @@
+"""Which group the next trial belongs to: each a few times, then the one whose accuracies at equal cost are best."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from fullspectrum.search.config.study import Study
+from fullspectrum.search.config.studyfile import parse, with_overrides
+from fullspectrum.search.guidance.groups import FIRST, Groups
+from fullspectrum.search.protocol.outcome import Outcome
+from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.report import Measured
+from fullspectrum.search.protocol.result import TrialResult
+from fullspectrum.search.sampling.distribution import Group, MaskDistribution
+from fullspectrum.search.store.records import TrialRecord
+
+W = 100
+
+
+def study(*overrides: str) -> Study:
+    settings = {"model": "digits_cnn", "data": "digits", "sparsity": 0.98, "warmup": {"iterations": W}}
+    return parse(with_overrides(settings, ("search.trials=60", *overrides)))
+
+
+def record(number: int, group: Group, accuracies: dict[int, float], outcome: Outcome = Outcome.FINISHED) -> TrialRecord:
+    """A trial that ended with these validation accuracies by iteration."""
+    distribution = MaskDistribution(group.source, 0.0, 0, {}, group.allocation, group.pretraining)
+    last = max(accuracies, default=0)
+    result = TrialResult(iterations=last, accuracy=accuracies.get(last))
+    # As the ledger has it: the last one stands in the result alone.
+    measured = {iteration: Measured(iteration, a, 1.0) for iteration, a in accuracies.items() if iteration != last}
+    return TrialRecord(Proposal(number, 1, 0, distribution), outcome, result, None, measured)
+
+
+def run(groups: Groups, means: dict[str, float], trials: range, deviation: float = 0.01) -> list[Group]:
+    """The groups of trials whose accuracies lie around the mean of their source."""
+    found = []
+    for number in trials:
+        group = groups.choose(number).group
+        groups.proposed(number, group)
+        noise = deviation * np.random.default_rng(number).standard_normal()
+        groups.learn(record(number, group, {W: means[group.source] + noise}))
+        found.append(group)
+    return found
+
+
+def test_groups_are_all_that_source_pretraining_and_allocation_can_be():
+    settings = study(
+        "search.sources=['snip','imp']",
+        "pretraining.iterations={choices=[0,50]}",
+        "search.allocation={choices=['erk']}",
+    )
+    assert Groups(settings).all == [Group(s, k, "erk") for s in ("snip", "imp") for k in (0, 50)]
+
+
+def test_each_group_comes_twice_then_the_one_of_the_best_accuracies():
+    found = run(
+        Groups(study("search.sources=['random','snip','magnitude']")),
+        {"random": 0.8, "snip": 0.9, "magnitude": 0.7},
+        range(60),
+    )
+    assert Counter(group.source for group in found[:6]) == {"random": FIRST, "snip": FIRST, "magnitude": FIRST}
+    # Means ten standard deviations apart: a Thompson draw of two trials each errs with probability 1e-23.
+    assert {group.source for group in found[6:]} == {"snip"}
+
+
+def test_groups_that_cannot_be_told_apart_all_go_on():
+    found = run(Groups(study("search.sources=['random','snip']")), {"random": 0.8, "snip": 0.8}, range(60), 0.05)
+    assert min(Counter(group.source for group in found).values()) > 10
+
+
+def test_a_choice_is_a_function_of_number_and_history():
+    means = {"random": 0.80, "snip": 0.82}
+    settings = study("search.sources=['random','snip']")
+    whole = run(Groups(settings), means, range(40), 0.05)
+    again = Groups(settings)
+    assert run(again, means, range(15), 0.05) == whole[:15]
+    taken_up = Groups(settings)
+    for number, group in enumerate(whole[:15]):
+        taken_up.proposed(number, group)
+        noise = 0.05 * np.random.default_rng(number).standard_normal()
+        taken_up.learn(record(number, group, {W: means[group.source] + noise}))
+    assert run(taken_up, means, range(15, 40), 0.05) == whole[15:]
+
+
+def test_an_accuracy_is_read_at_equal_cost():
+    """W = 100, F = 300, e_min = 0 and e = 100: read at 100 · 300 / 400 = 75, between the measurements at 50 and 100."""
+    settings = study("search.sources=['random','imp']", "search.rounds=1", "search.round_iterations=100")
+    cost = {"random": 0, "imp": 100}
+    groups = Groups(settings, lambda distribution: cost[distribution.source], 300)
+    curve = {50: 0.4, 100: 0.8}
+    assert groups._reward(record(0, Group("imp", 0, "erk"), curve)) == pytest.approx(0.6)
+    assert groups._reward(record(1, Group("random", 0, "erk"), curve)) == pytest.approx(0.8)
+    # One that was stopped before counts with what it had.
+    assert groups._reward(record(2, Group("imp", 0, "erk"), {50: 0.4}, Outcome.STOPPED_EARLY)) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.REJECTED])
+def test_a_group_whose_trials_come_to_nothing_is_given_up(outcome):
+    groups = Groups(study("search.sources=['random','snip']"))
+    found = []
+    for number in range(40):
+        group = groups.choose(number).group
+        groups.proposed(number, group)
+        found.append(group.source)
+        groups.learn(record(number, group, {W: 0.9}, Outcome.FINISHED if group.source == "snip" else outcome))
+    assert found.count("random") == FIRST
+
+
+def test_a_group_whose_trials_fail_is_no_better_than_the_worst():
+    groups = Groups(study("search.sources=['random','snip','magnitude']"))
+    found = []
+    for number in range(60):
+        group = groups.choose(number).group
+        groups.proposed(number, group)
+        found.append(group.source)
+        accuracy = {"snip": 0.9, "magnitude": 0.5, "random": 0.0}[group.source]
+        outcome = Outcome.FAILED if group.source == "random" else Outcome.FINISHED
+        groups.learn(record(number, group, {W: accuracy}, outcome))
+    assert found.count("random") == FIRST and found.count("snip") > 50
+
+
+def test_a_group_whose_first_trials_still_run_is_waited_for():
+    groups = Groups(study("search.sources=['random','snip']"))
+    for number in range(4):
+        choice = groups.choose(number)
+        groups.proposed(number, choice.group)
+        if choice.group.source == "snip":
+            groups.learn(record(number, choice.group, {W: 0.5}))
+    assert all(groups.choose(number).group.source == "snip" for number in range(4, 20))
+
+
+@pytest.mark.parametrize("setting", ["search.sampler=random", "search.groups=uniform", "search.sampler=qmc"])
+def test_uniform_draws_repeat_themselves_whatever_was_learned(setting):
+    settings = study("search.sources=['random','snip','magnitude']", setting)
+    drawn = [Groups(settings).choose(number).group for number in range(3000)]
+    groups = Groups(settings)
+    run(groups, {"random": 0.8, "snip": 0.9, "magnitude": 0.7}, range(20))
+    assert [groups.choose(number).group for number in range(3000)] == drawn
+    for source in settings.search.sources:
+        # Each count is binomial: 1000 within five standard deviations of sqrt(3000 · 1/3 · 2/3).
+        assert abs([group.source for group in drawn].count(source) - 1000) < 5 * (3000 * 2 / 9) ** 0.5
+
+
+def test_a_study_that_trains_nothing_takes_them_in_turn():
+    groups = Groups(study("search.sources=['random','snip']", "warmup.iterations=0"))
+    assert [groups.choose(number).group.source for number in range(4)] == ["random", "snip", "random", "snip"]
+
+
+def test_guided_by_the_objective_the_sampler_chooses():
+    choice = Groups(study("search.groups=objective")).choose(0)
+    assert (choice.group, choice.given) == (None, {})
+    assert Groups(study("search.groups=objective", "search.sampler=cmaes")).choose(0).reason == "drawn uniformly"
+
+
+def test_too_few_trials_for_all_groups_are_warned_of():
+    assert Groups(study("search.sources=['random','snip']", "search.trials=3")).warning.startswith("search.trials = 3")
+    assert Groups(study("search.sources=['random','snip']", "search.trials=4")).warning is None
