@@ -65,7 +65,7 @@ class Top(Supermask):
     def masks(self, scores: Sequence[Tensor]) -> list[Tensor]:
         """Return which scores are among the top ones of this step."""
         flat = torch.cat([score.detach().flatten() for score in scores])
-        mask = torch.zeros_like(flat).index_fill_(0, flat.topk(self.count).indices, 1)
+        mask = torch.zeros_like(flat).index_fill_(0, flat.topk(self.count, sorted=False).indices, 1)
         if self.training:
             self._step += 1
         parts = mask.split([score.numel() for score in scores])
