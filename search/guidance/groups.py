@@ -1,5 +1,6 @@
 """The choice of a trial's group: its source, its pretraining and its base of allocation."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -135,7 +136,7 @@ class Groups:
         if not freedom:
             return PRIOR_DEVIATION
         squares = sum(float(np.var(rewards)) * len(rewards) for rewards in each)
-        return max((squares / freedom) ** 0.5, LEAST_DEVIATION)
+        return max(math.sqrt(squares / freedom), LEAST_DEVIATION)
 
     def proposed(self, number: int, group: Group) -> None:
         """Take that trial `number` of a group was proposed."""

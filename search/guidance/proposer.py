@@ -44,7 +44,6 @@ class Proposer:
         self._take_up()
 
     def _take_up(self) -> None:
-        study = self._study
         masks, training = self._ledger.all_trials(MASKS), self._ledger.all_trials(TRAINING)
         self._proposed_training = len(training)
         for trial in training[: len(masks)]:

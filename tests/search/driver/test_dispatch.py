@@ -57,7 +57,7 @@ class Driver:
         self.ledger = opened.ledger
         progress = Progress(Console(file=io.StringIO()), settings.search.trials, "distance")
         listeners = Listeners(Recorder(settings, folder, self.spool), progress)
-        bench = SimpleNamespace(study=settings)
+        bench = SimpleNamespace(start=SimpleNamespace(study=settings))
         search = RunningSearch(bench, folder, self.ledger, opened.proposer, listeners, self.shutdown, None)
         self.dispatcher = Dispatcher(search)
         self.dispatcher.take_up()

@@ -104,7 +104,7 @@ def test_what_is_recorded_is_running_and_holds_all_that_was_asked(sampler):
 def test_the_source_that_is_asked_is_the_one_that_is_proposed(sampler):
     guided = GuidedStudy(sampler, 0)
     assert [
-        guided.ask(number, suggest, source)[0]["source"] for number, source in enumerate(SOURCES * 3)
+        guided.ask(number, suggest, {"source": source})[0]["source"] for number, source in enumerate(SOURCES * 3)
     ] == SOURCES * 3
 
 
@@ -160,7 +160,7 @@ def test_cmaes_learns_of_each_source_by_itself():
 def test_a_stopped_trial_teaches_what_it_reached_last(sampler):
     stopped, finished = GuidedStudy(sampler, 3), GuidedStudy(sampler, 3)
     for number in range(120):
-        source = "snip" if sampler == "cmaes" else ""
+        source = {"source": "snip"} if sampler == "cmaes" else {}
         params, _ = stopped.ask(number, suggest, source)
         assert params == finished.ask(number, suggest, source)[0]
         stopped.tell(number, TrialState.PRUNED, None, {100: total(params), 50: -1.0})
