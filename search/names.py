@@ -134,6 +134,7 @@ class Attribute:
     ATTEMPT = "attempt"
     SEED = "seed"
     DISTRIBUTION = "distribution"
+    RANKING = "ranking"
     TRAINING = "training"
     SCORED = "scored"
     END = "end"

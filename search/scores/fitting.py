@@ -94,4 +94,4 @@ def _ranks(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     for group in np.unique(groups):
         members = groups == group
         found[members] = (rankdata(values[members]) - 0.5) / members.sum() - 0.5
-    return found / np.sqrt(_RANK_VARIANCE)
+    return np.asarray(found / np.sqrt(_RANK_VARIANCE))
