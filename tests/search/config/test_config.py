@@ -211,7 +211,7 @@ MISTAKES = [
     ),
     ("search.sources=['random', 'random']", ["search", "named twice"]),
     ("seed=-1", ["seed = -1", "greater than or equal to 0"]),
-    ("objective=l1", ['objective: unknown objective "l1"', "l2, imdb", "layer_density", "module:Class"]),
+    ("objective=l1", ['objective: unknown objective "l1"', "l2, l2_authors, imdb", "layer_density", "module:Class"]),
     ("objective=imbd", ['objective: unknown objective "imbd"', 'did you mean "imdb"?']),
     ("search.draw=per-layer", ["search.draw = 'per-layer'", 'did you mean "per_layer"?']),
     ("objective={}", ["objective = {}"]),
