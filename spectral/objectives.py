@@ -216,11 +216,11 @@ LOG_DENSITY, KEPT_MAGNITUDE, LIVE_CHANNELS = LogDensity(), KeptMagnitude(), Live
 #: By the names that a study's `objective` takes.
 OBJECTIVES: dict[str, Objective] = {
     "l2": L2,
-    "l2_authors": L2_AUTHORS,
     "imdb": IMDB,
     "ramanujan_gap": RAMANUJAN_GAP,
     "weighted_gap": WEIGHTED_GAP,
     "imsg": IMSG,
+    "l2_authors": L2_AUTHORS,
     "layer_density": LAYER_DENSITY,
     "log_density": LOG_DENSITY,
     "live_channels": LIVE_CHANNELS,

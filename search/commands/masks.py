@@ -101,19 +101,21 @@ def channels_for(masks: MaskSet, model: str | None) -> dict[str, tuple[int, int]
     """Return the inputs and outputs of each mask's layer that lie on a path, and all of them.
 
     The network is that of `layout_for`, which says whether the masks fit; what it has no mask for is kept whole. Empty
-    where there is none.
+    where there is none, or torch cannot trace it.
     """
     named, task = _network(masks, model)
     if task is None:
         return {}
     network = build(named, task, 0)
+    counter = PathCounter(network, task)
+    if counter.estimated:
+        return {}
     names = {theirs: name for name, theirs in _names(masks, network.state_dict()).items()}
     whole = {
         name: masks[names[name]] if name in names else np.ones(tuple(weight.shape), dtype=bool)
         for name, weight in prunable(network).items()
     }
-    channels = PathCounter(network, task).check(whole).channels
-    return {ours: (channels[name].total - channels[name].dead, channels[name].total) for name, ours in names.items()}
+    return {names[name]: count.live for name, count in counter.check(whole).channels.items() if name in names}
 
 
 def under_names_of(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

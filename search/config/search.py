@@ -17,7 +17,7 @@ class Search(Searchable):
     trials: int = Field(100, ge=1, description="number of trials")
     samples_per_trial: int = Field(8, ge=1, le=4096, description="candidate masks drawn in a trial; the best goes on")
     draw: Literal["whole", "per_layer"] = Field(
-        "whole", description="per_layer adds one candidate to a trial: each layer from its best draw"
+        "whole", description="per_layer adds one candidate to a trial: each layer from its best draw, at exact counts"
     )
     sampler: Annotated[str, Named(SAMPLERS)] = Field(
         "tpe",

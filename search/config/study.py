@@ -59,7 +59,7 @@ class Study(Section):
     objective: Annotated[str, Named(SCORES)] | list[Annotated[str, Named(SCORES, (ACCURACY,))]] = Field(
         DISTANCE,
         description="score that chooses masks: l2 is the full-spectrum L2 distance, learned is fitted to the study's "
-        "warm-ups, the others are layer means; of a list of 2 or 3 (accuracy after warm-up may be one) the first "
+        "warm-ups, the gaps are layer means; of a list of 2 or 3 (accuracy after warm-up may be one) the first "
         "chooses, and the sampler is guided by all",
     )
     reference: Reference = Field(

@@ -51,6 +51,11 @@ class ChannelCount:
     dead: int
     """Channels without a weight on an input-output path; the empty ones are among them."""
 
+    @property
+    def live(self) -> tuple[int, int]:
+        """The channels with a weight on a path, and all of them."""
+        return self.total - self.dead, self.total
+
     @classmethod
     def of(cls, channels: Channels, kept: np.ndarray, on_path: np.ndarray) -> "ChannelCount":
         """Return the counts of a layer with the weights `kept`, and of them `on_path`."""

@@ -19,11 +19,11 @@ SCORES = Registry(
     __package__,
     {
         DISTANCE: "...spectral.objectives:L2",
-        "l2_authors": "...spectral.objectives:L2_AUTHORS",
         "imdb": "...spectral.objectives:IMDB",
         "ramanujan_gap": "...spectral.objectives:RAMANUJAN_GAP",
         "weighted_gap": "...spectral.objectives:WEIGHTED_GAP",
         "imsg": "...spectral.objectives:IMSG",
+        "l2_authors": "...spectral.objectives:L2_AUTHORS",
         "layer_density": "...spectral.objectives:LAYER_DENSITY",
         "log_density": "...spectral.objectives:LOG_DENSITY",
         "live_channels": "...spectral.objectives:LIVE_CHANNELS",

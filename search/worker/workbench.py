@@ -276,7 +276,7 @@ class Workbench:
                 candidates.append(Candidate(seed, masks, masks.digest(), connectivity, None, None))
                 continue
             coordinate = next(coordinates)
-            coordinate.channels = {name: (c.total - c.dead, c.total) for name, c in connectivity.channels.items()}
+            coordinate.channels = {name: count.live for name, count in connectivity.channels.items()}
             scores = {name: objective.value(coordinate) for name, objective in objectives.items()}
             score = scores[self.study.score]
             candidates.append(Candidate(seed, masks, masks.digest(), connectivity, coordinate, score, scores, repaired))

@@ -9,7 +9,10 @@ from mlflow import MlflowClient
 
 from .tracked import runs_of
 
-SCORES = {f"spectral/{name}" for name in ("l2", "imdb", "ramanujan_gap", "weighted_gap", "imsg", "layer_density")}
+SCORES = {
+    *(f"spectral/{name}" for name in ("l2", "l2_authors", "imdb", "ramanujan_gap", "weighted_gap", "imsg")),
+    *("spectral/layer_density", "score/log_density", "score/live_channels", "score/kept_magnitude"),
+}
 SCORED = SCORES | {
     "spectral/objective",
     "spectral/defined_layers",
@@ -46,7 +49,7 @@ TRAINING = {
 }
 LAYERS = ("conv1", "conv2", "conv3", "fc1", "fc2")
 TRIAL_PARAMS = {"source", "temperature", "seed", "batch_seed", "allocation"} | {f"theta.{name}" for name in LAYERS}
-STUDY_PARAMS = {"model", "data", "sparsity", "objective", "seed"} | {
+STUDY_PARAMS = {"model", "data", "sparsity", "objective", "variant", "seed"} | {
     *(f"guard.{name}" for name in ("max_dead_channels", "min_shortcut_coverage", "repair")),
     *(f"search.{name}" for name in ("trials", "samples_per_trial", "draw", "sampler", "sources", "temperature")),
     *(f"search.{name}" for name in ("batches", "images_per_class", "rounds", "allocation", "keep_dense", "theta")),

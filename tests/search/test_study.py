@@ -22,6 +22,7 @@ from fullspectrum.models.networks import build, initial_state
 from fullspectrum.models.weights import init_digest, load_state
 from fullspectrum.search.cli import main
 from fullspectrum.search.files import Home
+from fullspectrum.search.names import Metric
 from fullspectrum.search.protocol.label import BASELINES, CHECKS
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.report import summary
@@ -83,7 +84,7 @@ def test_runs_carry_the_promised_names(finished, runs):
         assert run.data.tags["fullspectrum.mask_digest"] == trial.result.digest
         assert run.data.params.keys() >= {"source", "temperature", "seed", "allocation", "training.learning_rate"}
         promised = {"spectral/objective", "spectral/defined_layers", "sparsity/global", "sparsity/effective"}
-        assert run.data.metrics.keys() >= promised | {f"spectral/{name}" for name in OBJECTIVES}
+        assert run.data.metrics.keys() >= promised | {Metric.score(name) for name in OBJECTIVES}
         assert run.data.metrics["spectral/objective"] == trial.result.scores["l2"]
         if trial.outcome is Outcome.STOPPED_BY_GATE:
             assert "accuracy/warmup" not in run.data.metrics
@@ -168,6 +169,7 @@ def test_the_verdicts_stand_in_the_description_of_the_parent(finished, runs):
 def test_tables_are_tables_for_the_ui(finished, runs):
     table = json.loads(_artifact(finished, runs["trial 0"], "coordinate.json").read_text())
     assert table["columns"][:5] == ["layer", *FIELDS]
+    assert table["columns"][-1] == "variant" and {row[-1] for row in table["data"]} == {"paper"}
     assert [row[0] for row in table["data"]] == list(prunable(build("digits_cnn", load("digits").task, 0)))
     assert "coordinate.json" in runs["trial 0"].data.tags["mlflow.loggedArtifacts"]
     parent = runs[f"search {finished.study.id}"]

@@ -16,6 +16,8 @@ from fullspectrum.models.weights import save_state
 from fullspectrum.search.cli import main
 from fullspectrum.search.commands import masks as masks_of_commands
 from fullspectrum.search.commands.masks import layout_for
+from fullspectrum.search.guards.counter import PathCounter
+from fullspectrum.search.scores.registry import SCORES as SCORES_ON_RECORD
 from fullspectrum.search.screen import stepper
 from fullspectrum.spectral.coordinate import FIELDS
 from torch import nn
@@ -53,7 +55,10 @@ def test_it_prints_one_json_document(mask_file, scored):
     document = json.loads(out)
     assert err == ""
     assert document["reference"] == "origin"
-    assert document["aggregate"] == "sum"
+    assert (document["aggregate"], document["variant"]) == ("sum", "paper")
+    assert list(document["scores"]) == list(SCORES_ON_RECORD)
+    assert document["scores"]["l2"] == document["l2"]
+    assert all(value is not None for value in document["scores"].values())
     assert list(document["mean"]) == ["ramanujan_gap", "imdb", "weighted_gap", "imsg"]
     layers = document["layers"]
     assert list(layers) == list(MaskSet.load(mask_file))
@@ -90,12 +95,43 @@ def test_a_mask_file_that_names_other_sizes_takes_no_memory_for_them(tmp_path, c
     assert "(32, 1000000000, 3, 3)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("variant", ["paper", "authors"])
 @pytest.mark.parametrize("reference", ["origin", "random", "dense"])
 @pytest.mark.parametrize("aggregate", ["sum", "mean_vector"])
-def test_the_variant_is_named_with_the_value(mask_file, document, reference, aggregate):
-    found = document(mask_file, "--reference", reference, "--aggregate", aggregate)
-    assert (found["reference"], found["aggregate"]) == (reference, aggregate)
-    assert found["l2"] > 0
+def test_the_settings_of_the_distance_are_named_with_the_value(mask_file, document, reference, aggregate, variant):
+    found = document(mask_file, "--reference", reference, "--aggregate", aggregate, "--variant", variant)
+    assert (found["reference"], found["aggregate"], found["variant"]) == (reference, aggregate, variant)
+    assert found["l2"] == found["scores"]["l2"] > 0
+
+
+def test_everything_that_is_printed_is_in_the_variant_that_was_asked_for(mask_file, document, scored):
+    paper, authors = document(mask_file), document(mask_file, "--variant", "authors")
+    vectors = [[layer[field] or 0.0 for field in FIELDS] for layer in authors["layers"].values()]
+    assert authors["l2"] == pytest.approx(sum(np.linalg.norm(vector) for vector in vectors))
+    assert authors["l2"] == authors["scores"]["l2_authors"] == paper["scores"]["l2_authors"] != paper["l2"]
+    assert authors["chance"] != paper["chance"]
+    out, _ = scored(mask_file, "--variant", "authors")
+    assert f"distance {authors['l2']:.4f} (reference origin, aggregate sum, variant authors)" in out
+    assert f"live channels {authors['scores']['live_channels']:.4g}, kept magnitude " in out
+
+
+def test_live_channels_are_those_of_the_network_where_it_is_known(mask_file, document, tmp_path):
+    masks = MaskSet.load(mask_file)
+    dead = PathCounter(build("digits_cnn", Task(1, 8, 10), 0), Task(1, 8, 10)).check(masks).dead_channels
+    assert document(mask_file, "--chance", 0)["scores"]["live_channels"] == 1 - dead
+    MaskSet(masks).save(tmp_path / "nameless.safetensors")
+    assert document(tmp_path / "nameless.safetensors", "--chance", 0)["scores"]["live_channels"] is None
+
+
+def test_from_the_start_it_is_the_way_that_training_has_moved_the_mask(mask_file, document, tmp_path):
+    state = initial_state(build("digits_cnn", Task(1, 8, 10), 3))
+    save_state(tmp_path / "later.safetensors", {name: 2 * values for name, values in state.items()})
+    moved = document(mask_file, "--reference", "start", "--weights", tmp_path / "later.safetensors", "--chance", 2)
+    layers = document(mask_file)["layers"].values()
+    # Twice the weights: the weighted gaps have moved by themselves.
+    expected = sum(np.hypot(layer["weighted_gap"], layer["imsg"] or 0.0) for layer in layers)
+    assert moved["l2"] == pytest.approx(expected, rel=1e-6)
+    assert moved["chance"]["l2"]["z"] is not None
 
 
 def rows_of_scores(table: str) -> list[list[str]]:
@@ -179,6 +215,7 @@ def test_the_layout_is_that_of_the_named_network_or_of_the_mask_file(grouped, do
     weights = ["--weights", "weights.safetensors"]
 
     named = document("untold.safetensors", "--model", "grouped_network:network", "--plot", "named.png")
+    assert named["scores"]["live_channels"] is None  # it cannot be called
     assert document("told.safetensors", *weights, "--plot", "told.png") == named
     assert all(Path(name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for name in ("named.png", "told.png"))
     untold = document("untold.safetensors", *weights)["layers"]
@@ -199,6 +236,8 @@ def test_a_picture_is_named_once_it_is_written(mask_file, scored, tmp_path):
         (["--plot", "mask.txt"], "ends in .png, .pdf, .svg"),
         (["--plot", "mask.png", "--chance", "0"], "give --chance 2 or more"),
         (["--plot", "nowhere/mask.png"], "there is no folder nowhere"),
+        (["--variant", "author"], "unknown --variant 'author', did you mean \"authors\"?"),
+        (["--reference", "start"], "give those of a later step with --weights"),
     ],
 )
 def test_what_cannot_be_drawn_or_held_against_chance_is_refused_in_one_line(

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fullspectrum.models.errors import InputError
@@ -87,6 +88,7 @@ NON_DEFAULTS = [
     "objective=['l2', 'accuracy']",
     "reference=random",
     "aggregate=mean_vector",
+    "variant=authors",
     "seed=1",
     "search.trials=99",
     "search.sources=['magnitude', 'random', 'snip']",
@@ -211,9 +213,11 @@ MISTAKES = [
     ),
     ("search.sources=['random', 'random']", ["search", "named twice"]),
     ("seed=-1", ["seed = -1", "greater than or equal to 0"]),
-    ("objective=l1", ['objective: unknown objective "l1"', "l2, l2_authors, imdb", "layer_density", "module:Class"]),
+    ("objective=l1", ['objective: unknown objective "l1"', "l2, imdb", "layer_density", "module:Class"]),
     ("objective=imbd", ['objective: unknown objective "imbd"', 'did you mean "imdb"?']),
     ("search.draw=per-layer", ["search.draw = 'per-layer'", 'did you mean "per_layer"?']),
+    ("variant=author", ["variant = 'author'", "'paper' or 'authors'"]),
+    ("reference=start", ['reference = "start"', "pretraining.iterations = 0; set it above 0"]),
     ("objective={}", ["objective = {}"]),
     ("objective=['l2', 'accuarcy']", ['objective: unknown objective "accuarcy"', 'did you mean "accuracy"?']),
     ("objective=[]", ["objective = []", "2 or 3 different scores"]),
@@ -269,6 +273,23 @@ def test_the_distances_own_settings_do_not_go_with_another_objective(setting):
         f'leave {name} out, or set objective = "l2"'
     )
     assert study("objective=imdb", "reference=origin", "aggregate=sum") == study("objective=imdb")
+
+
+def test_the_start_is_a_reference_where_every_trial_is_pretrained():
+    def asked(iterations: int | Choices) -> Study:
+        pretraining = SimpleNamespace(iterations=iterations)
+        return study().model_copy(update={"reference": "start", "pretraining": pretraining})._start_is_another_point()
+
+    for iterations in (500, Choices(choices=[500, 2000])):
+        assert asked(iterations).reference == "start"
+    for iterations, given in ((0, "= 0"), (Choices(choices=[0, 500]), "may be 0")):
+        with pytest.raises(ValueError, match=f"has moved a mask, but pretraining.iterations {given}; set it above 0"):
+            asked(iterations)
+
+
+def test_every_objective_goes_with_either_variant():
+    for objective in SCORES:
+        assert study("variant=authors", f"objective={objective}").variant == "authors"
 
 
 def test_the_first_objective_is_the_score_that_chooses():
@@ -461,6 +482,7 @@ def test_the_help_lists_every_setting_once_with_its_default():
     assert "(default none)" in by_name["tracking.mlflow"]
     assert "(default 100)" in by_name["search.trials"]
     assert by_name["objective"].endswith(' | learned | module:Class; default "l2")')
+    assert all(f" {name} |" in by_name["objective"].replace("(", " ") for name in SCORES)
 
 
 def test_losses_of_different_smoothing_are_not_compared():

@@ -256,7 +256,13 @@ BROKEN = MaskDistribution("magnitude", 0.5, 0, {}, "global")
 
 
 @pytest.mark.parametrize(
-    "overrides", [(), ("search.draw=per_layer",), ('search.keep_dense=["conv1"]', "sparsity=0.9992")]
+    "overrides",
+    [
+        (),
+        ("search.draw=per_layer",),
+        ("search.draw=per_layer", "variant=authors"),
+        ('search.keep_dense=["conv1"]', "sparsity=0.9992"),
+    ],
 )
 def test_a_repaired_candidate_is_rebuilt_from_its_row_bit_by_bit(digits, overrides):
     bench = bench_of(study("guard.repair=true", *overrides), digits)
@@ -279,13 +285,21 @@ def test_without_repair_the_same_candidates_are_rejected_with_their_reason(digit
     assert {row["repaired"] for row in rows} == {0}
 
 
-def test_a_composed_candidate_takes_no_layer_of_a_repaired_one_and_keeps_the_budget(digits):
-    bench = bench_of(study("sparsity=0.998", "search.draw=per_layer", "guard.repair=true"), digits)
-    *whole, last = bench.candidates(MaskDistribution("magnitude", 1.0, 0, {}, "global"), 5)
-    sound = {candidate.seed for candidate in whole if not candidate.repaired}
-    if isinstance(last.seed, dict):
-        assert set(last.seed.values()) <= sound
-    assert {candidate.masks.kept for candidate in (*whole, last)} == {budget(bench.shapes, 0.998)}
+@pytest.mark.parametrize("variant", ["paper", "authors"])
+def test_a_candidate_composed_of_repaired_ones_keeps_the_counts_of_every_layer_and_is_rebuilt(digits, variant):
+    given = study("sparsity=0.998", "search.draw=per_layer", "guard.repair=true", f"variant={variant}")
+    distribution, bench = MaskDistribution("magnitude", 1.0, 0, {}, "global"), bench_of(given, digits)
+    *whole, composed = bench.candidates(distribution, 5)
+    counts = bench.counts(distribution)
+    taken = [candidate for candidate in whole if candidate.seed in set(composed.seed.values())]
+    # A repair has moved weights from one layer to another in some of the layers that were taken.
+    moved = [{name: int(mask.sum()) for name, mask in one.masks.items()} != counts for one in taken if one.repaired]
+    assert any(moved)
+    assert {candidate.masks.kept for candidate in (*whole, composed)} == {budget(bench.shapes, 0.998)}
+    if not composed.repaired:
+        assert {name: int(mask.sum()) for name, mask in composed.masks.items()} == counts
+    row = json.loads(json.dumps(plain(composed.row()), allow_nan=False))
+    assert bench_of(given, digits).rebuild(distribution, counts, row["seed"]) == (composed.masks, composed.repaired)
 
 
 def test_what_cannot_be_repaired_is_rejected_with_both_reasons(digits):

@@ -58,20 +58,20 @@ def test_a_biregular_draw_depends_on_layer_and_seed_alone():
 
 
 @pytest.mark.parametrize("start", ["random", "magnitude", "snip", "biregular"])
-@pytest.mark.parametrize("objective", ["l2", "imdb"])
-def test_ascent_keeps_every_degree_of_its_start_and_no_layers_term_falls(start, objective):
+@pytest.mark.parametrize(("objective", "variant"), [("l2", "paper"), ("imdb", "paper"), ("imdb", "authors")])
+def test_ascent_keeps_every_degree_of_its_start_and_no_layers_term_falls(start, objective, variant):
     counts = {name: weight.numel() // 3 for name, weight in prunable(MODEL).items()}
-    setting = dataclasses.replace(SETTING, objective=OBJECTIVES[objective])
+    setting = dataclasses.replace(SETTING, objective=OBJECTIVES[objective], variant=variant)
     before, after = (drawn(source_called(name), counts, 0, setting) for name in (start, f"ascent:{start}"))
     for name in counts:
         for axis in (1, 2):
             assert np.array_equal(blocks(name, before[name]).sum(axis), blocks(name, after[name]).sum(axis))
     weights, inputs_first = prunable(MODEL), layout(MODEL).inputs_first
     low, high = (
-        np.array(
-            list(OBJECTIVES[objective].terms(full_spectrum(masks, weights, GROUPS, inputs_first, threads=1)).values())
+        np.array(list(OBJECTIVES[objective].terms(coordinate).values()))
+        for coordinate in (
+            full_spectrum(masks, weights, GROUPS, inputs_first, variant=variant, threads=1) for masks in (before, after)
         )
-        for masks in (before, after)
     )
     assert np.array_equal(np.isnan(low), np.isnan(high))
     assert (np.nan_to_num(high) >= np.nan_to_num(low)).all() and (high > low).any()

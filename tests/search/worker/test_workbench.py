@@ -18,13 +18,14 @@ from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import parse, with_overrides
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards.connectivity import Connectivity
+from fullspectrum.search.names import Metric
 from fullspectrum.search.protocol.ranking import Ranking, Term
 from fullspectrum.search.sampling.allocation import budget
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.scores.learned import shipped
 from fullspectrum.search.worker import workbench as candidates_module
 from fullspectrum.search.worker.candidate import Candidate, better
-from fullspectrum.search.worker.measures import scored
+from fullspectrum.search.worker.measures import coordinate_table, scored
 from fullspectrum.search.worker.workbench import Workbench
 from fullspectrum.spectral.coordinate import FIELDS, full_spectrum
 from fullspectrum.spectral.objectives import OBJECTIVES
@@ -59,6 +60,7 @@ def workbench(workbench_of) -> Workbench:
 
 
 PER_LAYER = "search.draw=per_layer"
+AUTHORS = study("variant=authors")
 
 
 @pytest.mark.parametrize("draw", ["search.draw=whole", PER_LAYER])
@@ -121,7 +123,11 @@ def test_the_objective_chooses_and_every_other_is_on_record(workbench_of, object
     candidate = next(workbench_of(study(f"objective={objective}")).candidates(DISTRIBUTIONS[1], 11))
     row, metrics = candidate.row(), scored(candidate, candidate.coordinate).metrics
     for name, other in OBJECTIVES.items():
-        assert row[name] == metrics[f"spectral/{name}"] == other.value(candidate.coordinate)
+        assert row[name] == metrics[Metric.score(name)] == other.value(candidate.coordinate)
+    assert row["live_channels"] == 1 - candidate.connectivity.dead_channels
+    magnitudes = {name: np.abs(weight) for name, weight in workbench_of(study()).weights.items()}
+    kept = sum(values[candidate.masks[name]].sum(dtype=float) for name, values in magnitudes.items())
+    assert row["kept_magnitude"] == pytest.approx(kept / sum(v.sum(dtype=float) for v in magnitudes.values()))
     assert candidate.score == row["objective"] == metrics["spectral/objective"] == row[objective]
 
 
@@ -137,6 +143,33 @@ def test_the_ranking_of_a_proposal_chooses_where_the_score_is_learned(workbench_
             # What a row holds explains its score.
             assert candidate.score == row["objective"] == row["learned"] == pytest.approx(used.value(row))
     assert reduce(better, by_proposal, None).score == max(one.score for one in by_proposal)
+
+
+def test_the_variant_of_the_study_is_that_of_its_scores_and_stands_beside_them(workbench, workbench_of):
+    paper, authors = (next(bench.candidates(DISTRIBUTIONS[0], 11)) for bench in (workbench, workbench_of(AUTHORS)))
+    assert (paper.row()["variant"], authors.row()["variant"]) == ("paper", "authors")
+    assert paper.digest == authors.digest
+    expected = full_spectrum(paper.masks, workbench.weights, variant="authors")
+    assert authors.score == authors.row()["l2"] == expected.l2_distance() != paper.score
+    assert authors.row()["imdb"] == expected.mean("imdb") != paper.row()["imdb"]
+    # Recorded whatever the variant.
+    assert authors.row()["l2_authors"] == paper.row()["l2_authors"] == expected.l2_distance()
+    assert authors.row()["layers"]["fc1.weight"] == plain(
+        {field: getattr(expected.layers["fc1.weight"], field) for field in FIELDS}
+    )
+    table = coordinate_table(authors.coordinate)
+    assert table["columns"][-1] == "variant" and {row[-1] for row in table["data"]} == {"authors"}
+    assert workbench_of(AUTHORS).metadata(DISTRIBUTIONS[0], 5)["variant"] == "authors"
+
+
+def test_the_start_is_the_weights_before_pretraining(workbench_of):
+    bench = workbench_of(study().model_copy(update={"reference": "start"}))
+    bench.start_weights = {name: 2 * weight for name, weight in bench.weights.items()}
+    candidate = next(bench.candidates(DISTRIBUTIONS[0], 11))
+    coordinate = full_spectrum(candidate.masks, bench.weights)
+    # Half of the weights that it started from: the gaps have moved by themselves.
+    moved = sum(math.hypot(*np.nan_to_num(layer.vector[2:])) for layer in coordinate.layers.values())
+    assert candidate.score == pytest.approx(moved, rel=1e-7)
 
 
 def test_a_row_holds_the_coordinate_of_every_layer(workbench):
@@ -214,6 +247,27 @@ def test_the_composed_candidate_takes_each_layer_from_the_draw_where_it_scores_h
     assert composed.score >= max(candidate.score for candidate in whole)
 
 
+@pytest.mark.parametrize("objective", ["l2", "layer_density"])
+def test_as_the_authors_ran_it_a_layer_is_exchanged_where_neither_imdb_nor_the_norm_falls(workbench_of, objective):
+    bench = workbench_of(study(PER_LAYER, "variant=authors", f"objective={objective}", "search.samples_per_trial=8"))
+    *whole, composed = bench.candidates(DISTRIBUTIONS[1], 11)
+    exchanged = refused = 0
+    for name in bench.shapes:
+        best = None
+        for candidate in whole:
+            layer = candidate.coordinate.in_variant("authors").layers[name]
+            found = np.nan_to_num([layer.imdb, np.linalg.norm(np.nan_to_num(layer.vector))])
+            if best is None or ((found >= best).all() and (found > best).any()):
+                exchanged += best is not None
+                best, seed = found, candidate.seed
+            else:
+                refused += bool((found > best).any())
+        assert composed.seed[name] == seed
+    # One of both grows alone, now and then.
+    assert exchanged > 0 and refused > 0
+    assert {n: m.sum() for n, m in composed.masks.items()} == bench.counts(DISTRIBUTIONS[1])
+
+
 def test_whole_draws_are_the_same_with_and_without_a_composed_candidate(workbench, workbench_of):
     per_layer = list(workbench_of(study(PER_LAYER)).candidates(DISTRIBUTIONS[0], 11))
     assert [c.digest for c in per_layer[:-1]] == [c.digest for c in workbench.candidates(DISTRIBUTIONS[0], 11)]
@@ -226,6 +280,7 @@ def test_whole_draws_are_the_same_with_and_without_a_composed_candidate(workbenc
         (DISTRIBUTIONS[3], ()),
         (DISTRIBUTIONS[0], ("search.samples_per_trial=1",)),
         (DISTRIBUTIONS[0], ("objective=layer_density",)),
+        (DISTRIBUTIONS[0], ("objective=log_density",)),
     ],
 )
 def test_what_would_be_composed_of_one_draw_alone_is_no_candidate_of_its_own(workbench_of, distribution, overrides):
@@ -280,6 +335,7 @@ def test_a_mask_file_says_where_its_mask_comes_from(workbench, tmp_path):
         "temperature": "inf",
         "batch_seed": "0",
         "theta": '{"conv2": 0.4, "fc1": -0.3}',
+        "variant": "paper",
         "seed": "5",
     }
     masks = workbench.draw(distribution, workbench.counts(distribution), 5)
