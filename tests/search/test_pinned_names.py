@@ -11,7 +11,7 @@ from .tracked import runs_of
 
 SCORES = {
     *(f"spectral/{name}" for name in ("l2", "l2_authors", "imdb", "ramanujan_gap", "weighted_gap", "imsg")),
-    *("spectral/layer_density", "score/log_density", "score/live_channels", "score/kept_magnitude"),
+    *("spectral/layer_density", "score/log_density", "score/live_channels", "score/kept_magnitude", "score/learned"),
 }
 SCORED = SCORES | {
     "spectral/objective",

@@ -482,5 +482,18 @@ def test_the_help_lists_every_setting_once_with_its_default():
     assert "(default { low = 0.05, high = 2.0, log = true })" in by_name["search.temperature"]
     assert "(default none)" in by_name["tracking.mlflow"]
     assert "(default 100)" in by_name["search.trials"]
-    assert by_name["objective"].endswith(' | kept_magnitude | module:Class; default "l2")')
+    assert by_name["objective"].endswith(' | learned | module:Class; default "l2")')
     assert all(f" {name} |" in by_name["objective"].replace("(", " ") for name in SCORES)
+
+
+def test_losses_of_different_smoothing_are_not_compared():
+    searched = "training.label_smoothing={low=0.0,high=0.2}"
+    assert "label_smoothing" in mistake("warmup.metric=training_loss", searched)
+    assert study("warmup.metric=training_loss", "training.label_smoothing=0.1").warmup.metric == "training_loss"
+    assert study(searched).warmup.metric == "accuracy"
+
+
+def test_the_learned_score_is_composed_per_layer_only_where_all_that_it_combines_adds_up():
+    per_layer = ("search.draw=per_layer", "objective=['learned','l2']")
+    assert study(*per_layer).score == "learned"
+    assert "aggregate" in mistake(*per_layer, "aggregate=mean_vector")

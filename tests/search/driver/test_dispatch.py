@@ -71,8 +71,8 @@ def scored(score: float = 1.0, digest: str = "d") -> Scored:
     return Scored({"spectral/objective": score, "spectral/l2": score}, digest)
 
 
-def measured(iteration: int, accuracy: float) -> Measured:
-    return Measured(iteration, accuracy, 1.0)
+def measured(iteration: int, accuracy: float, loss: float = 1.0) -> Measured:
+    return Measured(iteration, accuracy, loss)
 
 
 def script(settings: Study, proposal: Proposal) -> list[list[Report]]:
@@ -87,7 +87,7 @@ def script(settings: Study, proposal: Proposal) -> list[list[Report]]:
     for iteration in settings.warmup.reports:
         if generator.random() < 0.05:
             return [*steps, [Ended(Outcome.DIVERGED, iteration, "the loss is nan")]]
-        steps.append([measured(iteration, round(float(generator.random()), 1))])
+        steps.append([measured(iteration, *np.round(generator.random(2), 1).tolist())])
     steps[-1].append(Ended(Outcome.FINISHED, iteration))
     return steps
 
@@ -132,9 +132,10 @@ def folder_at(path) -> StudyFolder:
     return StudyFolder(path)
 
 
-@pytest.fixture
-def undisturbed(tmp_path) -> Driver:
-    driver = Driver(study(), InMemoryStorage(), folder_at(tmp_path / "undisturbed"))
+@pytest.fixture(params=["accuracy", "training_loss"])
+def undisturbed(tmp_path, request) -> Driver:
+    settings = study(f"warmup.metric={request.param}")
+    driver = Driver(settings, InMemoryStorage(), folder_at(tmp_path / "undisturbed"))
     play(driver, None, 1)
     return driver
 
@@ -149,7 +150,7 @@ def test_the_undisturbed_study_has_every_kind_of_end(undisturbed):
 @pytest.mark.parametrize("workers", [1, 2, 5])
 @pytest.mark.parametrize("seed", range(5))
 def test_neither_workers_nor_the_order_in_which_they_report_change_the_outcome(undisturbed, tmp_path, workers, seed):
-    driver = Driver(study(), InMemoryStorage(), folder_at(tmp_path / "other"))
+    driver = Driver(undisturbed.settings, InMemoryStorage(), folder_at(tmp_path / "other"))
     play(driver, np.random.default_rng(seed), workers)
     assert driver.dispatcher.done
     assert state(driver.ledger.trials()) == state(undisturbed.ledger.trials())
@@ -160,10 +161,10 @@ def test_a_driver_that_dies_anywhere_changes_nothing_and_tells_nothing_twice(und
     """P1, P3: killed after any number of events, several times, and resumed."""
     generator, storage = np.random.default_rng(100 + seed), InMemoryStorage()
     folder = folder_at(tmp_path / "killed")
-    driver = Driver(study(), storage, folder)
+    driver = Driver(undisturbed.settings, storage, folder)
     while not driver.dispatcher.done:
         play(driver, generator, 3, stop_after=int(generator.integers(1, 25)))
-        driver = Driver(study(), storage, folder)
+        driver = Driver(undisturbed.settings, storage, folder)
     assert state(driver.ledger.trials()) == state(undisturbed.ledger.trials())
     points = told(folder)
     assert all(len(mine) == len(set(mine)) for mine in points.values())

@@ -140,7 +140,7 @@ def play(trials: list, order: np.random.Generator | None) -> list[tuple]:
     referee, points = referee_of(setting), setting.warmup.reports
     facts = []
     for number, (score, accuracies, diverges) in enumerate(trials):
-        mine = [("scored", (number, float(score)))] if score is not None else []
+        mine = [("scored", (number, float(score), GROUP))] if score is not None else []
         last = len(points) if diverges is None else diverges
         if mine:
             mine += [("measured", (number, point, a / 5)) for point, a in zip(points[:last], accuracies, strict=False)]

@@ -74,7 +74,7 @@ def test_a_row_says_what_the_records_say():
         "spectral/objective": 2.5,
         # What no layer defines is not reported, and is empty in the table.
         **dict.fromkeys(("spectral/l2", "spectral/l2_authors", "spectral/imdb", "spectral/ramanujan_gap")),
-        **dict.fromkeys(("score/log_density", "score/live_channels", "score/kept_magnitude")),
+        **dict.fromkeys(("score/log_density", "score/live_channels", "score/kept_magnitude", "score/learned")),
         **dict.fromkeys(("spectral/weighted_gap", "spectral/imsg")),
         "spectral/layer_density": 0.4,
         "accuracy/warmup": 0.75,

@@ -24,7 +24,7 @@ DATA = load("digits")
 
 def proposal(number: int = 0, seed: int = 5, attempt: int = 1, digest: str | None = None) -> dict:
     distribution = MaskDistribution("random", math.inf, 0, {})
-    return {"proposal": Proposal(number, attempt, seed, distribution, {"learning_rate": 0.05}, digest).to_json()}
+    return {"proposal": Proposal(number, attempt, seed, distribution, {"learning_rate": 0.05}, digest=digest).to_json()}
 
 
 def reports(result: dict) -> list[Report]:

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from collections import OrderedDict
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from fullspectrum.search.config.studyfile import parse, with_overrides
 from fullspectrum.search.files import plain
 from fullspectrum.search.guards.connectivity import Connectivity
 from fullspectrum.search.names import Metric
+from fullspectrum.search.protocol.ranking import Ranking, Term
 from fullspectrum.search.sampling.allocation import budget
 from fullspectrum.search.sampling.distribution import MaskDistribution
+from fullspectrum.search.scores.learned import shipped
 from fullspectrum.search.worker import workbench as candidates_module
 from fullspectrum.search.worker.candidate import Candidate, better
 from fullspectrum.search.worker.measures import coordinate_table, scored
@@ -126,6 +129,20 @@ def test_the_objective_chooses_and_every_other_is_on_record(workbench_of, object
     kept = sum(values[candidate.masks[name]].sum(dtype=float) for name, values in magnitudes.items())
     assert row["kept_magnitude"] == pytest.approx(kept / sum(v.sum(dtype=float) for v in magnitudes.values()))
     assert candidate.score == row["objective"] == metrics["spectral/objective"] == row[objective]
+
+
+def test_the_ranking_of_a_proposal_chooses_where_the_score_is_learned(workbench_of):
+    bench = workbench_of(study("objective=learned"))
+    by_package = list(bench.candidates(DISTRIBUTIONS[0], 11))
+    ranking = Ranking({"l2": Term(-1.0, 0.5, 3.0), "live_channels": Term(0.1, 0.01)}, 16, 0.25)
+    by_proposal = list(bench.candidates(DISTRIBUTIONS[0], 11, ranking))
+    assert [one.digest for one in by_proposal] == [one.digest for one in by_package]
+    for candidates, used in ((by_package, shipped()), (by_proposal, ranking)):
+        for candidate in candidates:
+            row = candidate.row()
+            # What a row holds explains its score.
+            assert candidate.score == row["objective"] == row["learned"] == pytest.approx(used.value(row))
+    assert reduce(better, by_proposal, None).score == max(one.score for one in by_proposal)
 
 
 def test_the_variant_of_the_study_is_that_of_its_scores_and_stands_beside_them(workbench, workbench_of):
