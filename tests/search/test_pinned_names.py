@@ -82,7 +82,9 @@ def trials(finished):
 
 def test_the_journal_keeps_a_trial_under_these_names(trials):
     trained = max(trials["masks"], key=lambda trial: len(trial.user_attrs["result"]))
-    kept = {"number", "attempt", "seed", "distribution", "training", "scored", "measured/2", "result", "outcome"}
+    kept = {"number", "attempt", "seed", "distribution", "group_reason", "training"} | {
+        *("scored", "measured/2", "result", "outcome"),
+    }
     # How far a trial came before it was decided on is chance, and so is whether its own word of its end was needed.
     assert trained.user_attrs.keys() - {"measured/4", "end"} == kept
     assert trained.params.keys() == {"source"} | {f"theta/{name}" for name in LAYERS}
@@ -160,7 +162,8 @@ def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
 )
 def test_mlflow_holds_a_baseline_under_these_names(client, runs, label, tags, artifacts):
     baseline = runs[label]
-    assert baseline.data.params.keys() == TRAINING
+    weights = set() if label == "reinitialised" else {"pretraining.iterations", "weights_digest"}
+    assert baseline.data.params.keys() == TRAINING | weights
     assert baseline.data.metrics.keys() == FINAL
     assert baseline.data.tags.keys() == NESTED_TAGS | tags
     assert _artifacts(client, baseline) == artifacts

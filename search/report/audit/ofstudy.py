@@ -1,6 +1,6 @@
 """The masks of a study as columns, and its audit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ from ...protocol.outcome import Outcome
 from ...scores.registry import SCORES
 from ...store.records import FinalRecord, TrialRecord
 from .columns import Columns, Numbers
+from .leftout import left_out
 from .table import ACCURACY, COST, GATE, SOURCE, MaskTable, joined, table_of
 
 #: The accuracies of a study that can be audited: after the warm-up (validation), or after full training (test).
@@ -22,7 +23,7 @@ _DESCRIBED = {
     "final": "test accuracy after full training, of the masks that had one",
 }
 
-_ALLOCATION, _PRETRAINING = "allocation", "pretraining"
+_ALLOCATION, _PRETRAINING, _LEFT_OUT = "allocation", "pretraining", "learned_loo"
 
 
 def study_table(
@@ -32,19 +33,16 @@ def study_table(
     audited: Audited | None = None,
     scores: Sequence[str] = (),
     group: Sequence[str] = (),
-    more: Mapping[str, Mapping[int, float]] | None = None,
 ) -> MaskTable:
     """Return the table of a study's trials that have a mask.
 
-    `audited` is "warmup" unless the study has no warm-up. `scores` are those that are recorded unless named; `more`
-    adds some by name and trial, such as what a model of the other trials predicts of each. `group` names columns among
+    `audited` is "warmup" unless the study has no warm-up. `scores` are those that are recorded unless named, and
+    what a learned score that was fitted to the other trials says of each (`learned_loo`). `group` names columns among
     source, allocation and pretraining. Raises InputError as `table_of` does.
     """
     trials = [trial for trial in trials if trial.result.digest is not None]
     audited = audited or ("warmup" if study.warmup.iterations else "final")
-    found = _scores(study, trials) | {
-        name: [values.get(trial.number) for trial in trials] for name, values in (more or {}).items()
-    }
+    found = _scores(study, trials) | {_LEFT_OUT: left_out(trials)}
     # A score that no trial has was not there when the study ran.
     recorded = {name: cells for name, cells in found.items() if any(cell is not None for cell in cells)}
     ends = {record.label: record.accuracy_final for record in finals}

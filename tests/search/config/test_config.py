@@ -5,7 +5,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from fullspectrum.models.errors import InputError
@@ -277,15 +276,11 @@ def test_the_distances_own_settings_do_not_go_with_another_objective(setting):
 
 
 def test_the_start_is_a_reference_where_every_trial_is_pretrained():
-    def asked(iterations: int | Choices) -> Study:
-        pretraining = SimpleNamespace(iterations=iterations)
-        return study().model_copy(update={"reference": "start", "pretraining": pretraining})._start_is_another_point()
-
-    for iterations in (500, Choices(choices=[500, 2000])):
-        assert asked(iterations).reference == "start"
-    for iterations, given in ((0, "= 0"), (Choices(choices=[0, 500]), "may be 0")):
-        with pytest.raises(ValueError, match=f"has moved a mask, but pretraining.iterations {given}; set it above 0"):
-            asked(iterations)
+    for iterations in ("500", "{choices=[500, 2000]}"):
+        assert study("reference=start", f"pretraining.iterations={iterations}").reference == "start"
+    for iterations, given in (("0", "= 0"), ("{choices=[0, 500]}", "may be 0")):
+        with pytest.raises(InputError, match=f"has moved a mask, but pretraining.iterations {given}; set it above 0"):
+            study("reference=start", f"pretraining.iterations={iterations}")
 
 
 def test_every_objective_goes_with_either_variant():

@@ -340,7 +340,7 @@ def test_every_end_stands_in_the_ledger_and_only_what_failed_is_trained_again(tm
         for entry in entries:
             Checkpoints(checkpoint_folder(folder, entry)).save({"iteration": 16})
         heard.events.clear()
-        benches = SimpleNamespace(start=SimpleNamespace(start=SimpleNamespace(study=STUDY)))
+        benches = SimpleNamespace(start=SimpleNamespace(study=STUDY))
         search = RunningSearch(benches, folder, ledger, None, Listeners(heard), RequestedByHand(), None)
         train_all(search, entries)
 
@@ -379,7 +379,7 @@ def test_a_check_that_is_ended_early_is_over_and_leaves_no_checkpoints(tmp_path,
         signal.raise_signal(ask) if ask else shutdown.request("No space left on device")
 
     monkeypatch.setattr(check, "train_entries", train)
-    bench, folder = SimpleNamespace(start=SimpleNamespace(study=STUDY)), StudyFolder(tmp_path)
+    bench, folder = SimpleNamespace(study=STUDY), StudyFolder(tmp_path)
     ready = check.Check(bench, None, folder, [DENSE], SanityCheck(1, 0, {}))
     recorder = SimpleNamespace(start=lambda entry: None, result=lambda entry, result: None)
     # Whatever this process inherited: in the background of a shell, Ctrl-C is ignored.

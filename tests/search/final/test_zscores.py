@@ -17,6 +17,7 @@ from fullspectrum.search.protocol.events import Listeners
 from fullspectrum.search.record.recorder import Recorder
 from fullspectrum.search.record.spool import Spool
 from fullspectrum.search.worker.workbench import Workbench
+from fullspectrum.search.worker.workbenches import Workbenches
 from fullspectrum.spectral.coordinate import full_spectrum
 from mlflow import MlflowClient
 
@@ -45,7 +46,7 @@ class Logged:
         spool = Spool(self.folder.spool)
         listeners = Listeners(Recorder(self.bench.study, self.folder, spool))
         trials = [trial(number, 1.0) for number in numbers or (0,)]
-        search = RunningSearch(self.bench, self.folder, None, None, listeners, self.shutdown, None)
+        search = RunningSearch(Workbenches(self.bench), self.folder, None, None, listeners, self.shutdown, None)
         compare_with_chance(search, trials)
         spool.close()
         return [json.loads(line) for line in self.folder.spool.read_text().splitlines()]

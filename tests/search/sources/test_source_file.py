@@ -127,7 +127,7 @@ def test_a_parameter_that_is_kept_whole_may_have_a_mask_in_the_file(network, dig
     masks = random_masks(network)
     search = {"sources": [f"file:{masks.save(tmp_path / 'mask')}"], "keep_dense": ["conv1"]}
     study = parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.9, "search": search})
-    scores = Workbench(study, network, digits).scores(study.search.sources[0], 0)
+    scores = Workbench(study, network, digits).scores(MaskDistribution(study.search.sources[0], 0.0, 0, {}))
     assert "conv1.weight" not in scores and len(scores) == 4
 
 

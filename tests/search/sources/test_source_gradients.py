@@ -12,6 +12,7 @@ from fullspectrum.models.errors import InputError
 from fullspectrum.models.layers import prunable
 from fullspectrum.models.seeds import derive
 from fullspectrum.search.config.studyfile import parse
+from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.sources import Setting, source_called
 from fullspectrum.search.sources import setting as setting_module
 from fullspectrum.search.sources.gradients import hessian_gradients, losses, working_copy
@@ -182,7 +183,7 @@ def test_what_is_not_finite_is_told_in_one_line_that_names_the_source(name, bias
     nn.init.constant_(network.fc2.bias, bias)
     study = parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.9, "search": {"sources": [name]}})
     with pytest.raises(InputError, match=f"^source {name}: the .* is ({value}) at the initial weights, but must be"):
-        Workbench(study, network, digits).scores(name, 0)
+        Workbench(study, network, digits).scores(MaskDistribution(name, 0.0, 0, {}))
 
 
 def test_a_network_whose_parameters_are_frozen_is_scored(network, digits):
@@ -196,4 +197,4 @@ def test_a_class_with_too_few_images_is_told_with_the_source(network, digits):
     search = {"sources": ["snip"], "images_per_class": 1000}
     study = parse({"model": "digits_cnn", "data": "digits", "sparsity": 0.9, "search": search})
     with pytest.raises(InputError, match="^source snip: digits: a batch of 1000 images per class was asked for"):
-        Workbench(study, network, digits).scores("snip", 0)
+        Workbench(study, network, digits).scores(MaskDistribution("snip", 0.0, 0, {}))

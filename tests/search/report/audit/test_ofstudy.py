@@ -83,9 +83,13 @@ def test_masks_of_one_kind_share_source_allocation_and_pretraining():
     assert study_table(STUDY, trials, [], group=["source"]).groups.tolist() == ["snip", "snip", "erk"]
 
 
-def test_more_scores_can_be_laid_beside_those_that_are_recorded():
-    table = study_table(STUDY, TRIALS, [], more={"learned_loo": {0: 0.9, 3: 0.1}})
-    assert table.scores["learned_loo"].tolist() == pytest.approx([0.9, np.nan, np.nan, 0.1, np.nan], nan_ok=True)
+def test_what_a_fit_to_the_others_says_of_each_mask_is_a_column():
+    trials = [scored(n, float(n), 100, 0.5 + n / 100) for n in range(12)]
+    table = study_table(STUDY, trials, [])
+    assert np.isfinite(table.scores["learned_loo"]).all()
+    # Accuracy rises with the one score there is: so does what the others say.
+    assert (np.diff(table.scores["learned_loo"]) > 0).all()
+    assert "learned_loo" not in study_table(STUDY, trials[:7], []).scores
 
 
 def test_a_score_that_was_not_recorded_is_named():
