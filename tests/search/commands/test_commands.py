@@ -220,7 +220,7 @@ class TestMistakes:
     def test_unknown_studies(self, complaint):
         assert 'did you mean "digits"?' in complaint("search", "digit")
         assert "no study file" in complaint("search", "nosuch.toml")
-        assert "bundled studies: cifar10-resnet20, digits" in complaint("search")
+        assert "bundled studies: cifar10-resnet20, digits, pags" in complaint("search")
 
     def test_a_home_that_cannot_be_written(self, tmp_path, capsys):
         (tmp_path / "file").write_text("")
