@@ -68,12 +68,14 @@ def optuna_trials(settings: Study, storage, role: str) -> list[optuna.trial.Froz
 def test_a_proposal_is_all_that_a_trial_needs():
     settings = study()
     proposal = ledger_of(settings).propose()
-    assert list(proposal.to_dict()) == ["number", "attempt", "seed", "distribution", "training"]
+    assert list(proposal.to_dict()) == ["number", "attempt", "seed", "distribution", "training", "group_reason"]
     assert (proposal.number, proposal.attempt) == (0, 1)
     assert proposal.seed == derive(0, "trial", 0)
     assert set(proposal.distribution.theta) == {"conv1", "conv2", "fc"}
     assert set(proposal.training) == {"learning_rate"}
     assert 0.01 <= proposal.training["learning_rate"] <= 0.3
+    assert proposal.group_reason == "drawn uniformly"
+    assert Proposal.from_dict(proposal.to_dict()) == Proposal.from_json(proposal.to_json()) == proposal
 
 
 def test_as_many_trials_are_proposed_as_the_study_has():
@@ -119,7 +121,7 @@ def _run_told(settings: Study, reward) -> list[Proposal]:
 
 def test_tpe_told_the_same_proposes_the_same_and_told_otherwise_something_else():
     # TPE draws its first ten trials at random.
-    settings = study("search.sampler=tpe", "search.trials=16")
+    settings = study("search.sampler=tpe", "search.trials=16", "search.sources=['snip']")
     one, again, other = (
         _run_told(settings, reward)
         for reward in (
