@@ -21,7 +21,7 @@ class Search(Searchable):
     )
     sampler: Annotated[str, Named(SAMPLERS)] = Field(
         "tpe",
-        description="Optuna sampler that proposes trials; cmaes and qmc draw the source uniformly, a study for each",
+        description="Optuna sampler that proposes trials; random and qmc learn nothing, and draw the groups uniformly",
     )
     sources: list[Annotated[str, Named(SOURCES)]] = Field(
         ["random", "magnitude", "snip"],

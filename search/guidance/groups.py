@@ -57,8 +57,10 @@ class Groups:
     The reward of a trial is its warm-up accuracy at equal cost. The warm-up stands for the full training on the scale
     of the whole cost: a trial that costs e steps before training is read at the iteration W · (F + e_min) / (F + e),
     with W the iterations of the warm-up, F those of a full training, and e_min the e of the cheapest group. So a group
-    that costs more must be ahead that much earlier. A trial that was stopped before counts as it was; one that diverged
-    or was rejected counts 0; of one that failed, or that the gate stopped, nothing is known.
+    that costs more must be ahead that much earlier. Between two measurements the accuracy is interpolated linearly,
+    before the first one from 0. A trial that was stopped before counts as it was. One that diverged or was rejected
+    counts as the lowest of all, where 0 would hide for long how its group's other trials did; in a group of nothing
+    else it counts 0. Of one that failed, or that the gate stopped, nothing is known.
 
     A choice is a function of the trial's number and of the trials that have ended, which the ledger holds.
     """
@@ -75,18 +77,19 @@ class Groups:
         self._full = full_iterations
         search = study.search
         found = product(search.sources, study.pretraining.each, map(str, values_of(search.allocation)))
-        self.all = [Group(*each) for each in found]
+        self.all = list(dict.fromkeys(Group(*each) for each in found))
         self._rule = _rule(study)
         self._least = min((cost(one) for group in self.all for one in _distributions(study, group)), default=0)
         self._proposed = dict.fromkeys(self.all, 0)
         self._running: dict[int, Group] = {}
-        self._rewards: dict[Group, dict[int, float]] = {group: {} for group in self.all}
+        self._rewards: dict[Group, dict[int, float | None]] = {group: {} for group in self.all}
+        """By trial; None where it diverged or was rejected."""
 
     @property
     def warning(self) -> str | None:
         """A sentence where there are too few trials for all groups; None otherwise."""
         trials = self._study.search.trials
-        if self._rule != "accuracy" or trials >= FIRST * len(self.all):
+        if self._rule != "accuracy" or len(self.all) == 1 or trials >= FIRST * len(self.all):
             return None
         return (
             f"search.trials = {trials} is less than two for each of the {len(self.all)} groups of source, pretraining "
@@ -95,9 +98,11 @@ class Groups:
 
     def choose(self, number: int) -> Choice:
         """Return the group of trial `number`."""
+        if self._rule == "sampler":
+            return Choice(None, "chosen by the sampler")
+        if len(self.all) == 1:
+            return Choice(self.all[0], "the only group")
         match self._rule:
-            case "sampler":
-                return Choice(None, "chosen by the sampler")
             case "turn":
                 return Choice(self.all[number % len(self.all)], "in turn")
             case "uniform":
@@ -113,30 +118,30 @@ class Groups:
         return {} if self._rule == "sampler" else parameters(distribution.group)
 
     def _thompson(self, number: int) -> Choice:
-        deviation = self._deviation()
+        rewards, lowest = self._known()
+        deviation = _pooled_deviation(list(rewards.values()))
         normal = np.random.default_rng(derive(self._study.seed, "group", number)).standard_normal(len(self.all))
-        worst = min(min(rewards.values()) for rewards in self._rewards.values() if rewards)
         drawn: dict[Group, tuple[float, float, int]] = {}
         for group, noise in zip(self.all, normal.tolist(), strict=True):
-            rewards = list(self._rewards[group].values())
-            if not rewards and group in self._running.values():
+            known = rewards[group]
+            if not known and group in self._running.values():
                 # Its first accuracies are on their way.
                 continue
             # A group none of whose trials came to an accuracy is taken to be as bad as the worst.
-            mean, count = (float(np.mean(rewards)), len(rewards)) if rewards else (worst, self._proposed[group])
-            drawn[group] = mean + noise * deviation / count**0.5, mean, len(rewards)
+            mean, count = (_mean(known), len(known)) if known else (lowest, self._proposed[group])
+            drawn[group] = mean + noise * deviation / count**0.5, mean, len(known)
         best = max(drawn, key=lambda group: drawn[group][0])
         value, mean, count = drawn[best]
         return Choice(best, f"Thompson draw {value:.3f} (mean {mean:.3f} of {count})")
 
-    def _deviation(self) -> float:
-        """Return the pooled standard deviation of the rewards within groups."""
-        each = [list(rewards.values()) for rewards in self._rewards.values() if len(rewards) > 1]
-        freedom = sum(len(rewards) - 1 for rewards in each)
-        if not freedom:
-            return PRIOR_DEVIATION
-        squares = sum(float(np.var(rewards)) * len(rewards) for rewards in each)
-        return max(math.sqrt(squares / freedom), LEAST_DEVIATION)
+    def _known(self) -> tuple[dict[Group, list[float]], float]:
+        """Return the rewards of each group as numbers, and the lowest accuracy of all."""
+        read = {group: [one for one in mine.values() if one is not None] for group, mine in self._rewards.items()}
+        lowest = min((one for mine in read.values() for one in mine), default=0.0)
+        return {
+            group: mine + [lowest if mine else 0.0] * (len(self._rewards[group]) - len(mine))
+            for group, mine in read.items()
+        }, lowest
 
     def proposed(self, number: int, group: Group) -> None:
         """Take that trial `number` of a group was proposed."""
@@ -147,19 +152,32 @@ class Groups:
     def learn(self, record: TrialRecord) -> None:
         """Take the end of a trial."""
         self._running.pop(record.number, None)
-        reward = self._reward(record)
-        if reward is not None and record.distribution.group in self._rewards:
+        reward, nothing = self._reward(record), record.outcome in (Outcome.DIVERGED, Outcome.REJECTED)
+        if (nothing or reward is not None) and record.distribution.group in self._rewards:
             self._rewards[record.distribution.group][record.number] = reward
 
     def _reward(self, record: TrialRecord) -> float | None:
-        if record.outcome in (Outcome.DIVERGED, Outcome.REJECTED):
-            return 0.0
+        """Return the accuracy of a trial at equal cost; None where it came to none."""
         if record.outcome not in (Outcome.FINISHED, Outcome.STOPPED_EARLY) or record.result.accuracy is None:
             return None
         cost = self._cost(record.distribution)
         at = self._study.warmup.iterations * (self._full + self._least) / (self._full + cost)
-        points = accuracies(record)
+        points = {0: 0.0, **accuracies(record)}
         return float(np.interp(at, list(points), list(points.values())))
+
+
+def _mean(values: list[float]) -> float:
+    # Exact, so that the order in which trials ended does not matter.
+    return math.fsum(values) / len(values)
+
+
+def _pooled_deviation(each: list[list[float]]) -> float:
+    """Return the standard deviation of rewards within groups."""
+    freedom = sum(len(rewards) - 1 for rewards in each if rewards)
+    if not freedom:
+        return PRIOR_DEVIATION
+    squares = math.fsum((one - _mean(rewards)) ** 2 for rewards in each for one in rewards)
+    return max(math.sqrt(squares / freedom), LEAST_DEVIATION)
 
 
 def accuracies(record: TrialRecord) -> Mapping[int, float]:

@@ -17,7 +17,7 @@ class Sampler(ABC):
 
     #: Whether it learns from the results of trials.
     learns = True
-    #: Whether all its trials must have the same parameters: each mask source then has a study of its own.
+    #: Whether all its trials must have the same parameters, so that it cannot choose among groups of masks itself.
     per_group = False
     #: Whether it ignores a trial that was stopped early; what the trial had reached is then its result.
     complete_only = False

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from fullspectrum.search.config.study import Study
+from fullspectrum.search.guidance.groups import Groups
 from fullspectrum.search.guidance.proposer import Proposer
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.proposal import Proposal
@@ -23,10 +24,11 @@ class OpenStudy:
         storage: BaseStorage | None = None,
         names: Sequence[str] = NAMES,
         check: Callable[[], None] = lambda: None,
+        groups: Groups | None = None,
     ):
         self.study = study
         self.ledger = take_over(Ledger(study, storage or InMemoryStorage()), check)
-        self.proposer = Proposer(study, self.ledger, names)
+        self.proposer = Proposer(study, self.ledger, names, groups)
         self.propose = self.proposer.propose
 
     def __getattr__(self, name: str):

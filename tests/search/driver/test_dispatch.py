@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -156,6 +157,26 @@ def test_neither_workers_nor_the_order_in_which_they_report_change_the_outcome(u
     assert state(driver.ledger.trials()) == state(undisturbed.ledger.trials())
 
 
+SCALES = {"random": 5.0, "magnitude": 0.1, "snip": 100.0}
+
+
+@pytest.mark.parametrize("within", ["group", "study"])
+def test_trials_of_sources_of_other_scales_pass_the_gate_where_it_judges_within_groups(tmp_path, within):
+    settings = study(f"gate.within={within}", "gate.quantile=0.3", "gate.control=0", "search.trials=45")
+    driver, passed = Driver(settings, InMemoryStorage(), folder_at(tmp_path / "study")), Counter()
+    while (proposal := driver.dispatcher.propose()) is not None:
+        source = proposal.distribution.source
+        score = SCALES[source] * (1 + np.random.default_rng(proposal.number).random())
+        if driver.report(proposal.number, 1, scored(score)):
+            driver.report(proposal.number, 1, Ended(Outcome.DIVERGED, 0, "enough"))
+    for trial in driver.ledger.trials():
+        passed[trial.distribution.source] += trial.result.gate == "passed"
+    if within == "group":
+        assert all(passed[source] >= 3 for source in SCALES)
+    else:
+        assert passed["magnitude"] <= 1 and passed["snip"] > 8
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_driver_that_dies_anywhere_changes_nothing_and_tells_nothing_twice(undisturbed, tmp_path, seed):
     """P1, P3: killed after any number of events, several times, and resumed."""
@@ -170,6 +191,23 @@ def test_a_driver_that_dies_anywhere_changes_nothing_and_tells_nothing_twice(und
     assert all(len(mine) == len(set(mine)) for mine in points.values())
     expected = told(StudyFolder(tmp_path / "undisturbed"))
     assert {run: sorted(mine) for run, mine in points.items()} == {run: sorted(mine) for run, mine in expected.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_that_accuracies_choose_are_the_same_after_any_number_of_drivers(tmp_path, seed):
+    settings = study("search.sampler=tpe", "search.trials=30", "pretraining.iterations={choices=[0, 400]}")
+    undisturbed = Driver(settings, InMemoryStorage(), folder_at(tmp_path / "undisturbed"))
+    play(undisturbed, None, 1)
+    generator, storage, folder = np.random.default_rng(seed), InMemoryStorage(), folder_at(tmp_path / "killed")
+    driver = Driver(settings, storage, folder)
+    while not driver.dispatcher.done:
+        play(driver, generator, 1, stop_after=int(generator.integers(1, 15)))
+        driver = Driver(settings, storage, folder)
+    found, expected = driver.ledger.trials(), undisturbed.ledger.trials()
+    assert state(found) == state(expected)
+    assert [trial.proposal.group_reason for trial in found] == [trial.proposal.group_reason for trial in expected]
+    # 6 groups have two each first.
+    assert any("Thompson" in trial.proposal.group_reason for trial in found[12:])
 
 
 @pytest.mark.parametrize("lost", ["the record", "the end of a trial"])

@@ -70,6 +70,18 @@ def test_asked_again_the_gate_gives_the_same_answer_and_counts_the_score_once(sc
     assert once.decisions == twice.decisions == dict(enumerate(decisions(Gate(0.5, 0.2, seed), scores)))
 
 
+@given(SCORES, SCORES)
+def test_each_group_is_judged_as_if_it_were_alone(some, others):
+    gate = Gate(0.5, 0.0, 0)
+    found = {}
+    for index in range(max(len(some), len(others))):
+        for offset, scores in ((0, some), (100, others)):
+            if index < len(scores):
+                found[offset + index] = gate.decide(offset + index, scores[index], str(offset))
+    assert [found[index] for index in range(len(some))] == decisions(Gate(0.5, 0.0, 0), some)
+    assert [found[100 + index] for index in range(len(others))] == decisions(Gate(0.5, 0.0, 0), others)
+
+
 def control_group(gate: Gate, scores: dict[int, float]) -> set[int]:
     return {number for number, score in scores.items() if gate.decide(number, score) == "control"}
 
@@ -81,6 +93,12 @@ def test_the_control_group_depends_on_neither_scores_nor_order():
     backwards = control_group(Gate(0.5, 0.3, 7), {number: 0.0 for number in reversed(numbers)})
     assert rising == falling == backwards
     assert rising != control_group(Gate(0.5, 0.3, 8), dict.fromkeys(numbers, 0.0))
+
+
+def test_the_control_group_does_not_depend_on_groups():
+    gate = Gate(0.5, 0.3, 7)
+    found = {number for number in range(300) if gate.decide(number, 1.0, str(number % 3)) == "control"}
+    assert found == control_group(Gate(0.5, 0.3, 7), dict.fromkeys(range(300), 1.0))
 
 
 @pytest.mark.parametrize("control", [0.05, 0.1, 0.5])

@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 GROUP = Group("random", 0, "erk")
 
 
-def study(gate: float = 0.5, control: float = 0.0, **warmup) -> Study:
+LOW, HIGH = Group("random", 0, "erk"), Group("synflow", 0, "erk")
+
+
+def study(gate: float = 0.5, control: float = 0.0, within: str = "group", **warmup) -> Study:
     values = {"iterations": 90, "grace_period": 10, "reduction_factor": 3.0, "report_every": 5} | warmup
     return parse(
         {
             "model": "digits_cnn",
             "data": "digits",
             "sparsity": 0.9,
-            "gate": {"quantile": gate, "control": control},
+            "gate": {"quantile": gate, "control": control, "within": within},
             "warmup": values,
         }
     )
@@ -62,6 +65,24 @@ def test_the_gate_decides_by_the_scores_of_lower_numbers_alone():
     assert (referee.gate(0), referee.clearance(0)) == ("passed", 10)
     # As if trial 0 had been first all along.
     assert (referee.gate(1), referee.stopped(1), referee.clearance(1)) == ("stopped", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("within", "decisions"),
+    [
+        # By hand: of one group 1 of 1, 1 of 2, 2 of 3; of the other 1 of 1, 1 of 2, 2 of 3.
+        ("group", ["passed", "passed", "stopped", "passed", "passed", "stopped"]),
+        # 1 of 1, 1 of 2, 2 of 3, 2 of 4, 3 of 5, 3 of 6: the greater scale has the upper half.
+        ("study", ["passed", "passed", "stopped", "passed", "stopped", "passed"]),
+    ],
+)
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (3, 0, 5, 2, 4, 1)])
+def test_scores_are_compared_within_their_group_or_over_the_study(within, decisions, order):
+    referee = referee_of(study(within=within))
+    scores = [(4.0, LOW), (40.0, HIGH), (3.0, LOW), (50.0, HIGH), (3.5, LOW), (30.0, HIGH)]
+    for number in order:
+        referee.scored(number, *scores[number])
+    assert [referee.gate(number) for number in range(6)] == decisions
 
 
 def test_a_trial_that_never_gets_a_score_holds_nobody_up():

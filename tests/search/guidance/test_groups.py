@@ -1,6 +1,8 @@
 """Which group the next trial belongs to: each a few times, then the one whose accuracies at equal cost are best."""
 
+import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.sampling.distribution import Group, MaskDistribution
 from fullspectrum.search.store.records import TrialRecord
 
-W = 100
+W, FINISHED = 100, Outcome.FINISHED
 
 
 def study(*overrides: str) -> Study:
@@ -95,6 +97,64 @@ def test_an_accuracy_is_read_at_equal_cost():
     assert groups._reward(record(2, Group("imp", 0, "erk"), {50: 0.4}, Outcome.STOPPED_EARLY)) == pytest.approx(0.4)
 
 
+def test_before_the_first_measurement_an_accuracy_is_read_from_nothing():
+    """W = 100, F = 300 and e = 900: read at 100 · 300 / 1200 = 25, half of the way to the first measurement."""
+    settings = study("search.sources=['random','imp']", "search.rounds=1", "search.round_iterations=900")
+    groups = Groups(settings, lambda distribution: 900 if distribution.source == "imp" else 0, 300)
+    assert groups._reward(record(0, Group("imp", 0, "erk"), {50: 0.4, 100: 0.8})) == pytest.approx(0.2)
+
+
+def test_the_cheapest_group_has_the_fewest_rounds_that_are_searched():
+    settings = study(
+        "search.sources=['imp']", "search.rounds={choices=[9,3]}", "search.round_iterations={choices=[100,50]}"
+    )
+    groups = Groups(settings, lambda distribution: distribution.rounds * distribution.round_iterations, 1000)
+    trial = record(0, Group("imp", 0, "erk"), {W: 0.8})
+    for rounds, each in ((3, 50), (9, 100)):
+        dear = replace(trial.proposal.distribution, rounds=rounds, round_iterations=each)
+        reading = groups._reward(replace(trial, proposal=replace(trial.proposal, distribution=dear)))
+        # e_min is 3 · 50.
+        assert reading == pytest.approx(0.8 * 1150 / (1000 + rounds * each))
+
+
+def test_what_a_trial_reached_after_it_had_been_stopped_does_not_count():
+    groups = Groups(study("search.sources=['random','snip']"))
+    stopped = record(0, Group("snip", 0, "erk"), {20: 0.4}, Outcome.STOPPED_EARLY)
+    beyond = replace(stopped, measured={40: Measured(40, 0.9, 1.0)})
+    assert groups._reward(stopped) == groups._reward(beyond) == 0.4
+
+
+def test_one_trial_that_diverges_does_not_hide_how_its_group_does():
+    groups, best = Groups(study("search.sources=['random','snip']")), Group("snip", 0, "erk")
+    for number in range(12):
+        group = groups.all[number % 2]
+        groups.proposed(number, group)
+        accuracy = (0.9 if group == best else 0.6) + 0.01 * (number % 4 > 1)
+        groups.learn(record(number, group, {W: accuracy}, Outcome.DIVERGED if number == 5 else Outcome.FINISHED))
+    # With 0 for it the mean would be 0.755.
+    assert "(mean 0.855 of 6)" in groups.choose(100).reason
+    assert {groups.choose(number).group for number in range(100, 200)} == {best}
+
+
+def test_the_order_in_which_trials_ended_changes_nothing():
+    generator = np.random.default_rng(0)
+    settings = study("search.sources=['random','snip','magnitude']")
+    ends = [
+        record(n, Groups(settings).all[n % 3], {W: float(generator.random())}, Outcome.DIVERGED if n == 7 else FINISHED)
+        for n in range(30)
+    ]
+    found = []
+    for order in (range(30), reversed(range(30)), generator.permutation(30).tolist()):
+        groups = Groups(settings)
+        for end in ends:
+            groups.proposed(end.number, end.distribution.group)
+        for number in order:
+            groups.learn(ends[number])
+        found.append([groups._known()[1], *(groups.choose(number) for number in range(100))])
+        found[-1].append([(math.fsum(known), len(known)) for known in groups._known()[0].values()])
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.REJECTED])
 def test_a_group_whose_trials_come_to_nothing_is_given_up(outcome):
     groups = Groups(study("search.sources=['random','snip']"))
@@ -156,3 +216,9 @@ def test_guided_by_the_objective_the_sampler_chooses():
 def test_too_few_trials_for_all_groups_are_warned_of():
     assert Groups(study("search.sources=['random','snip']", "search.trials=3")).warning.startswith("search.trials = 3")
     assert Groups(study("search.sources=['random','snip']", "search.trials=4")).warning is None
+    assert Groups(study("search.sources=['random']", "search.trials=1")).warning is None
+
+
+def test_a_study_of_one_group_has_no_choice():
+    groups = Groups(study("search.sources=['snip']"))
+    assert {groups.choose(number).reason for number in range(5)} == {"the only group"}

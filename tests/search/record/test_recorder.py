@@ -193,6 +193,13 @@ def test_a_trial_has_training_settings_where_it_trains_or_proposes_some(folder, 
     assert ("training.optimizer" in start["params"]) == (rate is not None)
 
 
+def test_a_trial_has_its_group_and_why_it_was_chosen(folder):
+    with closing(Spool(folder.spool)) as spool:
+        Recorder(STUDY, folder, spool).trial_started(replace(proposal(0), group_reason="in turn"))
+    [start] = events(folder)
+    assert (start["params"]["group"], start["params"]["group_reason"]) == ("snip, k = 0, erk", "in turn")
+
+
 def test_full_training_that_comes_to_nothing_says_why(folder):
     lost = TrainingEnd(Outcome.FAILED, 12, reason="its worker died")
     with closing(Spool(folder.spool)) as spool:

@@ -74,6 +74,8 @@ def test_a_proposal_is_all_that_a_trial_needs():
     assert set(proposal.distribution.theta) == {"conv1", "conv2", "fc"}
     assert set(proposal.training) == {"learning_rate"}
     assert 0.01 <= proposal.training["learning_rate"] <= 0.3
+    assert proposal.group_reason == "drawn uniformly"
+    assert Proposal.from_dict(proposal.to_dict()) == Proposal.from_json(proposal.to_json()) == proposal
 
 
 def test_as_many_trials_are_proposed_as_the_study_has():
