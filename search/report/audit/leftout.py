@@ -4,17 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...config.study import Study
 from ...names import Metric
 from ...protocol.outcome import Outcome
 from ...scores.fitting import Examples, leave_one_out
 from ...scores.learned import Learned, shipped
+from ...scores.registry import LEARNED, all_scores
 from ...store.records import TrialRecord
 
 #: Finished warm-ups below which a fit to the others says nothing.
 FEWEST = 8
 
 
-def left_out(trials: Sequence[TrialRecord]) -> list[float | None]:
+def left_out(study: Study, trials: Sequence[TrialRecord]) -> list[float | None]:
     """Return the leave-one-out values of the learned score: of each trial that finished its warm-up, else None.
 
     None for all where fewer than `FEWEST` did. Values are comparable within a group of trials.
@@ -23,10 +25,11 @@ def left_out(trials: Sequence[TrialRecord]) -> list[float | None]:
     found: list[float | None] = [None] * len(trials)
     if len(done) < FEWEST:
         return found
-    names = list(Learned(shipped()).parts)
+    learned = all_scores(study.objectives, study.reference, study.aggregate)[LEARNED]
+    assert isinstance(learned, Learned)
     scores = {
         name: np.array([trials[index].result.metrics.get(Metric.score(name), np.nan) for index in done])
-        for name in names
+        for name in learned.parts
     }
     merits = np.array([trials[index].result.accuracy for index in done], dtype=float)
     groups = np.array([str(trials[index].distribution.group) for index in done])

@@ -42,7 +42,7 @@ def study_table(
     """
     trials = [trial for trial in trials if trial.result.digest is not None]
     audited = audited or ("warmup" if study.warmup.iterations else "final")
-    found = _scores(study, trials) | {_LEFT_OUT: left_out(trials)}
+    found = _scores(study, trials) | {_LEFT_OUT: left_out(study, trials)}
     # A score that no trial has was not there when the study ran.
     recorded = {name: cells for name, cells in found.items() if any(cell is not None for cell in cells)}
     ends = {record.label: record.accuracy_final for record in finals}
