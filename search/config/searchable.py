@@ -32,6 +32,12 @@ class Choices(Section):
 
     choices: list[bool | float | int | str] = Field(min_length=1, description="the values to choose from")
 
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        if len(set(map(repr, self.choices))) < len(self.choices):
+            raise ValueError(f"choices = {self.choices}: a value is named twice")
+        return self
+
 
 def form(value: Any) -> str:
     """Return which of the forms of `Searched` a setting has: fixed, range or choices."""

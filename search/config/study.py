@@ -11,6 +11,7 @@ from ...models.datasets.registry import DATASETS
 from ...models.errors import InputError
 from ..samplers.registry import SAMPLERS, check_sampler
 from ..scores.registry import DISTANCE, LEARNED, SCORES
+from ..sources.registry import ASCENT
 from .distance import Aggregate, Reference, Variant
 from .named import Named
 from .pretraining import Pretraining
@@ -126,11 +127,12 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _losses_are_comparable(self) -> Self:
-        if self.warmup.metric == "training_loss" and "label_smoothing" in self.training.searched():
-            raise ValueError(
-                'warmup.metric = "training_loss", but training.label_smoothing is searched, and losses of different '
-                'smoothing are not comparable; fix label_smoothing, or set warmup.metric = "accuracy"'
-            )
+        for name in ("label_smoothing", "mask"):
+            if self.warmup.metric == "training_loss" and name in self.training.searched():
+                raise ValueError(
+                    f'warmup.metric = "training_loss", but training.{name} is searched, and losses of different values '
+                    f'are not comparable; fix {name}, or set warmup.metric = "accuracy"'
+                )
         return self
 
     @model_validator(mode="after")
@@ -156,6 +158,12 @@ class Study(Section):
             raise ValueError(
                 'reference = "start" measures how far pretraining has moved a mask, but pretraining.iterations '
                 f'{"= 0" if each == [0] else "may be 0"}; set it above 0, or reference = "origin"'
+            )
+        climbing = [name for name in self.search.sources if name.partition(":")[0] == ASCENT]
+        if self.reference == "start" and climbing:
+            raise ValueError(
+                f'reference = "start" says how far training has moved a mask, which source {climbing[0]} cannot climb; '
+                'leave it out, or set reference = "origin"'
             )
         return self
 

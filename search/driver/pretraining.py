@@ -39,17 +39,16 @@ def make_pretrained_weights(search: RunningSearch) -> None:
         else:
             return
         try:
-            done = ray.get(work)
+            left = ray.get(work)
         except ray.exceptions.RayTaskError as error:
-            if not (reason := storage_failure(error.cause)):
-                raise error.cause from None
-            search.shutdown.request(reason)
-            return
+            raise error.cause from None
         except ray.exceptions.RayError as error:
             raise InputError(
                 f"the worker of the dense pretraining died {study.faults.retries + 1} times; go on with --resume"
             ) from error
-        if not done:
+        if left is not None:
+            if left:
+                search.shutdown.request(left)
             return
     each = study.pretraining.each
     digests = {k: digest for k in each if (digest := _digest(folder, k))}
@@ -69,8 +68,12 @@ def _digest(folder: StudyFolder, iterations: int) -> str | None:
 
 
 @ray.remote
-def _pretrain(study: Study, data: Data, state: dict[str, Tensor], each: list[int], folder: StudyFolder) -> bool:
-    """Write the weights after `each` number of iterations; return whether that is done, and not left on request."""
+def _pretrain(study: Study, data: Data, state: dict[str, Tensor], each: list[int], folder: StudyFolder) -> str | None:
+    """Write the weights after `each` number of iterations; return None where that is done.
+
+    Otherwise why the file system cannot be written to, or nothing where the worker left on request. Here, because the
+    cause of an error does not reach the driver.
+    """
     model = build(study.model, data.task, study.seed)
     model.load_state_dict(state)
     model = model.to(claim_device(study.resources))
@@ -80,6 +83,10 @@ def _pretrain(study: Study, data: Data, state: dict[str, Tensor], each: list[int
         for iterations, weights in pretrain(study, model, data, each, study.seed, checkpoints, folder.leave):
             save_state(folder.pretrained_weights(iterations), weights, {_LABEL: str(iterations)})
     except LeaveRequested:
-        return False
+        return ""
+    except (InputError, OSError) as error:
+        if reason := storage_failure(error):
+            return reason
+        raise
     checkpoints.clear()
-    return True
+    return None

@@ -44,7 +44,7 @@ def fit(examples: Examples, prior: Ranking | None = None, prior_masks: float = P
     standard deviations, pooled over the groups; a score that is undefined counts as the mean. Scores are not ranked, so
     that the value of a mask is a function of that mask alone; on public data their ranks raise ρ by 0.05 at most
     (`tests.benchmarks.replay`). The prior counts as `prior_masks` masks. A score that does not vary within groups has
-    no term.
+    no term; where none varies, the prior is returned as it is.
     """
     deviations = {name: _deviations(values, examples.groups) for name, values in examples.scores.items()}
     freedom = len(examples.merits) - len(np.unique(examples.groups))
@@ -52,7 +52,7 @@ def fit(examples: Examples, prior: Ranking | None = None, prior_masks: float = P
     largest = {name: np.abs(np.nan_to_num(values)).max(initial=0.0) for name, values in examples.scores.items()}
     names = [name for name, scale in scales.items() if scale > ROUNDING * largest[name]]
     if not names:
-        return Ranking({})
+        return prior or Ranking({})
     design = np.column_stack([deviations[name] / scales[name] for name in names])
     known = prior.terms if prior else {}
     expected = np.array([known[name].weight if name in known else 0.0 for name in names])

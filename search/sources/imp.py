@@ -20,6 +20,7 @@ class IMP(TrainingSource):
 
     def __init__(self, saliency: str = "magnitude") -> None:
         """Remove by the scores of the source called `saliency`."""
+        self.scored_as = "imp" if saliency == "magnitude" else None
         self._saliency = source_called(saliency)
 
     def check(self, setting: Setting) -> None:

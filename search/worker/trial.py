@@ -102,7 +102,9 @@ class MaskTrial(tune.Trainable):
             if isinstance(error, _STICKY) or isinstance(error.__cause__, _STICKY):
                 raise
             self._write_error(traceback.format_exc())
-            return [Ended(Outcome.FAILED, self._trained, first_line(error))]
+            # In the rounds of a source that trains: a result of these settings, as in the warm-up.
+            outcome = Outcome.DIVERGED if isinstance(error.__cause__, Diverged) else Outcome.FAILED
+            return [Ended(outcome, self._trained, first_line(error))]
 
     @property
     def _trained(self) -> int:

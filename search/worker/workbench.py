@@ -209,7 +209,7 @@ class Workbench:
         seed = derive(self.study.seed, "batch", distribution.batch_seed)
         with self._naming(name):
             if source.trains and self.folder is not None:
-                whole = json.dumps([self.pretraining, *key])
+                whole = json.dumps([self.init_digest, *key])
                 scores = ScoreFiles(self.folder).get(whole, partial(self._kept_scores, source, setting, seed))
             else:
                 scores = source.scores(setting, seed)

@@ -283,6 +283,15 @@ def test_the_start_is_a_reference_where_every_trial_is_pretrained():
             study("reference=start", f"pretraining.iterations={iterations}")
 
 
+def test_a_mask_cannot_climb_from_where_it_started():
+    settings = ("reference=start", "pretraining.iterations=10", "search.sources=['snip','ascent:snip']")
+    assert "which source ascent:snip cannot climb" in mistake(*settings)
+
+
+def test_a_choice_that_is_named_twice_is_refused():
+    assert "a value is named twice" in mistake("pretraining.iterations={choices=[100, 100]}")
+
+
 def test_every_objective_goes_with_either_variant():
     for objective in SCORES:
         assert study("variant=authors", f"objective={objective}").variant == "authors"
@@ -481,7 +490,8 @@ def test_the_help_lists_every_setting_once_with_its_default():
     assert all(f" {name} |" in by_name["objective"].replace("(", " ") for name in SCORES)
 
 
-def test_losses_of_different_smoothing_are_not_compared():
+def test_losses_of_different_rules_and_smoothing_are_not_compared():
+    assert "training.mask" in mistake("warmup.metric=training_loss", "training.mask={choices=['fixed','gradual']}")
     searched = "training.label_smoothing={low=0.0,high=0.2}"
     assert "label_smoothing" in mistake("warmup.metric=training_loss", searched)
     assert study("warmup.metric=training_loss", "training.label_smoothing=0.1").warmup.metric == "training_loss"

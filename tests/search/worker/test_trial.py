@@ -88,6 +88,21 @@ def test_a_spectral_only_trial_ends_with_its_score(trial):
     assert end == Ended(Outcome.FINISHED, 0)
 
 
+def test_a_source_whose_rounds_diverge_is_a_result_and_no_failure(trial, monkeypatch):
+    running = trial(
+        "search.sources=['imp']", "search.rounds=2", "search.round_iterations=2", "faults.checkpoint_seconds=60"
+    )
+    distribution = MaskDistribution("imp", 0.0, 0, {}, "erk", 0, 2, 2)
+    running.reset_config({"proposal": Proposal(0, 1, 5, distribution, {"learning_rate": 0.05}).to_json()})
+
+    def diverging(training, iterations):
+        raise Diverged(1, math.nan)
+
+    monkeypatch.setattr(MaskedTraining, "run", diverging)
+    (end,) = reports(running.step())
+    assert end.outcome is Outcome.DIVERGED and "source imp" in end.reason
+
+
 def test_a_network_that_puts_out_nan_has_diverged_and_not_failed(trial, monkeypatch):
     def accuracy(self, split):
         raise Diverged(self.iteration, math.nan)
