@@ -64,7 +64,9 @@ def benefit(table: MaskTable) -> Contrast | None:
     accuracy = reached(table)
     known = ~np.isnan(accuracy)
     accuracy = np.where(known, accuracy, 0.0)
-    return contrast(accuracy, known & (table.gates == "passed"), known & (table.gates == "control"), table.judged_within)
+    return contrast(
+        accuracy, known & (table.gates == "passed"), known & (table.gates == "control"), table.judged_within
+    )
 
 
 def gate_sample(table: MaskTable) -> GateSample:
