@@ -102,9 +102,9 @@ def main_of(command: str, *arguments: str) -> int:
 
 
 def test_a_budget_that_cannot_be_met_is_told_before_anything_is_pretrained(folder, untrained, capsys):
-    assert sample("--pretraining", "4", "--set", "search.min_kept_per_output=9") == 2
+    assert sample("--pretraining", "4", "--sparsity", "0.9999") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "budget" in line
+    assert "the highest sparsity that can be met is" in line
 
 
 @pytest.mark.parametrize("command", ["train", "check"])
