@@ -43,13 +43,14 @@ def check(
     check_training("check", model, data, settings)
     check_readable(masks, weights)
 
+    import torch
     from rich.console import Console
 
     from ...clusters.connection import connect
     from ...models.data import load
     from ...models.layers import prunable
     from ...models.masks import check_fits
-    from ...models.networks import build
+    from ...models.networks import build, initial_state
     from ...models.trainable import check_trainable
     from ..config.own import import_own
     from ..config.studyfile import study_of
@@ -64,20 +65,24 @@ def check(
     from ..record.destination import Destination
     from ..record.server import tracking_server
     from ..screen.stepper import stepper
-    from ..worker.device import check_resources
+    from ..worker.device import check_resources, claim_device
+    from ..worker.pretraining import check_pretraining
     from ..worker.rulecheck import check_full_training
     from ..worker.workbench import Workbench
-    from .masks import initial_seed, load_trainable, pretrained_for, pretraining_of
+    from .masks import initial_seed, load_trainable, pretrained_for, pretraining_of, weights_before
 
     loaded = load_trainable(masks)
     seed = initial_seed(loaded, seed)
+    k = pretraining or pretraining_of(loaded)
     own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
-    study = study_of(own, settings)
+    study = study_of(own | {"pretraining": {"iterations": k}}, settings)
     place = Home(home)
     server = tracking_server(place, study.tracking.mlflow)
     import_own(study)
     images = load(data, seed)
     check_full_training(study, images)
+    # Other weights are pretrained for as long.
+    check_pretraining(study, images)
     network = build(model, images.task, seed)
     prunable_weights = prunable(network)
     loaded = check_fits(loaded, prunable_weights)
@@ -85,13 +90,16 @@ def check(
     weights_in_all = sum(weight.numel() for weight in prunable_weights.values())
     study = study.model_copy(update={"sparsity": (loaded.size - loaded.kept) / weights_in_all})
     warn_unpruned(network)
-    state = pretrained_for(loaded, weights, pretraining, study, network, images)
-    network.load_state_dict(state)
+    network.load_state_dict(weights_before(loaded, weights, pretraining, study, network, images))
     check_trainable(network, images, model, batch_size=study.training.least_batch_size)
     check_connected(loaded, network, images.task)
-    k = pretraining or pretraining_of(loaded)
     bench = Workbench(study, network, images, pretraining=k)
     bench.try_sources()
+    if pretraining:
+        # The driver of a cluster may have no GPU.
+        device = claim_device(study.resources) if torch.cuda.is_available() else "cpu"
+        bench = bench.pretrained(k, pretrained_for(loaded, k, study, network, images, device))
+    state = initial_state(bench.model)
     place.create()
     # Each check is a record of its own, however often the same mask is checked.
     folder = place.checks / f"{loaded.digest()[:12]}-{time.time_ns():x}"

@@ -35,11 +35,22 @@ def check_sources(study: "Study") -> None:
             check_readable(Path(path))
 
 
+def check_option(settings: Iterable[str]) -> None:
+    """Raise InputError for a setting of pretraining, which commands on one mask have an option for."""
+    for setting in settings:
+        if setting.partition("=")[0].partition(".")[0].strip() == "pretraining":
+            raise InputError(f"--set {setting}: here pretraining is an option; give --pretraining K")
+
+
 def check_training(command: str, model: str, data: str, settings: Iterable[str]) -> None:
     """Raise InputError for settings that `command` cannot train with, whatever the mask file will say."""
     from ..config.studyfile import study_of
 
+    settings = list(settings)
+    check_option(settings)
     settings = [setting for setting in settings if setting.partition("=")[0].strip() not in _OF_THE_FILE]
-    searched = study_of({"model": model, "data": data, "sparsity": 0.0}, settings).training.searched()
+    # Whether anything is pretrained the mask file may say.
+    own = {"model": model, "data": data, "sparsity": 0.0, "pretraining": {"iterations": 1}}
+    searched = study_of(own, settings).training.searched()
     if searched:
         raise InputError(f"{command} needs a value for each setting, but {', '.join(searched)} is a table")

@@ -1,5 +1,6 @@
 """A mask file given on the command line, and the weights that it is for."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import overload
@@ -95,22 +96,34 @@ def _warn_of_others(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> None:
         )
 
 
-def pretrained_for(
+def weights_before(
     masks: MaskSet, weights: Path | None, iterations: int | None, study: Study, network: nn.Module, images: Data
 ) -> dict[str, torch.Tensor]:
-    """Return the weights that training under `masks` starts from: those of `weights_for`, or pretrained ones.
+    """Return the weights before so many dense iterations: of `network`, which is new; without, those of `weights_for`.
 
-    The latter are those that `network`, at its initial weights, comes to after so many dense iterations with the
-    study's recipe; it is trained in place, where it lies. Raises InputError as `weights_for` does, and for both a file
-    and iterations.
+    Raises InputError as `weights_for` does, for both a file and iterations, and for more than the schedule has.
     """
     if not iterations:
         return weights_for(masks, weights, study.model, study.seed, images.task)
     if weights is not None:
         raise InputError("--weights and --pretraining both say what training starts from; give one of them")
     check_pretraining(study.model_copy(update={"pretraining": Pretraining(iterations=iterations)}), images)
-    ((_, state),) = pretrain(study, network, images, [iterations], study.seed)
+    state = initial_state(network)
     check_fits(masks, state)
+    return state
+
+
+def pretrained_for(
+    masks: MaskSet, iterations: int | None, study: Study, network: nn.Module, images: Data, device: str
+) -> dict[str, torch.Tensor]:
+    """Return the weights that training under `masks` starts from, on the CPU: those of `network` without iterations.
+
+    With, they are those that a copy of it comes to on `device` after so many dense ones with the study's recipe. Raises
+    InputError where that diverges; warns where the weights are not those that the masks were made for.
+    """
+    if not iterations:
+        return initial_state(network)
+    ((_, state),) = pretrain(study, copy.deepcopy(network).to(device), images, [iterations], study.seed)
     _warn_of_others(masks, state)
     return state
 

@@ -36,8 +36,9 @@ def sample(
     from ...models.errors import InputError
     from ...models.files import check_target
     from ..config.studyfile import study_of
-    from .checks import check_sources
+    from .checks import check_option, check_sources
 
+    check_option(settings)
     if temperature is not None and not temperature >= 0:
         raise InputError(f"--temperature {temperature:g}: expected a number >= 0, or inf for a uniform draw")
     search = {"sources": [source], "allocation": allocation, "theta": "none"}
@@ -69,7 +70,9 @@ def sample(
     check_pretraining(study, loaded)
     warn_unpruned(network)
     # Found before anything trains.
-    Workbench(study, network, loaded).try_sources()
+    first = Workbench(study, network, loaded)
+    first.try_sources()
+    first.counts(MaskDistribution("random", 0.0, 0, {}, allocation))
     k = pretraining or 0
     for _, state in pretrain(study, network.to(claim_device(study.resources)), loaded, [k], seed):
         save_state(weights_file, state)

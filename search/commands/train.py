@@ -45,7 +45,7 @@ def train(
     from ...models.data import load
     from ...models.layers import prunable
     from ...models.masks import check_fits
-    from ...models.networks import build
+    from ...models.networks import build, initial_state
     from ...models.trainable import check_trainable
     from ...models.weights import save_state
     from ..config.own import import_own
@@ -59,11 +59,12 @@ def train(
     from ..scores.registry import DISTANCE
     from ..worker.device import claim_device
     from ..worker.rulecheck import check_full_training
-    from .masks import initial_seed, load_trainable, pretrained_for
+    from .masks import initial_seed, load_trainable, pretrained_for, pretraining_of, weights_before
 
     loaded = load_trainable(masks)
     seed = initial_seed(loaded, seed)
-    study = study_of({"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed}, settings)
+    own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed}
+    study = study_of(own | {"pretraining": {"iterations": pretraining or pretraining_of(loaded)}}, settings)
     import_own(study)
     images = load(data, seed)
     check_full_training(study, images)
@@ -71,11 +72,13 @@ def train(
     loaded = check_fits(loaded, prunable(network))
     warn_unpruned(network)
     device = claim_device(study.resources)
-    network.load_state_dict(pretrained_for(loaded, weights, pretraining, study, network.to(device), images))
+    start = initial_state(network)
+    network.load_state_dict(weights_before(loaded, weights, pretraining, study, network, images))
     check_trainable(network, images, model, device, study.training.least_batch_size)
     check_connected(loaded, network, images.task)
+    network.load_state_dict(pretrained_for(loaded, pretraining, study, network, images, device))
     typer.echo(f"training {model} on {data} at sparsity {loaded.sparsity:.4f} for {study.final.epochs} epochs")
-    full, trajectory = FullTraining.of(study, {}), Trajectory.of(study)
+    full, trajectory = FullTraining.of(study, {}), Trajectory.of(study, start)
     reports: list[TrainingReport] = []
     for report in train_fully(network.to(device), loaded, images, full, trajectory=trajectory):
         reports.append(report)

@@ -39,7 +39,7 @@ class SearchCost:
         return cls(
             _pretrained(bench.study, trials) + sum(again),
             sum(sources.values()),
-            sum(trial.result.iterations for trial in trials),
+            sum(_trained(trial) for trial in trials),
             sum(end.end.iteration or 0 for end in finals),
         )
 
@@ -57,6 +57,11 @@ class SearchCost:
 
 def _was_scored(trial: TrialRecord) -> bool:
     return trial.result.digest is not None or trial.outcome is Outcome.REJECTED
+
+
+def _trained(trial: TrialRecord) -> int:
+    """Return the steps of a warm-up, with those that ran before the gate's decision came and do not count as its."""
+    return max(trial.result.iterations, max(trial.measured, default=0))
 
 
 def _pretrained(study: Study, trials: Sequence[TrialRecord]) -> int:

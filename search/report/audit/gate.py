@@ -64,7 +64,9 @@ def benefit(table: MaskTable) -> Contrast | None:
     accuracy = reached(table)
     known = ~np.isnan(accuracy)
     accuracy = np.where(known, accuracy, 0.0)
-    return contrast(accuracy, known & (table.gates == "passed"), known & (table.gates == "control"), table.groups)
+    return contrast(
+        accuracy, known & (table.gates == "passed"), known & (table.gates == "control"), table.judged_within
+    )
 
 
 def gate_sample(table: MaskTable) -> GateSample:
@@ -88,9 +90,9 @@ def gate_sample(table: MaskTable) -> GateSample:
 
 def worth(table: MaskTable, name: str, sample: GateSample) -> Worth | None:
     """Return what the score called `name` would have been worth as the gate; None where there is nothing to choose."""
-    score, accuracy = table.scores[name], reached(table)
-    usable = comparable(table.groups, sample.usable & ~np.isnan(score))
-    score, accuracy, groups = score[usable], accuracy[usable], table.groups[usable]
+    score, accuracy, groups = table.scores[name], reached(table), table.judged_within
+    usable = comparable(groups, sample.usable & ~np.isnan(score))
+    score, accuracy, groups = score[usable], accuracy[usable], groups[usable]
     passing = highest(score, groups, table.quantile)
     found = contrast(accuracy, passing, ~passing, groups)
     if found is None:

@@ -59,10 +59,12 @@ def study_table(
     columns = Columns(f"study {study.id}", cells, [trial.label for trial in trials])
     table = table_of(columns, list(scores) or list(recorded), group)
     kinds = dict.fromkeys((*group, SOURCE, _ALLOCATION, _PRETRAINING))
+    alike = joined(columns, list(kinds))
     table = replace(
         table,
         ignored=(),
-        alike=joined(columns, list(kinds)),
+        alike=alike,
+        gated=alike if study.gate.within == "group" else None,
         objective=scores[0] if scores else study.score if study.score in recorded else None,
         quantile=study.gate.quantile if study.gate.quantile < 1 else table.quantile,
         described=_DESCRIBED[audited].format(study.warmup.iterations),
@@ -89,5 +91,6 @@ def _reached(study: Study, trials: Sequence[TrialRecord]) -> tuple[int, Numbers]
     rungs = study.warmup.rungs
     if not rungs:
         return study.warmup.iterations, np.array([_finished(trial) for trial in trials], dtype=float)
-    measured = [trial.measured.get(rungs[0]) for trial in trials]
+    # The ledger may hold measurements of a trial that trained on before the gate's decision reached it.
+    measured = [trial.measured.get(rungs[0]) if trial.result.iterations >= rungs[0] else None for trial in trials]
     return rungs[0], np.array([each.accuracy if each else None for each in measured], dtype=float)

@@ -42,6 +42,8 @@ class MaskTable:
     sources: Words | None = None
     alike: Words | None = None
     """Labels of the masks that are of one kind, which is a source unless more is known."""
+    gated: Words | None = None
+    """Labels within which the gate compared scores; where None, these are `groups`."""
     gates: Words | None = None
     """The gate's decisions: passed, control, stopped, or "" where there was none."""
     costs: Numbers | None = None
@@ -64,6 +66,11 @@ class MaskTable:
         """Which masks have an accuracy, as booleans."""
         known: np.ndarray = ~np.isnan(self.accuracy)
         return known
+
+    @property
+    def judged_within(self) -> Words:
+        """Labels within which the gate is judged: those within which it chose, so that like is compared with like."""
+        return self.groups if self.gated is None else self.gated
 
     @cached_property
     def trainings(self) -> int:
@@ -109,8 +116,8 @@ def table_of(
         groups,
         sources,
         None if sources is None else joined(columns, [*group, source]),
-        _gates(columns),
-        _finite(columns, COST) if COST in columns.cells else None,
+        gates=_gates(columns),
+        costs=_finite(columns, COST) if COST in columns.cells else None,
         ignored=tuple(name for name in columns.cells if name not in {*own, *chosen, *CONTROLS}),
     )
 

@@ -9,6 +9,7 @@ from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.protocol.label import DENSE, REINITIALISED, Label
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.report import Measured
 from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.protocol.training import TrainingEnd
 from fullspectrum.search.report.searchcost import SearchCost
@@ -74,6 +75,11 @@ def test_the_winner_on_other_weights_is_pretrained_once_more(bench):
         "The search itself ran 2,980 steps: 300 in pretraining, 540 in sources, 100 in warm-ups, "
         "2,040 in full trainings."
     )
+
+
+def test_steps_that_a_trial_ran_before_the_gate_stopped_it_are_steps_of_the_search(bench):
+    stopped = replace(record(0, SNIP), measured={50: Measured(50, 0.5, 1.0), 100: Measured(100, 0.6, 1.0)})
+    assert SearchCost.of(bench, [stopped, record(1, SNIP, 70)], []).warmups == 100 + 70
 
 
 def test_a_search_that_ran_nothing_cost_nothing(bench):

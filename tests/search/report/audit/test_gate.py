@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from fullspectrum.search.driver.gate import Gate
 from fullspectrum.search.report.audit.contrast import contrast, highest
 from fullspectrum.search.report.audit.gate import FEWEST_CONTROL, benefit, gate_sample, worth
 from scipy.stats import ttest_ind
@@ -36,6 +37,24 @@ def test_early_stopping_does_not_flatter_the_control_group():
     found = table(accuracy=accuracy, gate=["passed"] * 3 + ["control"] * 3, l2=np.arange(6.0))
     assert benefit(replace(found, reached=reached)).difference == pytest.approx(0.2)
     assert benefit(found).difference < 0
+
+
+def test_a_gate_by_noise_is_worth_nothing_however_much_its_groups_differ():
+    # The small groups are the better ones, and more of them passes: the first of each always does.
+    groups = np.array(["poor"] * 40 + [f"good {number // 2}" for number in range(40)])
+    generator, benefits, gains = np.random.default_rng(5), [], []
+    for seed in range(100):
+        gate, score = Gate(0.5, 0.3, seed), generator.normal(size=80)
+        gates = [gate.decide(number, score[number], group) for number, group in enumerate(groups)]
+        accuracy = np.where(groups == "poor", 0.5, 0.9) + generator.normal(0, 0.01, 80)
+        masks = table(accuracy=np.where(np.array(gates) == "stopped", np.nan, accuracy), gate=gates, l2=score)
+        benefits.append(benefit(replace(masks, gated=groups)).difference)
+        # A score that tells the groups apart and nothing else is worth as little.
+        telling = replace(table(accuracy=accuracy, l2=score + 9 * (groups != "poor")), gated=groups)
+        gains.append(worth(telling, "l2", gate_sample(telling)).gain)
+    for found in (benefits, gains):
+        # Four standard errors of a mean of independent studies.
+        assert abs(np.mean(found)) < 4 * np.std(found, ddof=1) / len(found) ** 0.5 < 0.01
 
 
 def test_the_control_group_is_the_sample_where_it_is_large_enough():

@@ -61,6 +61,18 @@ def test_the_gate_is_judged_where_early_stopping_has_chosen_nothing_yet():
     assert whole.reached.tolist() == pytest.approx(whole.accuracy.tolist(), nan_ok=True)
 
 
+def test_a_mask_that_the_gate_stopped_has_no_accuracy_however_far_it_ran_before_it_heard_of_it():
+    early = replace(TRIALS[2], measured={50: Measured(50, 0.6, 1.0)})
+    assert np.isnan(study_table(STUDY, [*TRIALS[:2], early], []).reached[2])
+
+
+def test_the_gate_is_judged_within_what_it_chose_within():
+    within = study_table(STUDY, TRIALS, [])
+    assert within.judged_within.tolist() == within.alike.tolist() and len({*within.judged_within}) == 2
+    whole = study_table(tiny_study("gate.within=study"), TRIALS, [])
+    assert {*whole.judged_within} == {""}
+
+
 def test_final_accuracies_are_those_of_the_masks_that_had_a_full_training():
     finals = [final("trial 0", 0.9, 0.85), final("dense", 0.99, 0.98)]
     table = study_table(STUDY, TRIALS, finals, "final")
