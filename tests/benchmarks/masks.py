@@ -1,4 +1,4 @@
-"""What masks are worth, and what they cost: the winner of a search beside single sources, IMP, and random masks.
+"""What masks are worth, and what they cost: single sources, pretraining and IMP beside random masks.
 
     python -m tests.benchmarks.masks digits [--sparsity 0.995] [--seeds 5] [--record FILE]
     python -m tests.benchmarks.masks imagefolder:PATH --model resnet20 --steps 1590 --seeds 1 [--record FILE]
@@ -7,8 +7,8 @@ Test accuracy after a training of the same length under each mask, and the optim
 from the initial weights on. Each mask is drawn by the product's own code, at temperature 0, for one seed of initial
 weights after another. Beside each stands a random mask of ERK layer sparsities that was trained, from the initial
 weights, for as many steps as the mask cost in all, and the mean difference to it with half of its 95 % interval over
-the seeds, paired. `--search` runs the bundled study `digits` for each seed too, and takes what it recorded; `--rounds`
-compares rounds of `imp` of several lengths. What is in the record, a file of JSON lines, is not computed again.
+the seeds, paired. `--rounds` compares rounds of `imp` of several lengths. What is in the record, a file of JSON lines,
+is not computed again.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import copy
 import json
 import math
 import os
-import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -108,18 +107,6 @@ def trained(job: Job) -> float:
     return training.accuracy("test")
 
 
-def searched(seed: int, sparsity: float) -> list[dict]:
-    """The finalists and baselines of the bundled study: label, test accuracy and cost of each, the winner first."""
-    from fullspectrum.search import search
-    from fullspectrum.search.config.studyfile import find_study
-    from fullspectrum.search.files import Home
-
-    with tempfile.TemporaryDirectory() as home:
-        study, _ = find_study("digits", [f"seed={seed}", f"sparsity={sparsity}"], Home(Path(home)))
-        (result,) = search(study, home=home)
-        return [row.values() | {"label": row.label} for row in result.rows if row.accuracy_final is not None]
-
-
 def plan(given: argparse.Namespace) -> list[Job]:
     """The trainings of each seed, without those at equal cost, which follow from them."""
     jobs = []
@@ -137,7 +124,8 @@ def plan(given: argparse.Namespace) -> list[Job]:
         for length in dict.fromkeys([each, *given.rounds]):
             jobs.append(Job(**base, source="imp", allocation="global", rounds=9, round_iterations=length))
         jobs.append(Job(**base, source="imp", allocation="global", pretraining=k, rounds=9, round_iterations=each))
-        jobs.append(Job(**base, source="imp", allocation="global", rounds=9, round_iterations=given.steps))
+        if given.full:
+            jobs.append(Job(**base, source="imp", allocation="global", rounds=9, round_iterations=given.steps))
     return jobs
 
 
@@ -206,6 +194,10 @@ def main() -> None:
     parser.add_argument("--pretraining", type=int, default=150)
     parser.add_argument("--round-iterations", type=int, default=60)
     parser.add_argument("--rounds", type=int, nargs="*", default=[], help="further lengths of the rounds of imp")
+    parser.add_argument(
+        "--full", action="store_true", help="imp with rounds as long as the training under the mask too"
+    )
+    parser.add_argument("--sources", nargs="*", default=AT_START)
     parser.add_argument("--allocations", nargs="*", default=["erk", "global"])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--record", type=Path)
