@@ -164,7 +164,8 @@ def test_the_initial_weights_are_recorded_once_and_are_those_of_the_seed(finishe
 
 def test_the_verdicts_stand_in_the_description_of_the_parent(finished, runs):
     note = runs[f"search {finished.study.id}"].data.tags["mlflow.note.content"]
-    assert len(finished.verdicts) == 3
+    # The best mask beside the baselines, beside its shuffle, the audit's verdict, and what the search ran.
+    assert len(finished.verdicts) == 4
     assert all(sentence in note for sentence in finished.verdicts)
 
 
@@ -177,7 +178,7 @@ def test_tables_are_tables_for_the_ui(finished, runs):
     parent = runs[f"search {finished.study.id}"]
     names = {item.path for item in _client(finished).list_artifacts(parent.info.run_id)}
     files = {"study.json", "environment.json", "network.json", "init.safetensors", "leaderboard.json", "study.png"}
-    assert names == files
+    assert names == files | {"cost.png", "audit.json"}
     network = json.loads(_artifact(finished, parent, "network.json").read_text())
     assert list(network["layers"]) == [row[0] for row in table["data"]]
 

@@ -76,7 +76,7 @@ def test_the_weights_are_those_that_the_mask_names(mask_file, document):
 
 
 def test_other_initial_weights_are_warned_of(mask_file, scored):
-    assert "made for other initial weights" in scored(mask_file, "--model", "digits_cnn", "--seed", "4", "--json")[1]
+    assert "made for other weights" in scored(mask_file, "--model", "digits_cnn", "--seed", "4", "--json")[1]
 
 
 def test_a_mask_file_never_makes_a_users_function_run(tmp_path, document, monkeypatch):
