@@ -115,11 +115,7 @@ def plan(given: argparse.Namespace) -> list[Job]:
         base |= {"steps": given.steps, "batch_size": given.batch}
         k, each = given.pretraining, given.round_iterations
         jobs += [Job(**base, source=DENSE), Job(**base, source=RANDOM)]
-        jobs += [
-            Job(**base, source=s, allocation=a)
-            for s in ("magnitude", "snip", "grasp", "synflow")
-            for a in given.allocations
-        ]
+        jobs += [Job(**base, source=s, allocation=a) for s in given.sources for a in given.allocations]
         jobs += [Job(**base, source="magnitude", allocation=a, pretraining=k) for a in given.allocations]
         for length in dict.fromkeys([each, *given.rounds]):
             jobs.append(Job(**base, source="imp", allocation="global", rounds=9, round_iterations=length))
