@@ -14,7 +14,7 @@ PER_FILE = 40
 #: Where the tests stand that start Ray, searches or servers, and mostly wait for them.
 WAITING = re.compile(
     r"tests/(faults|clusters)/|tests/test_(docs|examples|package)\.py|tests/search/("
-    r"test_study|test_pretrained_study|test_pinned_names|commands/test_(audit|commands|export|search|status|sync|train)|config/test_training_settings|"
+    r"test_study|test_pinned_names|commands/test_(commands|export|search|status|sync|train)|config/test_training_settings|"
     r"driver/test_tune_internals|final/test_(check|full_training|zscores)|guards/test_repair|process/|report/test_status|"
     r"screen/|sources/test_source_file)"
 )
