@@ -9,6 +9,8 @@ other; the ratio is that of the medians.
 
 import copy
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,6 @@ from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.worker.workbench import Workbench
-
-from .timing import seconds
 
 ROUNDS, STEPS, SPARSITY = 9, 60, 0.995
 SEARCH = {"sources": ["imp"], "rounds": ROUNDS, "round_iterations": STEPS}
@@ -67,13 +67,21 @@ def in_a_study(bench: Workbench) -> np.ndarray:
     return left
 
 
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
 def main() -> None:
     """Measures and prints."""
     torch.set_num_threads(1)
     study, data = parse(STUDY), load("digits", 0)
     bench = Workbench(study, build("digits_cnn", data.task, 0), data)
     assert (bare(bench) == in_a_study(bench)).all(), "not the same mask"
-    plain, own = seconds(lambda: bare(bench), 3), seconds(lambda: in_a_study(bench), 3)
+    # In turn, because the load of a machine changes.
+    rounds = [(seconds(lambda: bare(bench)), seconds(lambda: in_a_study(bench))) for _ in range(5)]
+    plain, own = np.median(np.array(rounds), axis=0)
     print(f"bare loop {plain:.2f} s, in a study {own:.2f} s: {own / plain:.3f} times as long, the same mask to the bit")
 
 
