@@ -101,6 +101,11 @@ class StudyFolder:
     path: Path
 
     @property
+    def absolute(self) -> "StudyFolder":
+        """The same folder by its absolute path: workers have working directories of their own."""
+        return StudyFolder(self.path.resolve())
+
+    @property
     def settings(self) -> Path:
         """The study's settings that are not at their defaults."""
         return self.path / Artifact.STUDY

@@ -1,5 +1,6 @@
 """`fullspectrum sample`: draws one mask set."""
 
+import copy
 from pathlib import Path
 from typing import Annotated
 
@@ -69,16 +70,17 @@ def sample(
     check_trainable(network, loaded, model)
     check_pretraining(study, loaded)
     warn_unpruned(network)
+    bench = Workbench(study, network, loaded)
+    bench.paths.warn_estimated()
     # Found before anything trains.
-    first = Workbench(study, network, loaded)
-    first.try_sources()
-    first.counts(MaskDistribution("random", 0.0, 0, {}, allocation))
-    k = pretraining or 0
-    for _, state in pretrain(study, network.to(claim_device(study.resources)), loaded, [k], seed):
+    bench.try_sources()
+    bench.counts(MaskDistribution("random", 0.0, 0, {}, allocation))
+    if pretraining:
+        trained = copy.deepcopy(network).to(claim_device(study.resources))
+        ((k, state),) = pretrain(study, trained, loaded, [pretraining], seed)
         save_state(weights_file, state)
         typer.echo(f"wrote {weights_file}: the weights after {k} dense iterations, digest {init_digest(state)[:12]}")
-    bench = Workbench(study, network, loaded, pretraining=k)
-    bench.paths.warn_estimated()
+        bench = bench.pretrained(k, state)
     if temperature is None:
         temperature = bench.source(source).default_temperature
     distribution = MaskDistribution(source, temperature, 0, {}, allocation)

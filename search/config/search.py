@@ -8,7 +8,7 @@ from ..samplers.registry import SAMPLERS
 from ..sampling.registry import ALLOCATIONS
 from ..sources.registry import SOURCES
 from .named import Named
-from .searchable import Range, Searchable, Searched, form
+from .searchable import Range, Searchable, Searched, form, values_of
 
 
 class Search(Searchable):
@@ -67,6 +67,10 @@ class Search(Searchable):
             if isinstance(values, dict) and form(values.get(name)) == "range":
                 raise ValueError(f"{name} is searched by {{ choices = [...] }}, not by a range")
         return values
+
+    def rounds_of(self, own: int | None) -> list[int | None]:
+        """Return the rounds that a source may have whose `own` number is this; none where it has no rounds."""
+        return [rounds or own for rounds in values_of(self.rounds)] if own else [None]
 
     @model_validator(mode="after")
     def _different_sources(self) -> Self:

@@ -69,7 +69,7 @@ class Searchable(Section):
     def _searched_values_in_range(self) -> Self:
         """Check both ends of each range and every choice."""
         for name, value in self.searched().items():
-            for end in value.choices if isinstance(value, Choices) else (value.low, value.high):
+            for end in values_of(value):
                 try:
                     type(self)(**{name: end})
                 except ValidationError as error:
@@ -84,5 +84,7 @@ class Searchable(Section):
 
 
 def values_of(setting: Any) -> list[Any]:
-    """Return the values that a setting has that is fixed or chosen from a list, in the order of the list."""
+    """Return the values that a setting may have: the fixed one, a list in its order, or the ends of a range."""
+    if isinstance(setting, Range):
+        return [setting.low, setting.high]
     return list(setting.choices) if isinstance(setting, Choices) else [setting]

@@ -26,9 +26,9 @@ def make_pretrained_weights(search: RunningSearch) -> None:
     Returns early where a shutdown is requested, also where nothing can be written. Raises InputError where the training
     diverges, or its worker died too often.
     """
-    # Workers have working directories of their own.
-    study, folder = search.study, StudyFolder(search.folder.path.resolve())
-    if missing := [k for k in study.pretraining.each if k and not _digest(folder, k)]:
+    study, folder = search.study, search.folder.absolute
+    digests = {k: _digest(folder, k) for k in study.pretraining.each}
+    if missing := [k for k, digest in digests.items() if k and digest is None]:
         resources = study.resources
         # It goes on from its checkpoints, so that Ray's own retries will do.
         task = _pretrain.options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=study.faults.retries)
@@ -50,9 +50,9 @@ def make_pretrained_weights(search: RunningSearch) -> None:
             if left:
                 search.shutdown.request(left)
             return
-    each = study.pretraining.each
-    digests = {k: digest for k in each if (digest := _digest(folder, k))}
-    search.listeners.weights_ready(digests, [folder.pretrained_weights(k) for k in each if k])
+        digests |= {k: _digest(folder, k) for k in missing}
+    known = {k: digest for k, digest in digests.items() if digest}
+    search.listeners.weights_ready(known, [folder.pretrained_weights(k) for k in digests if k])
 
 
 def _digest(folder: StudyFolder, iterations: int) -> str | None:

@@ -55,13 +55,12 @@ def finalist_entries(search: RunningSearch, best: Sequence[TrialRecord]) -> list
     """Return the best masks of the study, and the two baselines of every study with the recipe of the best of them."""
     if not best:
         return []
-    # Workers have working directories of their own.
-    folder = StudyFolder(search.folder.path.resolve())
+    folder = search.folder.absolute
     entries = []
     for trial in best:
         files = folder.trial(trial.number)
         masks, k = MaskSet.load(files / Artifact.MASK), trial.distribution.pretraining
-        weights = folder.pretrained_weights(k) if k else None
+        weights = _weights(folder, k)
         cost = search.workbench.source_cost(trial.distribution)
         entries.append(Entry(trial.label, masks, trial.training, pretraining=k, weights=weights, cost=cost, ends=files))
     recipe = best[0].training
@@ -93,8 +92,7 @@ def _at_equal_cost(search: RunningSearch, winner: TrialRecord) -> list[Entry]:
     trained = next(record.end.iteration for record in search.ledger.finals() if record.label == winner.label)
     if not before or trained is None:
         return []
-    # Workers have working directories of their own.
-    folder = StudyFolder(search.folder.path.resolve())
+    folder = search.folder.absolute
     masks = MaskSet.load(folder.baseline(ERK_RANDOM))
     file = _saved(masks, ERK_RANDOM_EQUAL_COST, folder)
     iterations, ends = before + trained, file.parent
@@ -108,8 +106,7 @@ def _checks(search: RunningSearch, trial: TrialRecord) -> list[Entry]:
     file = search.folder.trial(trial.number) / Artifact.MASK
     masks = MaskSet.load(file)
     k, cost = distribution.pretraining, search.workbench.source_cost(distribution)
-    # Workers have working directories of their own.
-    weights = search.folder.pretrained_weights(k).resolve() if k else None
+    weights = _weights(search.folder.absolute, k)
     entries = [Entry(REINITIALISED, masks, trial.training, other_weights(seed), k, cost=cost, file=file, of=winner)]
     made: dict[Label, MaskSet | None] = {SHUFFLED: shuffled(masks, seed)}
     # Not scored again for a training that is done already.
@@ -157,6 +154,11 @@ def _inverted(
     model.load_state_dict(state)
     start = Workbench(study, model.to(device), data.to(device), sources, folder)
     return inverted(Workbenches(start).of(distribution), masks, distribution)
+
+
+def _weights(folder: StudyFolder, pretraining: int) -> Path | None:
+    """Return the file of the weights that a training starts from; None where these are the initial ones."""
+    return folder.pretrained_weights(pretraining) if pretraining else None
 
 
 def _saved(masks: MaskSet, label: Label, folder: StudyFolder) -> Path:

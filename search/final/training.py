@@ -122,8 +122,7 @@ def train_entries(
     An entry whose worker dies goes on from its checkpoint in another, `faults.retries` times without progress. Once
     `shutdown` is requested, also for a worker that cannot write, the workers leave, and some entries have no end.
     """
-    # Workers have working directories of their own.
-    folder = StudyFolder(folder.path.resolve())
+    folder = folder.absolute
     resources = {"num_cpus": study.resources.cpus, "num_gpus": study.resources.gpus, "num_returns": "streaming"}
     task = _train_remotely.options(**resources)
 

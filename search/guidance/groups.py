@@ -202,7 +202,6 @@ def _rule(study: Study) -> str:
 def _distributions(study: Study, group: Group) -> Iterator[MaskDistribution]:
     """Yield a distribution of a group for each number of rounds and of iterations that it may have."""
     search, source = study.search, source_called(group.source)
-    rounds = [each or source.default_rounds for each in values_of(search.rounds)] if source.default_rounds else [None]
     iterations = values_of(search.round_iterations) if source.trains else [None]
-    for number, each in product(rounds, iterations):
+    for number, each in product(search.rounds_of(source.default_rounds), iterations):
         yield MaskDistribution(group.source, 0.0, 0, {}, group.allocation, group.pretraining, number, each)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any
 
 from ...models.batches import batches_per_epoch
 from ...models.data import Data
 from ...models.errors import InputError
 from ...models.recipe import Recipe
-from ..config.searchable import Choices, Range
+from ..config.searchable import values_of
 from ..config.study import Study
 
 
@@ -33,16 +32,9 @@ def _check(study: Study, iterations: Callable[[int], int], what: str) -> None:
     """Check every rule over the iterations that a training with a batch size has; `what` names their setting."""
     training = study.training
     settings = (training.mask, training.mask_every, training.mask_until, training.batch_size)
-    for mask, every, until, batch_size in product(*map(_values, settings)):
+    for mask, every, until, batch_size in product(*map(values_of, settings)):
         rule = Recipe(mask=mask, mask_every=every, mask_until=until).build_mask_rule()
         try:
             rule.check(iterations(batch_size))
         except InputError as error:
             raise InputError(f"{what}: {error}") from None
-
-
-def _values(setting: Any) -> list[Any]:
-    """Return the value of a setting, of a searched one its choices or the ends of its range."""
-    if isinstance(setting, Choices):
-        return setting.choices
-    return [setting.low, setting.high] if isinstance(setting, Range) else [setting]

@@ -197,7 +197,6 @@ def trainable_of(
         data=shared.data,
         state=shared.state,
         sources=sources,
-        # Workers have working directories of their own.
-        folder=StudyFolder(folder.path.resolve()),
+        folder=folder.absolute,
     )
     return trainable

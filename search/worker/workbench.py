@@ -147,15 +147,14 @@ class Workbench:
         return bench
 
     def save_initial_weights(self, file: Path) -> None:
-        """Write the state that every mask is scored on and every training starts from."""
+        """Write the state of the network, of a bench without pretraining the initial one."""
         save_state(file, initial_state(self.model))
 
     def source(self, name: str) -> Source:
         """Return the source called `name`. Raises InputError where it cannot work with the study's settings."""
         if name not in self.sources:
             source = self.sources[name] = source_called(name)
-            rounds = values_of(self.study.search.rounds) if source.default_rounds else [None]
-            for number in rounds:
+            for number in self.study.search.rounds_of(source.default_rounds):
                 source.check(self._setting(source, number, None))
         return self.sources[name]
 
@@ -167,7 +166,7 @@ class Workbench:
     def _setting(self, source: Source, rounds: int | None, iterations: int | None) -> Setting:
         """Return the setting with as many rounds and iterations of each: where none are given, the study's first."""
         search = self.study.search
-        first = rounds or values_of(search.rounds)[0] or source.default_rounds or 1
+        first = rounds or search.rounds_of(source.default_rounds)[0] or 1
         each = iterations or values_of(search.round_iterations)[0]
         return replace(self.setting, rounds=first, round_iterations=each)
 

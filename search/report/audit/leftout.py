@@ -11,9 +11,7 @@ from ...scores.fitting import Examples, leave_one_out
 from ...scores.learned import Learned, shipped
 from ...scores.registry import LEARNED, all_scores
 from ...store.records import TrialRecord
-
-#: Finished warm-ups below which a fit to the others says nothing.
-FEWEST = 8
+from .audit import FEWEST
 
 
 def left_out(study: Study, trials: Sequence[TrialRecord]) -> list[float | None]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap, rankdata
+from fullspectrum.search.report.audit import ranks
+from scipy.stats import bootstrap
 
 #: Fewest masks of a group that is looked at.
 FEWEST = 6
@@ -27,16 +28,12 @@ class Mean:
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
     """Spearman's ρ; nan where either is constant."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return np.nan
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+    return ranks.spearman(one, other, np.zeros(len(one)))
 
 
 def partial(one: np.ndarray, other: np.ndarray, given: np.ndarray) -> float:
     """Spearman's ρ of two columns once a third is given; nan where that leaves nothing."""
-    plain, first, second = spearman(one, other), spearman(one, given), spearman(other, given)
-    left = (1 - first**2) * (1 - second**2)
-    return (plain - first * second) / left**0.5 if left > 1e-9 else np.nan
+    return float(ranks.partial(*map(np.float64, (spearman(one, other), spearman(one, given), spearman(other, given)))))
 
 
 def mean(values: Sequence[float]) -> Mean:

@@ -34,14 +34,21 @@ def record(number: int, group: Group, accuracies: dict[int, float], outcome: Out
     return TrialRecord(Proposal(number, 1, 0, distribution), outcome, result, None, measured)
 
 
-def run(groups: Groups, means: dict[str, float], trials: range, deviation: float = 0.01) -> list[Group]:
-    """The groups of trials whose accuracies lie around the mean of their source."""
+def run(
+    groups: Groups,
+    means: dict[str, float],
+    trials: range,
+    deviation: float = 0.01,
+    outcomes: dict[str, Outcome] | None = None,
+) -> list[Group]:
+    """The groups of trials whose accuracies lie around the mean of their source; they finish unless said otherwise."""
     found = []
     for number in trials:
         group = groups.choose(number).group
         groups.proposed(number, group)
         noise = deviation * np.random.default_rng(number).standard_normal()
-        groups.learn(record(number, group, {W: means[group.source] + noise}))
+        outcome = (outcomes or {}).get(group.source, Outcome.FINISHED)
+        groups.learn(record(number, group, {W: means[group.source] + noise}, outcome))
         found.append(group)
     return found
 
@@ -158,25 +165,14 @@ def test_the_order_in_which_trials_ended_changes_nothing():
 @pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.REJECTED])
 def test_a_group_whose_trials_come_to_nothing_is_given_up(outcome):
     groups = Groups(study("search.sources=['random','snip']"))
-    found = []
-    for number in range(40):
-        group = groups.choose(number).group
-        groups.proposed(number, group)
-        found.append(group.source)
-        groups.learn(record(number, group, {W: 0.9}, Outcome.FINISHED if group.source == "snip" else outcome))
-    assert found.count("random") == FIRST
+    found = run(groups, {"random": 0.9, "snip": 0.9}, range(40), 0.0, {"random": outcome})
+    assert [group.source for group in found].count("random") == FIRST
 
 
 def test_a_group_whose_trials_fail_is_no_better_than_the_worst():
     groups = Groups(study("search.sources=['random','snip','magnitude']"))
-    found = []
-    for number in range(60):
-        group = groups.choose(number).group
-        groups.proposed(number, group)
-        found.append(group.source)
-        accuracy = {"snip": 0.9, "magnitude": 0.5, "random": 0.0}[group.source]
-        outcome = Outcome.FAILED if group.source == "random" else Outcome.FINISHED
-        groups.learn(record(number, group, {W: accuracy}, outcome))
+    means = {"snip": 0.9, "magnitude": 0.5, "random": 0.0}
+    found = [group.source for group in run(groups, means, range(60), 0.0, {"random": Outcome.FAILED})]
     assert found.count("random") == FIRST and found.count("snip") > 50
 
 
