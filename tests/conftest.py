@@ -13,19 +13,26 @@ PER_FILE = 40
 
 #: Where the tests stand that start Ray, searches or servers, and mostly wait for them.
 WAITING = re.compile(
-    r"tests/(faults|clusters)/|tests/test_(docs|examples|package)\.py|tests/search/("
+    r"tests/(faults|clusters)/|tests/search/("
     r"test_study|test_pinned_names|commands/test_(commands|export|search|status|sync|train)|config/test_training_settings|"
     r"driver/test_tune_internals|final/test_(check|full_training|zscores)|guards/test_repair|process/|report/test_status|"
     r"screen/|sources/test_source_file)"
 )
+#: Those that wait for commands alone, and hurt nothing; they are collected last.
+READING = re.compile(r"tests/test_(docs|examples|package)\.py")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
-    """Deal the tests that wait to one worker, one after the other, while the others compute in the rest, by file."""
+    """Deal the tests that wait to one worker, one after the other, while the others compute in the rest, by file.
+
+    The worker that has computed runs those that read the docs.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
+            if READING.match(nodeid):
+                return "reading"
             return "waiting" if WAITING.match(nodeid) else nodeid.partition("::")[0]
 
     return Scheduling(config, log)

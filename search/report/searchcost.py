@@ -30,7 +30,8 @@ class SearchCost:
         """Return what the study of `bench` ran for its `trials` and full trainings.
 
         The scores of a source are computed once, however many trials draw masks from them; so is pretraining, on the
-        way to the largest number of its steps. The winner on other initial weights is pretrained from those again.
+        way to the largest number of its steps. The winner on other initial weights is pretrained from those again. Of a
+        warm-up count the steps up to the decision that stopped it: how far its worker was ahead is chance.
         """
         distributions = {trial.label: trial.distribution for trial in trials}
         again = [distributions[end.of].pretraining for end in finals if end.label == REINITIALISED and end.of]
@@ -39,7 +40,7 @@ class SearchCost:
         return cls(
             _pretrained(bench.study, trials) + sum(again),
             sum(sources.values()),
-            sum(_trained(trial) for trial in trials),
+            sum(trial.result.iterations for trial in trials),
             sum(end.end.iteration or 0 for end in finals),
         )
 
@@ -57,11 +58,6 @@ class SearchCost:
 
 def _was_scored(trial: TrialRecord) -> bool:
     return trial.result.digest is not None or trial.outcome is Outcome.REJECTED
-
-
-def _trained(trial: TrialRecord) -> int:
-    """Return the steps of a warm-up, with those that ran before the gate's decision came and do not count as its."""
-    return max(trial.result.iterations, max(trial.measured, default=0))
 
 
 def _pretrained(study: Study, trials: Sequence[TrialRecord]) -> int:

@@ -124,10 +124,13 @@ def test_a_server_that_is_down_at_first_and_then_killed_gets_everything_once(tmp
         log_batch(self, run_id, **batch)
 
     monkeypatch.setattr(MlflowClient, "log_batch", told_with_a_break)
+    # Before anything is delivered, so that all of it is one block.
+    written = Spool(spool)
+    written.start("abc", "search abc", params={}, tags={})
+    for number in range(TRIALS):
+        write_trial(written, tmp_path, number)
+    written.close()
     with delivered(spool, Destination(Home(tmp_path), "faults", "faults", uri)) as delivery:
-        delivery.spool.start("abc", "search abc", params={}, tags={})
-        for number in range(TRIALS):
-            write_trial(delivery.spool, tmp_path, number)
         # The search has gone all the way, and nobody ever answered.
         until(lambda: delivery.state["problem"] is not None)
         assert delivery.state["depth"] == 1 + 7 * TRIALS
