@@ -107,8 +107,11 @@ def _interruptible(console: "Screen", again: str) -> Iterator[None]:
 
     It holds all that the driver does: Ctrl-C may come while large packages are imported, or as the first line is shown.
     """
+    from ..process.shutdown import remembered_interrupts
+
     try:
-        yield
+        with remembered_interrupts():
+            yield
     except KeyboardInterrupt as interrupt:
         _print_how_to_go_on(console, "Interrupted", again)
         raise typer.Exit(128 + (interrupt.args or (signal.SIGINT,))[0]) from None

@@ -30,6 +30,8 @@ def make_pretrained_weights(search: RunningSearch) -> None:
     digests = {k: _digest(folder, k) for k in study.pretraining.each}
     if missing := [k for k, digest in digests.items() if k and digest is None]:
         resources = study.resources
+        plural = "" if max(missing) == 1 else "s"
+        search.listeners.noticed(f"dense pretraining for {max(missing):,} iteration{plural}, once for all trials")
         # It goes on from its checkpoints, so that Ray's own retries will do.
         task = _pretrain.options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=study.faults.retries)
         work = task.remote(study, search.shared.data, search.shared.state, missing, folder)

@@ -17,6 +17,39 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _AT_ONCE = 1.0
 
 
+class _Remembering:
+    """A handler of a signal that raises KeyboardInterrupt, and knows afterwards that it did."""
+
+    def __init__(self) -> None:
+        self.taken: int | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.taken = number
+        raise KeyboardInterrupt(number)
+
+
+@contextlib.contextmanager
+def remembered_interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt, as it does without this, and remember it for `lost_interrupt`.
+
+    An exception that meets a callback of a library, a validator's or a destructor, is passed over there.
+    """
+    replaced = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if replaced:
+        signal.signal(signal.SIGINT, _Remembering())
+    try:
+        yield
+    finally:
+        if replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def lost_interrupt() -> int | None:
+    """Return the signal whose KeyboardInterrupt got lost within `remembered_interrupts`; None where none did."""
+    handler = signal.getsignal(signal.SIGINT)
+    return handler.taken if isinstance(handler, _Remembering) else None
+
+
 class Shutdown:
     """A request that the search end: whether and why it was made, and the grace period from then on.
 
@@ -84,17 +117,20 @@ def shutdown_on_signals(marker: Path, grace: float) -> Iterator[Shutdown]:
     """Yield a Shutdown that the first SIGINT or SIGTERM requests; the second signal raises KeyboardInterrupt at once.
 
     `marker` is removed on entering and on leaving, and the former handlers are put back: to be entered after Ray is
-    connected, which installs handlers of its own. `grace` is in seconds. Outside the main thread no handler is set.
+    connected, which installs handlers of its own. `grace` is in seconds. Outside the main thread no handler is set. An
+    interrupt that got lost before requests it too.
     """
     shutdown = Shutdown(marker, grace)
     with contextlib.suppress(OSError):
         marker.unlink(missing_ok=True)
-    former = {}
+    former, lost = {}, lost_interrupt()
     if threading.current_thread() is threading.main_thread():
         # What runs in the background of a shell ignores Ctrl-C.
         numbers = [number for number in _NAMES if signal.getsignal(number) is not signal.SIG_IGN]
         former = {number: signal.signal(number, shutdown._on_signal) for number in numbers}
     try:
+        if lost is not None:
+            shutdown._on_signal(lost, None)
         yield shutdown
     finally:
         for number, handler in former.items():

@@ -12,6 +12,7 @@ from types import FrameType
 
 from ..console import complain
 from .link import FAILED, PROGRESSED, VARIABLE
+from .shutdown import lost_interrupt
 
 #: Seconds before the first restart; each further one without progress takes twice as long.
 PAUSE = 1.0
@@ -110,6 +111,8 @@ class _Supervisor:
         wanted = dict.fromkeys(_INTERRUPTS, self._pass_on) | {signal.SIGTSTP: self._pause}
         # What is ignored, as Ctrl-C is in the background of a shell, stays so.
         wanted = {number: handle for number, handle in wanted.items() if signal.getsignal(number) is not signal.SIG_IGN}
+        if (lost := lost_interrupt()) is not None:
+            self._pass_on(lost, None)
         former = {number: signal.signal(number, handle) for number, handle in wanted.items()}
         try:
             yield

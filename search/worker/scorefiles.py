@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,10 @@ import numpy as np
 import torch
 
 from ...models.errors import InputError
+from ...models.training import Diverged
 from ...models.weights import load_state, save_state
 from ..console import warn
-from ..files import StudyFolder
+from ..files import StudyFolder, write_json
 from ..resumable.training import LeaveRequested
 
 #: Seconds between two looks at scores that another worker computes.
@@ -37,18 +39,26 @@ class ScoreFiles:
     def get(self, key: str, compute: Callable[[Path], Scores]) -> Scores:
         """Return the scores called `key`; where there are none, what `compute` makes of a folder for checkpoints.
 
-        Raises LeaveRequested where the study's workers are asked to leave while another one computes.
+        Raises Diverged where the training behind them diverged, now or for another worker; LeaveRequested where the
+        study's workers are asked to leave while another one computes.
         """
         name = f"{''.join(c if c.isalnum() else '-' for c in key)[:60]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         file = self.folder.scores / f"{name}.safetensors"
         if (found := _read(file)) is not None:
             return found
+        divergence = file.with_suffix(".diverged.json")
         with self._locked(file.with_suffix(".lock")):
             # Another worker may have computed them while this one waited.
             if (found := _read(file)) is not None:
                 return found
+            _raise_known(divergence)
             checkpoints = self.folder.checkpoints(f"scores {name}")
-            scores = compute(checkpoints)
+            try:
+                scores = compute(checkpoints)
+            except Diverged as error:
+                # It would diverge again for every trial that wants these scores.
+                write_json(divergence, {"iteration": error.iteration, "loss": str(error.loss)})
+                raise
             save_state(file, {layer: torch.from_numpy(values) for layer, values in scores.items()}, {"key": key})
             shutil.rmtree(checkpoints, ignore_errors=True)
             return scores
@@ -77,3 +87,10 @@ def _read(file: Path) -> Scores | None:
     except InputError as error:
         warn(f"{error}; these scores are computed again")
         return None
+
+
+def _raise_known(divergence: Path) -> None:
+    """Raise Diverged where the file says that the training did."""
+    if divergence.exists():
+        known = json.loads(divergence.read_text())
+        raise Diverged(known["iteration"], float(known["loss"]))

@@ -4,9 +4,11 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Annotated
 
 import pytest
-from fullspectrum.search.process.shutdown import shutdown_on_signals
+from fullspectrum.search.process.shutdown import lost_interrupt, remembered_interrupts, shutdown_on_signals
+from pydantic import BaseModel, Discriminator, Tag
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -35,6 +37,36 @@ def test_the_first_signal_asks_and_raises_nothing(marker, number, reason):
         assert marker.exists()
         assert (shutdown.reason, shutdown.signal) == (reason, number)
         assert not shutdown.overdue
+
+
+def test_an_interrupt_that_a_library_passed_over_is_made_up_for(marker):
+    class Fixed(BaseModel):
+        number: Annotated[Annotated[int, Tag("fixed")] | Annotated[str, Tag("other")], Discriminator(lambda _: form())]
+
+    def form() -> str:
+        return "fixed"
+
+    setting = Fixed(number=64)
+    with remembered_interrupts():
+        assert lost_interrupt() is None
+
+        def form() -> str:
+            signal.raise_signal(signal.SIGINT)
+            return "fixed"
+
+        # As pydantic does while settings are written.
+        with pytest.warns(UserWarning, match="serializer"):
+            setting.model_dump()
+        assert lost_interrupt() == signal.SIGINT
+        with shutdown_on_signals(marker, 60) as shutdown:
+            assert (shutdown.requested, shutdown.signal) == (True, signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_nobody_passed_over_is_raised_as_ever():
+    with pytest.raises(KeyboardInterrupt) as raised, remembered_interrupts():
+        signal.raise_signal(signal.SIGINT)
+    assert raised.value.args == (signal.SIGINT,)
 
 
 @pytest.mark.parametrize("second", SIGNALS)

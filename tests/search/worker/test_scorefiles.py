@@ -1,5 +1,6 @@
 """Scores on disk: computed once for all workers, again where they cannot be read, by another where a worker dies."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fullspectrum.models.training import Diverged
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.resumable.training import LeaveRequested
 from fullspectrum.search.worker.scorefiles import ScoreFiles
@@ -57,6 +59,17 @@ def test_scores_that_cannot_be_read_are_computed_again(tmp_path, capsys):
     file.write_bytes(file.read_bytes()[:-8] + bytes(8))
     assert np.array_equal(files.get("key", lambda checkpoints: SCORES)["layer.weight"], SCORES["layer.weight"])
     assert "computed again" in capsys.readouterr().err
+
+
+def test_a_training_that_diverged_does_so_once(tmp_path):
+    def diverging(checkpoints: Path):
+        raise Diverged(30, math.inf)
+
+    files = ScoreFiles(StudyFolder(tmp_path))
+    for compute in (diverging, never):
+        with pytest.raises(Diverged, match="diverged at iteration 30: the loss is inf"):
+            files.get("key", compute)
+    files.get("another key", lambda checkpoints: SCORES)
 
 
 @pytest.mark.timeout(120)
