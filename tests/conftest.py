@@ -14,25 +14,27 @@ PER_FILE = 40
 #: Where the tests stand that start Ray, searches or servers, and mostly wait for them.
 WAITING = re.compile(
     r"tests/(faults|clusters)/|tests/search/("
-    r"test_study|test_pinned_names|commands/test_(commands|export|search|status|sync|train)|config/test_training_settings|"
-    r"driver/test_tune_internals|final/test_(check|full_training|zscores)|guards/test_repair|process/|report/test_status|"
-    r"screen/|sources/test_source_file)"
+    r"test_study|test_pinned_names|config/test_training_settings|driver/test_tune_internals|"
+    r"final/test_(check|full_training|zscores)|process/|report/test_status|screen/|sources/test_source_file)"
 )
-#: Those that wait for commands alone, and hurt nothing; they are collected last.
-READING = re.compile(r"tests/test_(docs|examples|package)\.py")
+#: Those that run commands as a user would, and hurt nothing.
+USING = re.compile(
+    r"tests/test_(docs|examples|package)\.py|"
+    r"tests/search/(commands/test_(commands|export|search|status|sync|train)|guards/test_repair)"
+)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
     """Deal the tests that wait to one worker, one after the other, while the others compute in the rest, by file.
 
-    The worker that has computed runs those that read the docs.
+    The others also run the commands, which takes as long as their computing.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            if READING.match(nodeid):
-                return "reading"
+            if USING.match(nodeid):
+                return "using"
             return "waiting" if WAITING.match(nodeid) else nodeid.partition("::")[0]
 
     return Scheduling(config, log)

@@ -61,7 +61,7 @@ class Reader:
             assert _made("ui") == line
             return _serve(line, self.folder)
         # Less of the same study, which takes minutes.
-        less = "--set final.epochs=2 --set search.trials=3 --set search.rounds=2 --set search.round_iterations=5"
+        less = "--set final.epochs=7 --set search.trials=3 --set search.rounds=2 --set search.round_iterations=5"
         return run(f"{_made('demo')} {less}" if line == "make demo" else line, self.folder)
 
 
