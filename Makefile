@@ -27,6 +27,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.pipeline
 	$(BIN)/python -m tests.benchmarks.step
 	$(BIN)/python -m tests.benchmarks.sources
+	$(BIN)/python -m tests.benchmarks.imp
 	$(BIN)/python -m tests.benchmarks.ascent
 	$(BIN)/python -m tests.benchmarks.search
 	$(BIN)/python -m tests.benchmarks.startup
