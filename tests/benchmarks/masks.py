@@ -148,6 +148,16 @@ class Record:
                 file.write(json.dumps({"job": asdict(job), "accuracy": accuracy}) + "\n")
 
 
+def train(jobs: list[Job], record: Record, processes: int, console: Console) -> None:
+    """Run the trainings that are not in the record, each as it ends put there and printed."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(trained, job): job for job in dict.fromkeys(jobs) if job not in record.found}
+        for future in as_completed(running):
+            record.add(job := running[future], future.result())
+            console.print(f"seed {job.seed}, {job.name}: {record.found[job]:.4f} ({job.cost:,} steps)", highlight=False)
+
+
 def paired(ours: list[float], theirs: list[float]) -> str:
     """The mean difference, and half of its 95 % interval over the seeds."""
     gain = np.array(ours) - np.array(theirs)
@@ -200,16 +210,10 @@ def main() -> None:
     given = parser.parse_args()
     record = Record(given.record)
     dataset(given.data)  # Decoded once, before the processes do it.
-    os.environ["OMP_NUM_THREADS"] = "1"
     console = Console(width=110)
     jobs = plan(given)
     jobs += [at_equal_cost(job) for job in jobs if job.source != DENSE]
-    jobs = [job for job in dict.fromkeys(jobs) if job not in record.found]
-    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(trained, job): job for job in jobs}
-        for future in as_completed(running):
-            record.add(job := running[future], future.result())
-            console.print(f"seed {job.seed}, {job.name}: {record.found[job]:.4f} ({job.cost:,} steps)", highlight=False)
+    train(jobs, record, given.processes, console)
     console.print(printed(given, record))
 
 

@@ -10,12 +10,9 @@ accuracy chose the winner. What is in the home folder, or in the record, a file 
 """
 
 import argparse
-import os
 import tempfile
 import time
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +24,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.masks import AT_START, Job, Record, dataset, paired, trained
+from tests.benchmarks.masks import AT_START, Job, Record, dataset, paired, train
 
 WINNER = "winner of the search"
 
@@ -89,11 +86,7 @@ def main() -> None:
     record = Record(given.record)
     pairs = zip(studies, winners, strict=True)
     jobs = [job for study, rows in pairs for job in single_sources(study, rows[WINNER].cost)]
-    left = [job for job in jobs if job not in record.found]
-    os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
-        for job, accuracy in zip(left, pool.map(trained, left), strict=True):
-            record.add(job, accuracy)
+    train(jobs, record, given.processes, console)
     for job in jobs:
         accuracies[job.name].append(record.found[job])
         costs[job.name].append(job.cost)
