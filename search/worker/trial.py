@@ -156,6 +156,9 @@ class MaskTrial(tune.Trainable):
         }
 
     def _warm_up(self, masks: MaskSet) -> list[Report]:
+        if not self._study.warmup.iterations:
+            # An earlier attempt chose the mask, and was lost before its end was known.
+            return [Ended(Outcome.FINISHED)]
         if self._training is None:
             self._training = self._begin(masks)
         resumable, training = self._training, self._training.training

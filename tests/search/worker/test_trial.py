@@ -88,6 +88,14 @@ def test_a_spectral_only_trial_ends_with_its_score(trial):
     assert end == Ended(Outcome.FINISHED, 0)
 
 
+def test_another_attempt_of_a_spectral_only_trial_whose_mask_was_chosen_already_has_ended(trial):
+    """P1: its worker or its driver may be lost between the score and the end."""
+    worker = trial("warmup.iterations=0")
+    scored, end = reports(worker.step())
+    worker.reset_config(proposal(attempt=2, digest=scored.digest))
+    assert reports(worker.step()) == [end]
+
+
 def test_a_source_whose_rounds_diverge_is_a_result_and_no_failure(trial, monkeypatch):
     running = trial(
         "search.sources=['imp']", "search.rounds=2", "search.round_iterations=2", "faults.checkpoint_seconds=60"
