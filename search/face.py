@@ -22,8 +22,8 @@ def search(
     """Run `study` under the folder `home`, on this machine or on the Ray cluster at `address`; return its result.
 
     It prints its progress on stdout, unless `quiet`. With `resume` it goes on with what an interrupted search left.
-    Raises InputError for settings that cannot be used and for several sparsities, which are several studies; see
-    `run_study` for more.
+    Raises InputError for settings that cannot be used and for a family, which is several studies; see `run_study` for
+    more.
     """
     # Here, because Ray and torch take seconds to import, and a study can be described without them.
     from .console import lose_nothing
@@ -31,7 +31,7 @@ def search(
     from .screen.console import Screen
     from .study import run_study
 
-    if isinstance(study.sparsity, list):
-        raise InputError(f"sparsity = {study.sparsity}: search each of study.each_sparsity() by itself")
+    if len(members := study.members()) > 1:
+        raise InputError(f"the study is a family of {len(members)}; search each of study.members() by itself")
     lose_nothing()
     return run_study(study, Home(Path(home)), Screen(quiet=quiet), address, resume)

@@ -66,11 +66,11 @@ def search(
         from ..screen.console import print_line
         from ..study import run_study
 
-        failed = False
+        failed, results = False, []
         for each in studies:
             print_line(
                 console,
-                f"study {each.id}: {each.model} on {each.data}, sparsity {each.sparsity:g}, "
+                f"study {each.id}: {each.model} on {each.data}, sparsity {each.sparsity:g}, seed {each.seed}, "
                 f"{each.search.trials} trials of {each.search.samples_per_trial} candidates",
             )
             link.allow_restarts(each.faults.restarts)
@@ -84,10 +84,13 @@ def search(
                 _print_how_to_go_on(console, "Stopped", again)
                 failed = True
                 break
+            results.append(result)
             _report(result, console, home, again)
             if result.signal is not None:
                 raise typer.Exit(128 + result.signal)
             failed |= result.stopped is not None or result.failure is not None
+        if len(results) > 1:
+            _report_family(results, console)
         if failed:
             link.report_failure()
             raise typer.Exit(1)
@@ -118,7 +121,7 @@ def _interruptible(console: "Screen", again: str) -> Iterator[None]:
 
 
 def _studies(name: str, settings: list[str]) -> list["Study"]:
-    """Return the studies that are to be run, one for each sparsity. Raises InputError for what cannot be used."""
+    """Return the studies that are to be run, the members of a family. Raises InputError for what cannot be used."""
     from ..config.study import ConfigError
     from ..config.studyfile import bundled, load_study
     from .checks import check_sources
@@ -127,7 +130,7 @@ def _studies(name: str, settings: list[str]) -> list["Study"]:
         raise ConfigError(f"which study? Give a .toml file or one of the bundled studies: {', '.join(bundled())}")
     study = load_study(name, settings)
     check_sources(study)
-    return study.each_sparsity()
+    return study.members()
 
 
 def _print_settings() -> None:
@@ -204,6 +207,22 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     print_line(console, f"  fullspectrum score {masks}")
     print_line(console, f"  fullspectrum export best:{study.id} --format torch-prune -o best.pt{at_home}")
     print_line(console, f"  fullspectrum train {masks} --model {study.model} --data {study.data} {chosen}")
+
+
+def _report_family(results: list["StudyResult"], console: "Screen") -> None:
+    """Print what each sparsity came to over its replicates."""
+    from ..report.family import levels
+    from ..screen.console import print_line
+    from ..screen.tables import family_table
+
+    found = levels([(result.study, result.rows) for result in results], results[0].test_images)
+    if not found:
+        return
+    print_line(console)
+    console.print(family_table(found))
+    for level in found:
+        if level.sentence:
+            print_line(console, level.sentence)
 
 
 def _toml(value: bool | float | str | list[float]) -> str:

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from .options import RUNS, HomeFolder, Settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from ..process.heartbeat import RunningTrial
@@ -37,35 +39,51 @@ def status(
     """Say where a search stands: what ended and how, the best so far, the rate, and what runs where.
 
     It only reads, from another terminal or afterwards. The name or the file of a study takes the same --set as the
-    search did.
+    search did; of a family each study that has been begun is listed.
 
     Example: fullspectrum status digits --watch
     """
     from ...models.errors import InputError
-    from ..config.studyfile import find_study
+    from ..config.studyfile import find_members, find_study
     from ..files import Home
 
     if watch and as_json:
         raise InputError("--watch does not go with --json, which prints one document; give one of them")
-    found, folder = find_study(study, settings, Home(home))
+    # It follows one study.
+    place = Home(home)
+    members = [find_study(study, settings, place)] if watch else find_members(study, settings, place)
 
     from rich.console import Console
-    from rich.live import Live
 
-    from ..report.status import State, status_of
+    from ..report.status import status_of
     from ..screen.console import print_line
     from ..store.ledger import Ledger
     from ..store.storage import open_storage
 
-    ledger = Ledger(found, open_storage(found.tracking.storage, folder.journal, create=False))
-    if as_json:
-        typer.echo(json.dumps(status_of(found, folder, ledger).to_dict(), allow_nan=False))
-        return
     console = Console()
+    documents = []
+    for index, (found, folder) in enumerate(members):
+        ledger = Ledger(found, open_storage(found.tracking.storage, folder.journal, create=False))
+        if as_json:
+            documents.append(status_of(found, folder, ledger).to_dict())
+            continue
+        if index:
+            print_line(console)
+        _print(console, partial(status_of, found, folder, ledger), watch)
+    if as_json:
+        typer.echo(json.dumps(documents[0] if len(documents) == 1 else {"studies": documents}, allow_nan=False))
+
+
+def _print(console: "Console", look: Callable[[], "Status"], watch: bool) -> None:
+    """Print what is seen of one study; with `watch` again and again, until its search ends or Ctrl-C."""
+    from rich.live import Live
+
+    from ..report.status import State
+    from ..screen.console import print_line
 
     def looks() -> Iterator["Status"]:
         while True:
-            yield (seen := status_of(found, folder, ledger))
+            yield (seen := look())
             # A driver that died may be started again by its supervisor.
             if not watch or seen.state in (State.FINISHED, State.INTERRUPTED):
                 return
@@ -98,7 +116,7 @@ def _table(seen: "Status") -> "Table":
 def _facts(seen: "Status") -> Iterator[tuple[str, str]]:
     """Yield what is known, as names and words; what is not known is left out."""
     study = seen.study
-    yield "study", f"{study.id}: {study.model} on {study.data}, sparsity {study.sparsity:g}"
+    yield "study", f"{study.id}: {study.model} on {study.data}, sparsity {study.sparsity:g}, seed {study.seed}"
     yield "state", _state(seen)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in seen.outcomes.items())
     yield "trials", f"{seen.ended} of {study.search.trials} ended" + (f": {outcomes}" if outcomes else "")

@@ -33,7 +33,7 @@ def sync(
     Example: fullspectrum sync digits
     """
     from ...models.errors import InputError
-    from ..config.studyfile import find_study
+    from ..config.studyfile import find_members
     from ..files import Home
     from ..record.destination import Destination, record_file, recorded
     from ..record.server import tracking_server
@@ -42,11 +42,12 @@ def sync(
     place = Home(home)
     server = tracking_server(place, mlflow) if mlflow else None
     if study:
-        spool = find_study(study, settings, place)[1].spool
-        destination = Destination.read(record_file(spool), place)
-        if destination is None:
-            raise InputError(f"nothing was recorded in {str(spool.parent)!r}; --resume records the study")
-        records = [(spool, destination)]
+        records = []
+        for _, folder in find_members(study, settings, place):
+            destination = Destination.read(record_file(folder.spool), place)
+            if destination is None:
+                raise InputError(f"nothing was recorded in {str(folder.path)!r}; --resume records the study")
+            records.append((folder.spool, destination))
     else:
         everything = list(recorded(place))
         if not everything:

@@ -58,7 +58,7 @@ class Study(Section):
         description="data set: a name, imagefolder:PATH[@SIZE] or module:function"
     )
     sparsity: Sparsity | Annotated[list[Sparsity], Field(min_length=1)] = Field(
-        description="fraction of weights removed, in [0, 1); a list makes one study of each"
+        description="fraction of weights removed, in [0, 1); a list makes a family: one study of each"
     )
     objective: Annotated[str, Named(SCORES)] | list[Annotated[str, Named(SCORES, (ACCURACY,))]] = Field(
         DISTANCE,
@@ -74,6 +74,9 @@ class Study(Section):
         "paper", description="definition of the coordinate; authors: as the paper's first author ran it"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of every draw")
+    replicates: int = Field(
+        1, ge=1, le=100, description="studies that differ in nothing but their seed: seed, seed + 1, and so on"
+    )
     pretraining: Pretraining = Field(Pretraining(), description="dense training before masks are chosen")
     search: Search = Field(Search(), description="what is proposed, and how many candidates")
     gate: Gate = Field(Gate(), description="which trials train, by their spectral score")
@@ -94,6 +97,14 @@ class Study(Section):
     def _different_sparsities(self) -> Self:
         if isinstance(self.sparsity, list) and len(set(self.sparsity)) < len(self.sparsity):
             raise ValueError(f"sparsity = {self.sparsity}: a sparsity is named twice; each makes a study of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_of_replicates(self) -> Self:
+        if self.seed + self.replicates > 2**63:
+            raise ValueError(
+                f"replicates = {self.replicates} with seed = {self.seed}: seeds end at {2**63 - 1}; set a smaller seed"
+            )
         return self
 
     @model_validator(mode="before")
@@ -174,7 +185,7 @@ class Study(Section):
 
     @property
     def global_sparsity(self) -> float:
-        """The sparsity of all prunable weights together; a list of sparsities has none (see `each_sparsity`)."""
+        """The sparsity of all prunable weights together; a list of sparsities has none (see `members`)."""
         assert not isinstance(self.sparsity, list), "each sparsity of a list makes a study of its own"
         return self.sparsity
 
@@ -193,8 +204,15 @@ class Study(Section):
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
-    def each_sparsity(self) -> list["Study"]:
-        """Return one study for each sparsity of the list, in its order; a single sparsity gives the study itself."""
-        if isinstance(self.sparsity, float | int):
-            return [self]
-        return [self.model_copy(update={"sparsity": sparsity}) for sparsity in self.sparsity]
+    def members(self) -> list["Study"]:
+        """Return the studies that are searched, each of one sparsity and one seed: for each sparsity its replicates.
+
+        A member is the very study that it would be alone, with the same id. A study that is no family is its only one.
+        """
+        sparsities = self.sparsity if isinstance(self.sparsity, list) else [self.sparsity]
+        seeds = range(self.seed, self.seed + self.replicates)
+        return [
+            self.model_copy(update={"sparsity": sparsity, "seed": seed, "replicates": 1})
+            for sparsity in sparsities
+            for seed in seeds
+        ]

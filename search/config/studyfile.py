@@ -102,17 +102,29 @@ def _study_of_text(study: str, text: str, overrides: Iterable[str]) -> Study:
 def find_study(name: str, overrides: Iterable[str], home: Home) -> tuple[Study, StudyFolder]:
     """Return the study under `home` that `name` means, with the settings that it ran with last, and its folder.
 
-    `name` is the id or how it begins; or a bundled name or a study file, with the overrides that the search was given,
-    apart from those that only say where and how it runs. Raises InputError where there is no such study, or several.
+    `name` is as in `find_members`. Raises InputError where there is no such study, or several.
     """
+    found = find_members(name, overrides, home)
+    if len(found) > 1:
+        listed = ", ".join(f"{study.id} (sparsity {study.sparsity:g}, seed {study.seed})" for study, _ in found)
+        raise ConfigError(f"{name} is a family of {len(found)} studies; name one of them: {listed}")
+    return found[0]
+
+
+def find_members(name: str, overrides: Iterable[str], home: Home) -> list[tuple[Study, StudyFolder]]:
+    """Return the studies under `home` that `name` means, with the settings that each ran with last, and its folder.
+
+    `name` is the id of a study or how it begins; or a bundled name or a study file, with the overrides that the search
+    was given, apart from those that only say where and how it runs: of a family, the members that have been begun.
+    Raises InputError where there is no such study.
+    """
+    folders = []
     if names_file(name) or name in bundled():
-        studies = load_study(name, overrides).each_sparsity()
-        if len(studies) > 1:
-            raise ConfigError(f"{name} makes {len(studies)} studies; name one: {', '.join(s.id for s in studies)}")
-        folder = home.find(studies[0].id)
-    else:
-        folder = home.find(name)
-    return parse(json.loads(folder.settings.read_text())), folder
+        members = load_study(name, overrides).members()
+        folders = [folder for member in members if (folder := home.study(member.id)).settings.exists()]
+        # Where there is none, it says which studies there are.
+        name = members[0].id
+    return [(parse(json.loads(folder.settings.read_text())), folder) for folder in folders or [home.find(name)]]
 
 
 def study_of(own: dict[str, object], overrides: Iterable[str]) -> Study:

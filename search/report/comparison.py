@@ -46,6 +46,35 @@ def compare(ours: Sequence[float], theirs: Sequence[float], images: int) -> Comp
     return Comparison(one, other, math.hypot(_of_images(one, other, images), welch(ours, theirs)))
 
 
+def compare_pairs(pairs: Sequence[tuple[float, float]], images: int) -> Comparison:
+    """Compare test accuracies as `compare` does, of trainings in pairs: ours and theirs share the seed of a study.
+
+    What comes from the choice of seeds is that of the differences (paired t interval).
+    """
+    ours, theirs = np.array(pairs).T
+    of_seeds = mean(list(ours - theirs)).error
+    one, other = float(ours.mean()), float(theirs.mean())
+    return Comparison(one, other, math.hypot(_of_images(one, other, images), of_seeds))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of so many numbers."""
+
+    value: float
+    error: float
+    """Half the width of its 95 % interval (Student's t); 0 for a single number, which says nothing."""
+    count: int
+
+
+def mean(numbers: Sequence[float]) -> Mean:
+    """Return the mean of one or more numbers."""
+    count = len(numbers)
+    deviation = float(np.std(numbers, ddof=1)) if count > 1 else 0.0
+    error = float(t.ppf(_UPPER, count - 1)) * deviation / math.sqrt(count) if deviation else 0.0
+    return Mean(float(np.mean(numbers)), error, count)
+
+
 def _of_images(one: float, other: float, images: int) -> float:
     """Return half the interval of two independent proportions with one success and one failure added to each.
 

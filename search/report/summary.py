@@ -40,6 +40,8 @@ class StudyResult:
     """Sentences on whether the best mask beats a random one, whether the objective was worth trusting, and the cost."""
     audit: Audit
     """What the study says of its scores."""
+    test_images: int
+    """Images of the test split."""
     stopped: str | None = None
     """Why the study stopped before its end, where it did: Ctrl-C, the failure budget, a full disk."""
     signal: int | None = None
@@ -90,6 +92,7 @@ def summarise(search: RunningSearch) -> StudyResult:
         search.ledger.remaining,
         [*against_baselines(rows, test_images), verdict(audited), *([cost.sentence()] if cost.steps else [])],
         audited,
+        test_images,
         shutdown.reason,
         shutdown.signal,
         search.ledger.pareto(),

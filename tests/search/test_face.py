@@ -49,8 +49,8 @@ def test_a_study_is_searched_and_resumed_from_python_where_its_home_was_moved(tm
     assert client.download_artifacts(parent.info.run_id, "init.safetensors")
 
 
-def test_several_sparsities_are_several_searches(tmp_path):
-    with pytest.raises(InputError, match=r"sparsity = \[0.5, 0.9\]: search each of study.each_sparsity"):
+def test_a_family_is_several_searches(tmp_path):
+    with pytest.raises(InputError, match=r"the study is a family of 2; search each of study.members\(\) by itself"):
         search(Study(model="digits_cnn", data="digits", sparsity=[0.5, 0.9]), tmp_path)
 
 

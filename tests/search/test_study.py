@@ -37,7 +37,7 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from ..zoo import tokens
-from .conftest import TINY, candidates_of, run_tiny, tiny_study
+from .conftest import TINY, candidates_of, run_tiny
 
 # A search starts Ray, workers and MLflow's tables: seconds of work on an idle machine, more on a busy one.
 pytestmark = pytest.mark.timeout(300)
@@ -372,13 +372,6 @@ def test_a_network_whose_loss_is_not_finite_is_refused_before_anything_starts(tm
     (line,) = err.strip().splitlines()
     assert line.startswith("fullspectrum: the loss of own_code:infinite at its initial weights is nan; check its init")
     assert not list(tmp_path.glob("runs/*"))
-
-
-def test_a_list_of_sparsities_makes_one_study_each():
-    studies = tiny_study("sparsity=[0.9, 0.98]").each_sparsity()
-    assert [study.sparsity for study in studies] == [0.9, 0.98]
-    assert len({study.id for study in studies}) == 2
-    assert studies[1].id == tiny_study().id
 
 
 def test_masked_weights_stay_zero_through_full_training(finished):

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from types import SimpleNamespace
 import pytest
 import typer
 from fullspectrum.search.cli import main
+from fullspectrum.search.commands import search as command
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.process import supervisor
 from fullspectrum.search.process.link import SupervisorLink
+from fullspectrum.search.protocol.label import Label
+from fullspectrum.search.report.leaderboard import Row
 from fullspectrum.search.screen import console
 
 
@@ -34,7 +38,7 @@ def ends(monkeypatch, tmp_path, capsys):
             if raises:
                 raise raises
             result = {"remaining": 0, "verdicts": [], "rows": [], "trials": [], "stopped": None, "signal": None}
-            result |= {"failure": None, "pareto": [], "folder": StudyFolder(tmp_path), "study": study}
+            result |= {"failure": None, "pareto": [], "folder": StudyFolder(tmp_path), "study": study, "test_images": 9}
             return SimpleNamespace(**result | end)
 
         monkeypatch.setattr("fullspectrum.search.study.run_study", fake)
@@ -62,6 +66,18 @@ def test_a_search_interrupted_in_full_training_counts_no_trials(ends):
     status, out, _ = ends(signal=signal.SIGINT, stopped="Ctrl-C")
     assert status == 130
     assert "\nInterrupted. Go on with:\n" in out
+
+
+def test_a_family_is_searched_study_by_study_and_summed_up(ends, monkeypatch):
+    winner = Row(Label("trial 3"), "snip", {}, 0.5, 0.5, 0.75, "digest", 3, 100)
+    monkeypatch.setattr(command, "_report", lambda *_: None)
+    status, out, err = ends("--set", "sparsity=[0.9, 0.5]", "--set", "replicates=2", rows=[winner])
+    assert (status, err) == (0, "")
+    begun = re.findall(r"^study (\w+): .*sparsity (.*), seed (.*), \d+ trials", out, re.MULTILINE)
+    assert [(sparsity, seed) for _, sparsity, seed in begun] == [("0.9", "0"), ("0.9", "1"), ("0.5", "0"), ("0.5", "1")]
+    assert len({study for study, _, _ in begun}) == 4
+    rows = [line.split() for line in out.splitlines() if "0.7500" in line]
+    assert [(row[1], row[3]) for row in rows] == [("0.5", "2"), ("0.9", "2")]
 
 
 @pytest.mark.parametrize(

@@ -434,16 +434,22 @@ def test_settings_cannot_be_changed_after_they_are_checked():
         study().seed = 3
 
 
-def test_each_sparsity_is_a_study_of_its_own_with_the_same_settings():
-    several = study("sparsity=[0.9, 0, 0.98]", "seed=4")
-    each = several.each_sparsity()
-    assert [one.sparsity for one in each] == [0.9, 0.0, 0.98]
-    assert [one.id for one in each] == [study(f"sparsity={x}", "seed=4").id for x in (0.9, 0, 0.98)]
+def test_each_sparsity_and_each_replicate_is_the_study_that_it_would_be_alone():
+    family = study("sparsity=[0.9, 0, 0.98]", "seed=4", "replicates=2").members()
+    assert [(one.sparsity, one.seed) for one in family] == [(x, seed) for x in (0.9, 0, 0.98) for seed in (4, 5)]
+    assert [one.id for one in family] == [study(f"sparsity={one.sparsity}", f"seed={one.seed}").id for one in family]
+    assert all(one.members() == [one] for one in family)
 
 
-def test_a_single_sparsity_is_the_study_itself():
+def test_a_study_of_one_sparsity_and_one_replicate_is_its_only_member():
     single = study()
-    assert single.each_sparsity() == [single]
+    assert single.members() == [single]
+
+
+def test_replicates_whose_seeds_are_too_large_are_refused():
+    with pytest.raises(ConfigError, match=r"replicates = 2 with seed = 9223372036854775807: seeds end at"):
+        study("replicates=2", f"seed={2**63 - 1}")
+    assert [one.seed for one in study("replicates=2", f"seed={2**63 - 2}").members()] == [2**63 - 2, 2**63 - 1]
 
 
 SEARCHED = [

@@ -112,7 +112,7 @@ def test_a_running_search(running):
 def test_what_a_running_search_shows(running, capsys):
     out = running.shown(capsys)
     facts = dict(re.split(r":\s+", line, maxsplit=1) for line in out.splitlines() if line[0] != " ")
-    assert facts["study"] == f"{running.study.id}: digits_cnn on digits, sparsity 0.98"
+    assert facts["study"] == f"{running.study.id}: digits_cnn on digits, sparsity 0.98, seed 0"
     assert facts["state"].startswith(f"running (trials): process {os.getpid()} on ")
     assert facts["trials"] == "3 of 6 ended: 2 finished, 1 stopped-by-gate"
     assert re.fullmatch(r"trial 1 \(\w+\): distance 4.000, warm-up accuracy 0.5100", facts["best so far"])
@@ -259,6 +259,31 @@ def test_a_study_is_found_by_the_settings_it_was_searched_with(tmp_path, capsys)
     assert begun.study.id in capsys.readouterr().out
     assert main(["status", str(file), *home]) == 2
     assert f"the studies there are {begun.study.id}" in capsys.readouterr().err
+
+
+def test_of_a_family_each_study_that_has_been_begun_is_listed(tmp_path, capsys):
+    file, home = tmp_path / "family.toml", tmp_path / "runs"
+    file.write_text('model = "digits_cnn"\ndata = "digits"\nsparsity = [0.5, 0.9]\nreplicates = 2\n')
+    members = load_study(str(file)).members()
+    for member in (members[0], members[3]):
+        Begun(home, member).end(2)
+    command = [str(file), "--home", str(home)]
+    assert main(["status", *command]) == 0
+    blocks = capsys.readouterr().out.split("\n\n")
+    assert [re.search(r"(\w+): digits_cnn on digits, (.*)", block).groups() for block in blocks] == [
+        (members[0].id, "sparsity 0.5, seed 0"),
+        (members[3].id, "sparsity 0.9, seed 1"),
+    ]
+    assert main(["status", *command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["studies"]
+    assert [one["study"] for one in found] == [members[0].id, members[3].id]
+    for arguments in (["status", *command, "--watch"], ["audit", *command]):
+        assert main(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith(
+            f"is a family of 2 studies; name one of them: {members[0].id} (sparsity 0.5, seed 0), "
+            f"{members[3].id} (sparsity 0.9, seed 1)"
+        )
 
 
 class TestHeartbeat:
