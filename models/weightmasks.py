@@ -20,7 +20,7 @@ class WeightMasks:
 
     def __init__(self, model: nn.Module, masks: MaskSet | None, rule: MaskRule, total_iterations: int) -> None:
         parameters = dict(model.named_parameters())
-        given = check_fits(masks, parameters) if masks is not None else {}
+        given = _under_first_names(masks, model) if masks is not None else {}
         self._rule = rule
         self._total_iterations = total_iterations
         self._metadata = masks.metadata if masks is not None else {}
@@ -39,6 +39,16 @@ class WeightMasks:
     def mask_set(self) -> MaskSet | None:
         """The masks of now under the names of the model's parameters; None where nothing is masked."""
         return MaskSet(self.tensors, self._metadata) if self.tensors else None
+
+    @property
+    def removed(self) -> int:
+        """Number of removed weights."""
+        return sum(int(mask.numel() - mask.count_nonzero()) for mask in self.tensors.values())
+
+    @property
+    def zeros(self) -> int:
+        """Number of removed weights that are zero now."""
+        return sum(int(((mask == 0) & (self._weights[name] == 0)).sum()) for name, mask in self.tensors.items())
 
     @torch.no_grad()
     def zero_removed_weights(self) -> None:
@@ -90,6 +100,14 @@ class WeightMasks:
 
     def _count(self, name: str, iteration: int) -> int:
         return self._rule.count(self._kept[name], self._weights[name].numel(), iteration, self._total_iterations)
+
+
+def _under_first_names(masks: MaskSet, model: nn.Module) -> MaskSet:
+    """Return the masks, each under the first of its weight's names: that of a shared weight may have been another."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    first = {id(weight): name for name, weight in model.named_parameters()}
+    fitting = check_fits(masks, parameters)
+    return MaskSet({first[id(parameters[name])]: mask for name, mask in fitting.items()}, fitting.metadata)
 
 
 def _check_update(rule: MaskRule, layers: Mapping[str, Layer], changed: Mapping[str, torch.Tensor]) -> None:

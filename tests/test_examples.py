@@ -53,7 +53,10 @@ def test_the_commands_of_the_examples_run(tmp_path):
         assert language == "sh"
         printed = [run(line, folder) for line in block.splitlines()]
     assert "weakest imdb" in printed[1]
-    assert "5 layers pruned" in printed[-1]
+    assert "5 layers pruned" in printed[4]
+    assert "5 layers masked alike in 2 processes" in printed[5]
+    assert "removed weights are zero after 5 steps" in printed[6]
+    assert "sparsity 0.9000 after 5 steps" in printed[8]
     assert MaskSet.load(folder / "own.safetensors").metadata["source"] == "own_source:OutputMagnitude"
     kept = json.loads((folder / "best.json").read_text())
     best = MaskSet.load(folder / "best.safetensors")
