@@ -36,7 +36,7 @@ class Metric:
     GATE_BENEFIT_ERROR = "audit/gate_benefit_error"
 
     #: What begins the name of a metric that a trial reports of its best candidate.
-    SPECTRAL, SCORES, SPARSITIES, GUARDS = "spectral/", "score/", "sparsity/", "guard/"
+    SPECTRAL, SCORES, SPARSITIES, GUARDS, COSTS = "spectral/", "score/", "sparsity/", "guard/", "cost/"
 
     _WITHOUT_SPECTRUM = ("log_density", "live_channels", "kept_magnitude", "learned")
 
@@ -44,6 +44,11 @@ class Metric:
     def score(cls, name: str) -> str:
         """Return the metric of the score called `name`."""
         return f"{cls.SCORES if name in cls._WITHOUT_SPECTRUM else cls.SPECTRAL}{name}"
+
+    @classmethod
+    def cost(cls, name: str) -> str:
+        """Return the metric of what a network costs under a mask, by a field of `models.cost.LayerCost`."""
+        return f"{cls.COSTS}{name}"
 
     @staticmethod
     def coordinate(name: str) -> str:

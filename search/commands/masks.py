@@ -9,17 +9,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...models.cost import CostCounter, MaskCost, layer_cost, measure_latency
 from ...models.data import Data
 from ...models.errors import InputError
 from ...models.layers import layout, prunable
 from ...models.layout import Layout
 from ...models.masks import MaskSet, check_fits
 from ...models.networks import Task, build, default_task, initial_state
+from ...models.placement import image_dtype
 from ...models.weightless import build_weightless
 from ...models.weights import init_digest, load_state
 from ..config.pretraining import Pretraining
 from ..config.study import Study
 from ..console import warn
+from ..files import JsonObject
 from ..guards.counter import PathCounter
 from ..worker.pretraining import check_pretraining, pretrain
 
@@ -173,6 +176,32 @@ def channels_for(masks: MaskSet, model: str | None) -> dict[str, tuple[int, int]
         for name, weight in prunable(network).items()
     }
     return {names[name]: count.live for name, count in counter.check(whole).channels.items() if name in names}
+
+
+def cost_for(
+    masks: MaskSet, model: str | None, weights: Mapping[str, torch.Tensor] | None, measure: bool
+) -> JsonObject:
+    """Return what the masks cost, with the latency where it is to be measured, as plain values.
+
+    The network is that of `layout_for`. Where there is none, parameters and bytes are known alone, of the type of the
+    `weights` under the masks, else of float32; where it fails on an image, neither operations nor latency.
+    """
+    named, task = _network(masks, model)
+    if task is None:
+        sizes = {name: weights[name].element_size() if weights else 4 for name in masks}
+        cost = MaskCost({name: layer_cost(mask, sizes[name]) for name, mask in masks.items()})
+        return {**cost.to_dict(), "latency": None}
+    network = build(named, task, 0)
+    names = _names(masks, network.state_dict())
+    cost = CostCounter(network, task).cost({theirs: masks[name] for name, theirs in names.items()})
+    cost = MaskCost({name: cost.layers[theirs] for name, theirs in names.items()}, cost.rest)
+    latency = None
+    if measure and cost.masked.flops is not None:
+        image = torch.rand(1, task.channels, task.size, task.size).to(image_dtype(network))
+        found = measure_latency(network, masks, image).to_dict()
+        given = {theirs: name for name, theirs in names.items()}
+        latency = {**found, "layers": {given.get(name, name): both for name, both in found["layers"].items()}}
+    return {**cost.to_dict(), "latency": latency}
 
 
 def under_names_of(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

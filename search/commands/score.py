@@ -40,6 +40,9 @@ def score(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Picture of all layers beside chance (.png, .pdf, .svg).")
     ] = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="What each layer costs, and measured latency, dense and sparse, on this CPU.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Place a mask set in the full-spectrum coordinate system.
@@ -48,6 +51,9 @@ def score(
     in each layer. Without --weights and --model the weights are those that the mask file names; where it names none,
     the weighted gaps are undefined. With --reference start, --weights are those of a later step, and the distance says
     how far training has moved the mask from the initial weights.
+
+    Last comes what the mask costs: parameters and bytes, and floating point operations where the network is known, by
+    --model or by the mask file.
 
     Example: fullspectrum score mask.safetensors --plot mask.png
     """
@@ -66,7 +72,7 @@ def score(
 
     from ...spectral.coordinate import full_spectrum
     from ..screen.stepper import stepper
-    from .masks import channels_for, layout_for, load_masks, under_names_of, weights_for
+    from .masks import channels_for, cost_for, layout_for, load_masks, under_names_of, weights_for
 
     loaded = load_masks(masks)
     state = weights_for(loaded, weights, model, seed)
@@ -97,7 +103,9 @@ def score(
             z_scores = coordinate.chance(chance, step)
         with stepper("scoring random masks for the distance", chance * len(loaded)) as step:
             distance = coordinate.distance_chance(reference, aggregate, chance, step)
-    document = _document(coordinate, reference, aggregate, z_scores, distance)
+    document = _document(coordinate, reference, aggregate, z_scores, distance) | {
+        "cost": cost_for(loaded, model, state, cost)
+    }
     if plot is not None and distance is not None:
         title = (
             f"{masks.name}: sparsity {loaded.sparsity:.4g}, full-spectrum L2 distance {distance.value:.3f} "
@@ -107,7 +115,9 @@ def score(
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return
-    _print(Console(), document, loaded.sparsity, state is not None)
+    console = Console()
+    _print(console, document, loaded.sparsity, state is not None)
+    _print_cost(console, document["cost"], cost)
     if plot is not None:
         typer.echo(f"wrote {plot}")
 
@@ -206,6 +216,19 @@ def _print(console: "Console", document: "JsonObject", sparsity: float, weighted
         print_line(console, _against_chance(document["chance"]["l2"]))
     if not weighted:
         console.print("The weighted gaps λ need the initial weights: give --weights, or --model and --seed.")
+
+
+def _print_cost(console: "Console", cost: "JsonObject", by_layer: bool) -> None:
+    from ..screen.console import print_line
+    from ..screen.cost import cost_line, cost_table, latency_line
+
+    if by_layer:
+        console.print(cost_table(cost, cost["latency"]))
+    print_line(console, cost_line(cost))
+    if cost["latency"]:
+        print_line(console, latency_line(cost["latency"]))
+    elif by_layer:
+        print_line(console, "Operations and latency need the network, and that it runs on this CPU: give --model")
 
 
 def _other_scores(scores: dict[str, float | None]) -> str:

@@ -13,7 +13,7 @@ Decision = Literal["passed", "control", "stopped"]
 
 _DIGEST, _GATE, _REASON = "digest", "gate", "reason"
 _SCORES = (Metric.SPECTRAL, Metric.SCORES)
-_CANDIDATE = (*_SCORES, Metric.SPARSITIES, Metric.GUARDS, Metric.COST)
+_CANDIDATE = (*_SCORES, Metric.SPARSITIES, Metric.GUARDS, Metric.COSTS)
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class TrialResult:
     """The last value of everything that counts of what a trial reported."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Scores, sparsities and what the guard measured of the chosen mask, and the cost so far, by their names in the
-    record."""
+    """Scores, sparsities, what the guard measured and what the network costs under the chosen mask, and the cost of the
+    training so far, by their names in the record."""
     digest: str | None = None
     """Digest of the chosen mask; None where none was chosen."""
     iterations: int = 0
@@ -50,6 +50,15 @@ class TrialResult:
     def scores(self) -> dict[str, float]:
         """The scores by their names, the study's own as "objective"."""
         return {name.partition("/")[2]: value for name, value in self.metrics.items() if name.startswith(_SCORES)}
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """What the network costs under the chosen mask, by the fields of `models.cost.LayerCost`, as far as known."""
+        return {
+            name.removeprefix(Metric.COSTS): value
+            for name, value in self.metrics.items()
+            if name.startswith(Metric.COSTS) and name != Metric.COST
+        }
 
     def after(self, report: Scored | Measured | Ended) -> Self:
         """Return the result once `report` counts too."""

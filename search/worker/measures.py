@@ -1,5 +1,8 @@
 """The report of a trial's best candidate, and its table of coordinates."""
 
+from dataclasses import asdict
+
+from ...models.cost import LayerCost
 from ...spectral.coordinate import Coordinate
 from ..files import JsonObject
 from ..names import Metric
@@ -7,10 +10,10 @@ from ..protocol.report import Scored, finite
 from .candidate import Candidate
 
 
-def scored(candidate: Candidate, coordinate: Coordinate, cost: int) -> Scored:
+def scored(candidate: Candidate, coordinate: Coordinate, network: LayerCost | None, steps: int) -> Scored:
     """Return the report of a candidate with its `coordinate`: its scores, sparsities, and what the guard measured.
 
-    `cost` is the number of optimizer steps that the mask needed.
+    `network` is what the network costs under the mask, and `steps` the number of optimizer steps that the mask needed.
     """
     connectivity = candidate.connectivity
     metrics = {
@@ -22,7 +25,8 @@ def scored(candidate: Candidate, coordinate: Coordinate, cost: int) -> Scored:
         Metric.DEAD_CHANNELS: connectivity.dead_channels,
         Metric.EMPTY_CHANNELS: connectivity.empty_channels,
         Metric.SHORTCUT_COVERAGE: connectivity.shortcut_coverage,
-        Metric.COST: cost,
+        Metric.COST: steps,
+        **({Metric.cost(name): value for name, value in asdict(network).items()} if network else {}),
     }
     return Scored(finite({name: value for name, value in metrics.items() if value is not None}), candidate.digest)
 

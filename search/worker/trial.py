@@ -135,7 +135,8 @@ class MaskTrial(tune.Trainable):
         self._masks = MaskSet(best.masks, metadata)
         self._masks.save(folder / Artifact.MASK)
         write_json(folder / Artifact.COORDINATE, coordinate_table(best.coordinate))
-        report = scored(best, best.coordinate, self._workbench.source_cost(self._proposal.distribution))
+        network = self._workbench.costs.cost(best.masks).network
+        report = scored(best, best.coordinate, network, self._workbench.source_cost(self._proposal.distribution))
         return [report] if self._study.warmup.iterations else [report, Ended(Outcome.FINISHED)]
 
     def _rejection(self, rows: list[JsonObject]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
+from ...models.cost import CostCounter
 from ...models.data import Data
 from ...models.errors import InputError, first_line
 from ...models.layers import layout, prunable
@@ -144,6 +145,7 @@ class Workbench:
         bench = Workbench(self.study, model, self.data, self.sources, self.folder, iterations, self.weights)
         # They do not depend on the weights, and a trace takes seconds.
         bench.paths = self.paths
+        bench.costs = self.costs
         return bench
 
     def save_initial_weights(self, file: Path) -> None:
@@ -262,6 +264,11 @@ class Workbench:
         guard = self.study.guard
         limits = Limits(guard.max_dead_channels, guard.min_shortcut_coverage)
         return PathCounter(self.model, self.data.task, limits)
+
+    @cached_property
+    def costs(self) -> CostCounter:
+        """The counter of what the network costs under a mask set."""
+        return CostCounter(self.model, self.data.task)
 
     def _check_limits(self) -> None:
         """Raise InputError for a limit of the guard on what is only estimated: no mask is refused for an estimate."""

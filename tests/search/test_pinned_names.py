@@ -21,6 +21,8 @@ SCORED = SCORES | {
     "guard/dead_channels",
     "guard/empty_channels",
     "cost/iterations",
+    *(f"cost/{name}" for name in ("parameters", "parameters_dense", "flops", "flops_dense")),
+    *("cost/bytes_csr", "cost/bytes_dense"),
 }
 WARMED = {"accuracy/val", "training/loss", "training/iterations"}
 FINAL = {"accuracy/final", "accuracy/val_final", "training/iterations", "cost/iterations"}

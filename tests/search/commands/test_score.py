@@ -216,7 +216,9 @@ def test_the_layout_is_that_of_the_named_network_or_of_the_mask_file(grouped, do
 
     named = document("untold.safetensors", "--model", "grouped_network:network", "--plot", "named.png")
     assert named["scores"]["live_channels"] is None  # it cannot be called
-    assert document("told.safetensors", *weights, "--plot", "told.png") == named
+    told = document("told.safetensors", *weights, "--plot", "told.png")
+    assert named.pop("cost")["network"] and not told.pop("cost")["network"]
+    assert told == named
     assert all(Path(name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for name in ("named.png", "told.png"))
     untold = document("untold.safetensors", *weights)["layers"]
     assert all(untold[name] != layer for name, layer in named["layers"].items())
@@ -289,10 +291,54 @@ def test_where_nothing_says_what_a_network_takes_the_file_says_how_its_weights_l
     MaskSet(masks, task | told).save("told.safetensors")
     MaskSet(masks, told).save("without_input.safetensors")
     arguments = ["--weights", "weights.safetensors", "--model", "grouped_network:network", "--chance", 0]
-    assert document("without_input.safetensors", *arguments) == document("told.safetensors", *arguments)
+    without, told = (document(f"{name}.safetensors", *arguments) for name in ("without_input", "told"))
+    assert told.pop("cost")["network"] and not without.pop("cost")["network"]
+    assert without == told
 
 
 def test_without_weights_a_network_is_asked_for_what_it_takes(grouped, capsys):
     MaskSet(grouped[1]).save("mask.safetensors")
     assert main(["score", "mask.safetensors", "--model", "grouped_network:network"]) == 2
     assert "does not say what 'grouped_network:network' takes; give the weights" in capsys.readouterr().err
+
+
+def test_it_says_what_the_mask_costs(mask_file, document, scored):
+    cost = document(mask_file, "--chance", "0")["cost"]
+    masks = MaskSet.load(mask_file)
+    assert (cost["parameters"], cost["parameters_dense"], cost["latency"]) == (masks.kept, masks.size, None)
+    assert cost["network"]["parameters_dense"] - cost["network"]["parameters"] == masks.size - masks.kept
+    assert cost["layers"]["fc2.weight"]["flops"] == 2 * int(masks["fc2.weight"].sum())
+    assert cost["network"]["flops"] < cost["network"]["flops_dense"]
+    out = scored(mask_file, "--chance", "0")[0]
+    line = (
+        f"Cost: {cost['network']['parameters']:,} of the network's {cost['network']['parameters_dense']:,} parameters"
+    )
+    assert line in out and "FLOPs an image" in out and "Latency" not in out
+
+
+def test_latency_is_measured_where_it_is_asked_for(mask_file, document, scored):
+    latency = document(mask_file, "--chance", "0", "--cost")["cost"]["latency"]
+    assert latency["layers"].keys() == set(MaskSet.load(mask_file))
+    assert (latency["masked"], latency["threads"]) == (5, torch.get_num_threads())
+    assert latency["dense"] > 0 and latency["csr"] > 0
+    out = scored(mask_file, "--chance", "0", "--cost")[0]
+    assert "5 of 5 masked layers as compressed sparse rows" in out and "CSR ms" in out
+
+
+def test_without_a_network_parameters_and_bytes_are_known(tmp_path, document, scored):
+    path = MaskSet({"fc.weight": np.eye(4)}).save(tmp_path / "mask.safetensors")
+    cost = document(path, "--chance", "0", "--cost")["cost"]
+    assert (cost["parameters"], cost["bytes_csr"], cost["bytes_dense"]) == (4, 5 * 8 + 4 * 8 + 4 * 4, 64)
+    assert (cost["network"], cost["flops"], cost["latency"]) == (None, None, None)
+    out = scored(path, "--chance", "0", "--cost")[0]
+    assert "Cost: 4 of the masked 16 parameters, 88 B as compressed sparse rows, 64 B dense" in out
+    assert "give --model" in out
+
+
+def test_names_of_a_wrapper_are_those_of_the_mask_file(mask_file, tmp_path, document):
+    masks = MaskSet.load(mask_file)
+    wrapped = MaskSet({f"module.{name}": mask for name, mask in masks.items()}, masks.metadata)
+    cost = document(wrapped.save(tmp_path / "mask.safetensors"), "--chance", "0", "--cost")["cost"]
+    expected = document(mask_file, "--chance", "0")["cost"]
+    assert cost["layers"] == {f"module.{name}": layer for name, layer in expected["layers"].items()}
+    assert cost["latency"]["layers"].keys() == cost["layers"].keys()

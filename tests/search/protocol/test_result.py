@@ -45,3 +45,12 @@ def test_the_reports_of_a_trial_that_ended_hold_the_cost_before_its_warm_up():
 @pytest.mark.parametrize(("iteration", "cost"), [(680, 1220), (7, 547), (None, None)])
 def test_a_full_training_cost_what_was_before_it_and_itself(iteration, cost):
     assert Entry(DENSE, None, cost=540).cost_of(TrainingEnd(Outcome.FINISHED, iteration)) == cost
+
+
+def test_what_the_network_costs_under_the_mask_comes_back_with_the_result():
+    metrics = {"cost/flops": 7.0, "cost/bytes_csr": 9.0}
+    result = TrialResult().after(Scored({"spectral/objective": 3.5, "cost/iterations": 540, **metrics}, "d"))
+    assert result.costs == {"flops": 7.0, "bytes_csr": 9.0}
+    assert TrialResult.from_dict(result.after(LAST).to_dict()).costs == result.costs
+    # The objective is the only score among them.
+    assert result.scores == {"objective": 3.5}

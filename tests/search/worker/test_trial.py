@@ -4,8 +4,10 @@ import errno
 import json
 import math
 import os
+from dataclasses import asdict
 
 import pytest
+from fullspectrum.models.cost import CostCounter
 from fullspectrum.models.data import load
 from fullspectrum.models.masks import MaskSet
 from fullspectrum.models.networks import build, initial_state
@@ -57,7 +59,10 @@ def test_the_first_step_scores_and_the_next_ones_warm_up_to_the_end(trial, tmp_p
     assert end == Ended(Outcome.FINISHED, 4)
     folder = StudyFolder(tmp_path).trial(0)
     assert {path.name for path in folder.iterdir()} == {"candidates.json", "coordinate.json", "mask.safetensors"}
-    assert MaskSet.load(folder / "mask.safetensors").digest() == scored.digest
+    masks = MaskSet.load(folder / "mask.safetensors")
+    assert masks.digest() == scored.digest
+    network = CostCounter(running._workbench.model, DATA.task).cost(masks).network
+    assert {name: scored.metrics[f"cost/{name}"] for name in asdict(network)} == asdict(network)
 
 
 def test_a_reused_worker_takes_up_another_trial_as_a_fresh_one_would(trial):

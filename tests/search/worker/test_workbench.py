@@ -121,7 +121,7 @@ def test_the_distance_is_that_of_the_coordinate_on_the_initial_weights(workbench
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_objective_chooses_and_every_other_is_on_record(workbench_of, objective):
     candidate = next(workbench_of(study(f"objective={objective}")).candidates(DISTRIBUTIONS[1], 11))
-    row, metrics = candidate.row(), scored(candidate, candidate.coordinate, 7).metrics
+    row, metrics = candidate.row(), scored(candidate, candidate.coordinate, None, 7).metrics
     for name, other in OBJECTIVES.items():
         assert row[name] == metrics[Metric.score(name)] == other.value(candidate.coordinate)
     assert row["live_channels"] == 1 - candidate.connectivity.dead_channels
