@@ -4,7 +4,7 @@ Needs torch, numpy and safetensors only, so that any trainer can import it.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from .errors import InputError, naming, nearest
 from .files import write_atomically
 from .maskfile import FORMAT_VERSION
 
-__all__ = ["FORMAT_VERSION", "MaskSet", "apply", "check_fits"]
+__all__ = ["FORMAT_VERSION", "MaskSet", "apply", "check_fits", "plain_name"]
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -109,11 +109,12 @@ class MaskSet(Mapping[str, np.ndarray]):
 def check_fits(masks: MaskSet, parameters: Mapping[str, HasShape], *, complete: bool = False) -> MaskSet:
     """Return `masks` under the names of `parameters`, whatever wrapper (DataParallel, torch.compile) either came from.
 
+    A prefix (`backbone.`) that all names of one side have, and none of the other, does not count either.
     `parameters` maps parameter names to anything with a `.shape`; those without a mask stay dense, unless `complete`.
     Raises `InputError` that lists every unexpected name and every other shape, and with `complete` every missing mask.
     """
     by_plain_name = _by_plain_name(parameters, "the model")
-    given = _by_plain_name(masks, "the mask set")
+    given = _as_known(_by_plain_name(masks, "the mask set"), by_plain_name)
     problems = [
         f"unexpected {name}{nearest(name, by_plain_name)}".rstrip("?") for name in given if name not in by_plain_name
     ]
@@ -167,18 +168,39 @@ def _refresh_layers(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
             hook(layer, inputs)
 
 
+def plain_name(name: str) -> str:
+    """Return the name of a parameter without what DataParallel, DDP and torch.compile put into it."""
+    parts = [part for part in name.split(".") if part != "_orig_mod"]
+    while len(parts) > 1 and parts[0] == "module":
+        parts = parts[1:]
+    return ".".join(parts)
+
+
 def _by_plain_name(names: Mapping[str, object], owner: str) -> dict[str, str]:
     """Map each name without its wrappers' prefixes to the name as it stands."""
     result: dict[str, str] = {}
     for name in names:
-        parts = [part for part in name.split(".") if part != "_orig_mod"]
-        while len(parts) > 1 and parts[0] == "module":
-            parts = parts[1:]
-        plain = ".".join(parts)
+        plain = plain_name(name)
         if plain in result:
             raise InputError(f"{owner} names {plain} twice: {result[plain]} and {name}")
         result[plain] = name
     return result
+
+
+def _as_known(given: dict[str, str], known: Collection[str]) -> dict[str, str]:
+    """Return `given` with a prefix taken from its keys, or put before them, where that makes all of them known ones.
+
+    As it is where some are known already, and where several prefixes would do.
+    """
+    if any(name in known for name in given):
+        return given
+    first = next(iter(given))
+    taken = [first[: place + 1] for place, character in enumerate(first) if character == "."]
+    put = [name.removesuffix(first) for name in known if name.endswith(f".{first}")]
+    renamed = [{name.removeprefix(prefix): each for name, each in given.items()} for prefix in taken]
+    renamed += [{prefix + name: each for name, each in given.items()} for prefix in put]
+    fitting = [names for names in renamed if len(names) == len(given) and all(name in known for name in names)]
+    return fitting[0] if len(fitting) == 1 else given
 
 
 def _checked_name(name: object) -> str:

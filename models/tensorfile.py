@@ -1,9 +1,10 @@
 """Safetensors files: the same bytes for the same content, and nothing trusted on reading."""
 
+import contextlib
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -59,24 +60,36 @@ def read(
     `check` raises `InputError` to refuse; its message, like all others, is prefixed with the path.
     Raises `InputError` for whatever is not a complete, consistent regular file.
     """
+    with _opened(path) as (file, header, raw):
+        check(header)
+        content = b"".join((len(raw).to_bytes(8, "little"), raw, file.read()))
+        tensors = safetensors.torch.load(content)
+        check_booleans(tensors)
+    return header, {name: tensors[name] for name in header.tensors}
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read the declarations of a safetensors file alone. Raises `InputError` as `read` does."""
+    with _opened(path) as (_, header, _):
+        return header
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, Header, bytes]]:
+    """Yield a file behind its header, the header, and its bytes; turn all errors into `InputError` with the path."""
     path = Path(path)
     try:
         with _open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             length = _header_length(file.read(8), size)
             raw = file.read(length)
-            header = _parse(raw, size - 8 - length)
-            check(header)
-            content = b"".join((length.to_bytes(8, "little"), raw, file.read(size - 8 - length)))
-        tensors = safetensors.torch.load(content)
-        check_booleans(tensors)
+            yield file, _parse(raw, size - 8 - length), raw
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: not a readable safetensors file ({first_line(error)})") from error
-    return header, {name: tensors[name] for name in header.tensors}
 
 
 def check_booleans(tensors: Mapping[str, torch.Tensor]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from . import tensorfile
+from . import tensorfile, torchfile
 from .errors import InputError, naming
 from .files import write_atomically
 from .sharing import shared_again, shared_names
@@ -42,11 +42,13 @@ def save_state(
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
-    """Read the state dict of any safetensors file, on the CPU, its digest verified where the file has one.
+    """Read the state dict of any file of safetensors or torch.save, on the CPU; a digest in the file is verified.
 
     Names of one tensor, where the file says so, have one.
     Raises `InputError`, naming the file, when it is missing, truncated, corrupted or something else.
     """
+    if torchfile.is_archive(path):
+        return torchfile.read(Path(path))
     header, state = tensorfile.read(path)
     if header.metadata.get("init_digest", digest := init_digest(state)) != digest:
         raise InputError(f"{path}: corrupted (the weights do not match the digest in the file)")

@@ -1,5 +1,6 @@
 """What every file format promises."""
 
+import ast
 import os
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +11,7 @@ import torch
 
 from ..errors import InputError
 from ..formats import Format
+from ..formats.state_dict import zeroed
 from ..masks import MaskSet
 
 #: The state dict of a small network: a convolution, running statistics with a counter, and a linear layer.
@@ -55,6 +57,11 @@ class FormatContract:
         return MaskSet(masks)
 
     @pytest.fixture
+    def kept(self, format: Format, masks: MaskSet, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the weights as the format keeps them: with zeros in place of what is removed, where it does that."""
+        return zeroed(masks, state) if format.zeroes_removed else state
+
+    @pytest.fixture
     def saved(self, format: Format, masks: MaskSet, state: dict[str, torch.Tensor], tmp_path: Path) -> Path:
         """Return the path that masks and weights were saved to."""
         format.save(tmp_path / self.file_name, masks, state)
@@ -70,17 +77,35 @@ class FormatContract:
         assert written[0] == tmp_path / self.file_name
         assert sorted(tmp_path.iterdir()) == sorted(written)
 
-    def test_masks_come_back_as_they_were(self, format: Format, masks: MaskSet, saved: Path) -> None:
-        loaded, _ = format.load(saved)
-        assert loaded == masks and list(loaded) == list(masks)
+    def test_masks_come_back_as_they_were(
+        self, format: Format, masks: MaskSet, kept: dict[str, torch.Tensor], saved: Path
+    ) -> None:
+        loaded = format.named(format.load(saved)[0], kept)
+        expected = MaskSet({name: kept[name] != 0 for name in masks}) if format.infers_masks else masks
+        assert loaded == expected and list(loaded) == list(masks)
 
     def test_weights_come_back_bit_for_bit_where_they_are_saved(
-        self, format: Format, state: dict[str, torch.Tensor], saved: Path
+        self, format: Format, kept: dict[str, torch.Tensor], saved: Path
     ) -> None:
         _, loaded = format.load(saved)
         if loaded is not None:
-            assert {name: tensor.dtype for name, tensor in loaded.items()} == {n: t.dtype for n, t in state.items()}
-            assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.items())
+            assert {name: tensor.dtype for name, tensor in loaded.items()} == {n: t.dtype for n, t in kept.items()}
+            assert all(torch.equal(tensor, kept[name]) for name, tensor in loaded.items())
+
+    def test_masks_alone_come_back_without_weights(self, format: Format, masks: MaskSet, tmp_path: Path) -> None:
+        if not format.needs_weights:
+            format.save(tmp_path / self.file_name, masks, None)
+            loaded, weights = format.load(tmp_path / self.file_name)
+            assert loaded == masks and weights is None
+
+    @pytest.mark.parametrize("file", ["best", 'it\'s "best"\n$file'])
+    @pytest.mark.parametrize("weights", [False, True])
+    def test_the_snippet_is_a_program_with_a_function_that_loads(
+        self, format: Format, weights: bool, file: str, tmp_path: Path
+    ) -> None:
+        tree = ast.parse(format.snippet(tmp_path / file, f"module:{file}", weights=weights, strict=True))
+        assert "load" in [each.name for each in tree.body if isinstance(each, ast.FunctionDef)]
+        assert file in [each.value for each in ast.walk(tree) if isinstance(each, ast.Constant)]
 
     def test_a_weight_under_two_names_comes_back_under_both_and_is_masked_once(
         self, format: Format, masks: MaskSet, state: dict[str, torch.Tensor], tmp_path: Path
@@ -89,7 +114,8 @@ class FormatContract:
         tied = {"again": state["fc.weight"], **state}
         format.save(tmp_path / self.file_name, masks, tied)
         loaded, weights = format.load(tmp_path / self.file_name)
-        assert loaded == masks
+        loaded = format.named(loaded, tied)
+        assert loaded.keys() == masks.keys() and (format.infers_masks or loaded == masks)
         if weights is not None:
             assert weights.keys() == tied.keys() and weights["again"] is weights["fc.weight"]
 
