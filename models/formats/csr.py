@@ -44,7 +44,8 @@ def matrices():
             content[f"{name}.{part}"] for part in ("crow_indices", "col_indices", "values", "shape")
         )
         size = (int(shape[0]), int(shape[1:].prod()))
-        result[name] = torch.sparse_csr_tensor(rows, columns, values, size), tuple(shape.tolist())
+        matrix = torch.sparse_csr_tensor(rows, columns, values, size, check_invariants=True)
+        result[name] = matrix, tuple(shape.tolist())
     return result
 
 

@@ -30,13 +30,14 @@ def recognise(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     with naming(path):
         first, size = _first(path)
+        # First, because the length of its header may begin as anything else does.
+        if 2 <= int.from_bytes(first[:8], "little") <= size - 8 and first[8:9] == b"{":
+            return _in_tensorfile(path)
         for beginning, kind in _OTHERS.items():
             if first.startswith(beginning):
                 raise InputError(f"is {kind}")
         if first.startswith(b"PK\x03\x04"):
             return _in_archive(path)
-        if 2 <= int.from_bytes(first[:8], "little") <= size - 8 and first[8:9] == b"{":
-            return _in_tensorfile(path)
         if first[:1] == b"\x08" and first[1:2] < b"\x20":
             # The version of ONNX, with which each model begins.
             return "onnx"

@@ -11,7 +11,7 @@ from .torchformat import MaskFormat
 
 
 class RigLTorch(MaskFormat):
-    """The state dict of a `RigLScheduler`: of each weighted layer a boolean mask, None where it is kept whole.
+    """The state dict of a `RigLScheduler`: of each weighted layer a boolean mask, or None where it is kept whole.
 
     Weighted layers are those with a `weight`, batch normalisation apart, in the order of the network. The file names
     none of them: names come from the weights beside it, or from those of the network.
@@ -51,7 +51,7 @@ def load(model, optimizer, end=0):
         layers = _weighted(state)
         if others := [name for name in masks if name not in layers]:
             raise InputError(f"rigl-torch masks the weight of a layer, but there are masks of {', '.join(others)}")
-        kept = [None if name not in every or every[name].all() else torch.tensor(every[name]) for name in layers]
+        kept = [torch.tensor(every[name]) if name in every else None for name in layers]
         return {
             "dense_allocation": max(masks.kept / masks.size, 1 / masks.size),
             "S": [0.0 if mask is None else 1 - mask.sum().item() / mask.numel() for mask in kept],

@@ -42,10 +42,12 @@ def load(model):
         return result
 
     def decode(self, state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        """Return the masks of weights, and of biases and normalisations where they remove anything."""
+        """Return the masks of weights, and of biases, normalisations and scales where they remove anything."""
         found = {name: state[f"{name}_mask"] for name in _masked(state)}
         weights = {key: each for key, each in state.items() if key not in {f"{name}_mask" for name in found}}
-        return {name: mask for name, mask in found.items() if mask.ndim > 1 or not mask.all()}, weights
+        return {
+            name: mask for name, mask in found.items() if mask.numel() > mask.shape[:1].numel() or not mask.all()
+        }, weights
 
     def recognises(self, content: object) -> bool:
         """Return whether any parameter has a mask."""

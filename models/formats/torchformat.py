@@ -38,8 +38,9 @@ class StateFormat(Format):
 
     def load(self, path: Path) -> tuple[MaskSet, dict[str, torch.Tensor]]:
         """Read a state dict, or that of a checkpoint. A weight of several names with equal masks has one of them."""
-        masks, state = self.decode(torchfile.read(path))
+        content = torchfile.read(path)
         with naming(path):
+            masks, state = self.decode(content)
             return MaskSet(under_one_name(masks, state)), state
 
 
