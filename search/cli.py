@@ -14,6 +14,7 @@ from .commands.audit import audit
 from .commands.check import check
 from .commands.export import export
 from .commands.layers import layers
+from .commands.report import report
 from .commands.sample import sample
 from .commands.score import score
 from .commands.search import search
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, status, sample, layers, score, train, check, audit, export, sync, ui):
+for command in (search, status, sample, layers, score, train, check, audit, report, export, sync, ui):
     app.command()(command)
 
 

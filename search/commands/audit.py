@@ -78,8 +78,8 @@ def audit(
 
     from ..files import plain
     from ..report.audit.audit import audit as audit_of
+    from ..report.audit.document import document
     from ..report.audit.picture import plot_audit
-    from ..report.audit.verdict import document
 
     found = audit_of(table)
     if plot:
@@ -128,11 +128,13 @@ def _of_study(
     study, folder = find_study(name, settings, Home(home))
 
     from ..report.audit.ofstudy import study_table
+    from ..report.facts import network_of
     from ..store.ledger import Ledger
     from ..store.storage import open_storage
 
     ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
-    return study_table(study, ledger.trials(), ledger.finals(), _OF_STUDY[accuracy], scores, group)
+    trials, finals = ledger.trials(), ledger.finals()
+    return study_table(study, trials, finals, _OF_STUDY[accuracy], scores, group, network_of(folder))
 
 
 def _names(listed: str) -> list[str]:

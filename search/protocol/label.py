@@ -14,6 +14,11 @@ class Label(str):
         return cls(f"trial {number}")
 
     @property
+    def number(self) -> int:
+        """The number of the trial whose label it is."""
+        return int(self.removeprefix("trial "))
+
+    @property
     def is_baseline(self) -> bool:
         """Whether it is a baseline's, and no trial's."""
         return self in BASELINES

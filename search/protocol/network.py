@@ -43,5 +43,7 @@ class NetworkListing(TypedDict):
     """Reasons by the names of the parameters."""
     adaptations: list[str]
     """Changes against the published network."""
+    images: NotRequired[dict[str, int]]
+    """The number of images in each split: train, val and test."""
     precision: NotRequired[dict[str, str]]
     """The precision of the network in the sources that differentiate it, by their names."""

@@ -1,11 +1,11 @@
-"""Two accuracies side by side, and whether one is higher than chance allows."""
+"""The error of accuracies: the interval of one, and of the difference of two side by side."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import binom, norm, t
 
 #: Of all intervals.
 CONFIDENCE = 0.95
@@ -73,6 +73,38 @@ def mean(numbers: Sequence[float]) -> Mean:
     deviation = float(np.std(numbers, ddof=1)) if count > 1 else 0.0
     error = float(t.ppf(_UPPER, count - 1)) * deviation / math.sqrt(count) if deviation else 0.0
     return Mean(float(np.mean(numbers)), error, count)
+
+
+def interval(accuracies: Sequence[float], images: int) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of the mean of test accuracies, in [0, 1], on the same `images` images.
+
+    For the choice of images it is Wilson's (JASA 22, 1927) of one proportion, which stays in [0, 1]. Of several
+    trainings the spread, by Student's t, is added to it, each end by itself, as independent errors are.
+    """
+    found = mean(accuracies)
+    low, high = _wilson(found.value, images)
+    below, above = math.hypot(found.value - low, found.error), math.hypot(high - found.value, found.error)
+    return max(found.value - below, 0.0), min(found.value + above, 1.0)
+
+
+def is_chance(accuracy: float, images: int, classes: int) -> bool:
+    """Return whether an accuracy on `images` images is not above 1 / classes, within its binomial error."""
+    return _wilson(accuracy, images)[0] <= 1 / classes
+
+
+def most_by_chance(images: int, classes: int, choices: int) -> float:
+    """Return the accuracy that the best of `choices` networks which guess reaches at most, with a chance of 97.5 %.
+
+    Each guesses one of the `classes` for each of the `images`; the bound holds for all of them together (Bonferroni).
+    """
+    return float(binom.ppf(1 - (1 - _UPPER) / max(choices, 1), images, 1 / classes)) / images
+
+
+def _wilson(share: float, total: int) -> tuple[float, float]:
+    z = float(norm.ppf(_UPPER))
+    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    return min(middle - half, share), max(middle + half, share)
 
 
 def _of_images(one: float, other: float, images: int) -> float:

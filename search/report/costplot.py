@@ -1,16 +1,16 @@
 """The picture of what accuracy costs: masks and baselines by the optimizer steps behind them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..protocol.label import DENSE, ERK_RANDOM, ERK_RANDOM_EQUAL_COST, INVERTED, REINITIALISED, SHUFFLED
+from ..protocol.label import DENSE
 from ..store.records import TrialRecord
 from .leaderboard import Row
-from .picture import COLOURS, GREY, save_picture
+from .picture import save_picture, set_heading, set_legend, set_title
+from .style import GREY, Style, baseline_shape, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,9 +23,6 @@ _LEAST_ERROR = 0.005
 
 #: Accuracies that are marked on the axis.
 _TICKS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99, 1.0)
-
-#: The marker of each baseline.
-_MARKERS = {DENSE: "s", ERK_RANDOM: "D", ERK_RANDOM_EQUAL_COST: "P", SHUFFLED: "^", REINITIALISED: "v", INVERTED: "X"}
 
 Point = tuple[int, float]
 """Cost (optimizer steps) and accuracy (in [0, 1])."""
@@ -57,20 +54,15 @@ def plot_cost(trials: Sequence[TrialRecord], rows: Sequence[Row], title: str, pa
     ]
     points = [point for _, point in [*full, *warm]]
     _scales(axes, points)
-    colours = dict(zip(sorted({trial.distribution.source for trial in trials}), cycle(COLOURS), strict=False))
-    _warmups(axes, warm, colours)
-    _full_trainings(axes, full, colours)
+    looks = styles([source for source, _ in warm] + [row.source for row, _ in full if not row.is_baseline])
+    _warmups(axes, warm, looks)
+    _full_trainings(axes, full, looks)
     _front(axes, [point for row, point in full if row.label != DENSE], max(cost for cost, _ in points))
     axes.set_xlabel("optimizer steps in all, from the initial weights on")
     axes.set_ylabel("accuracy")
-    axes.set_title("Test accuracy after full training (light: warm-ups, validation)", fontsize=10, loc="left")
-    axes.grid(alpha=0.25)
-    handles, names = axes.get_legend_handles_labels()
-    # The last one of each name: of a source its full training, where there is one.
-    shown = dict(zip(names, handles, strict=True))
-    axes.legend(shown.values(), shown.keys(), fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    set_heading(axes, "Test accuracy after full training (light: warm-ups, validation)")
+    set_legend(axes)
+    set_title(figure, title)
     save_picture(figure, path)
 
 
@@ -110,25 +102,29 @@ def _accuracy(depth: np.ndarray) -> np.ndarray:
     return accuracy
 
 
-def _warmups(axes: "Axes", warm: Sequence[tuple[str, Point]], colours: Mapping[str, str]) -> None:
-    for source, point in sorted(warm):
-        colour = colours[source]
-        axes.plot(*point, "o", markersize=6, color=colour, alpha=0.3, markeredgewidth=0, label=source, zorder=2)
+def _warmups(axes: "Axes", warm: Sequence[tuple[str, Point]], looks: Mapping[str, Style]) -> None:
+    for source, style in looks.items():
+        own = [point for name, point in warm if name == source]
+        if own:
+            places = zip(*sorted(own), strict=True)
+            look: dict[str, Any] = {"color": style.colour, "markersize": 6, "alpha": 0.4, "markeredgewidth": 0}
+            axes.plot(*places, style.shape, label=source, zorder=2, **look)
 
 
-def _full_trainings(axes: "Axes", full: Sequence[tuple[Row, Point]], colours: Mapping[str, str]) -> None:
-    """Draw a point for each mask in the colour of its source, and for each baseline in a shape of its own."""
+def _full_trainings(axes: "Axes", full: Sequence[tuple[Row, Point]], looks: Mapping[str, Style]) -> None:
+    """Draw a point for each mask in the colour and shape of its source, and for each baseline a hollow one."""
     best = next((row.label for row, _ in full if not row.is_baseline), None)
     for row, point in full:
         won = row.label == best
         axes.plot(
             *point,
-            _MARKERS.get(row.label, "o"),
+            baseline_shape(row.label) if row.is_baseline else looks[row.source].shape,
             markersize=8,
-            color=GREY if row.is_baseline else colours[row.source],
-            markeredgecolor="black" if won else "white",
+            color=GREY if row.is_baseline else looks[row.source].colour,
+            markerfacecolor="white" if row.is_baseline else looks[row.source].colour,
+            markeredgecolor="black" if won else GREY if row.is_baseline else "white",
             label=f"{row.label}, the best ({row.source})" if won else row.label if row.is_baseline else row.source,
-            zorder=4 if row.is_baseline else 5,
+            zorder=4 if row.is_baseline else 5 + won,
         )
 
 

@@ -1,6 +1,6 @@
 """The picture of one mask set: its coordinate layer by layer, beside chance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,13 @@ import numpy as np
 
 from ...spectral.chance import ZScore
 from ...spectral.coordinate import FIELDS, Coordinate
-from .picture import check_picture, save_picture
+from .picture import check_picture, save_picture, say, set_heading, set_title
+from .style import BLUE, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLUE, _GREY, _PALE = "#0072B2", "#6E6E6E", "#D0D0D0"
+_PALE = "#D0D0D0"
 #: The components as pictures name them.
 TITLES = {
     "ramanujan_gap": "Δr  Ramanujan gap",
@@ -50,15 +51,19 @@ def plot_coordinate(coordinate: Coordinate, chance: Mapping[str, Mapping[str, ZS
     for panel, field in zip(axes, FIELDS, strict=False):
         _component(panel, field, coordinate, chance)
     _sparsities(axes[-1], coordinate)
-    axes[-1].set_xlim(-0.8, len(names) - 0.2)
-    if len(names) <= _NAMED:
-        axes[-1].set_xticks(range(len(names)), map(_short, names), rotation=90, fontsize=7, parse_math=False)
-    else:
-        axes[-1].set_xlabel("layer")
-    # Names of files and layers may hold a $, which begins no formula.
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    name_layers(axes[-1], names)
+    set_title(figure, title)
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside lower left")
     save_picture(figure, path)
+
+
+def name_layers(axes: "Axes", names: Sequence[str]) -> None:
+    """Write the names of layers below an axis that has a place for each, as far as they fit."""
+    axes.set_xlim(-0.8, len(names) - 0.2)
+    if len(names) <= _NAMED:
+        axes.set_xticks(range(len(names)), list(map(_short, names)), rotation=90, fontsize=7, parse_math=False)
+    else:
+        axes.set_xlabel("layer")
 
 
 def _short(name: str) -> str:
@@ -72,21 +77,18 @@ def _component(panel: "Axes", field: str, coordinate: Coordinate, chance: Mappin
     values, means, spreads, scores = np.array([(one.value, one.mean, one.std, one.z) for one in z_scores]).T
     places, beyond = np.arange(len(values)), np.abs(scores) > 2
     panel.bar(places, 4 * spreads, 0.8, means - 2 * spreads, color=_PALE, label=_CHANCE)
-    panel.hlines(means, places - 0.4, places + 0.4, color=_GREY, linewidth=1.2)
-    for which, face, label in ((beyond, _BLUE, _BEYOND), (~beyond, "white", _WITHIN)):
-        panel.plot(places[which], values[which], "o", color=_BLUE, markerfacecolor=face, markersize=4.5, label=label)
+    panel.hlines(means, places - 0.4, places + 0.4, color=GREY, linewidth=1.2)
+    for which, face, label in ((beyond, BLUE, _BEYOND), (~beyond, "white", _WITHIN)):
+        panel.plot(places[which], values[which], "o", color=BLUE, markerfacecolor=face, markersize=4.5, label=label)
     panel.axhline(0, color="black", linewidth=0.6, zorder=0)
-    panel.set_title(TITLES[field], fontsize=10, loc="left")
-    panel.grid(alpha=0.25)
-    panel.set_axisbelow(True)
+    set_heading(panel, TITLES[field])
     shown = np.concatenate([values, means - 2 * spreads, means + 2 * spreads, [0.0]])
     shown = shown[~np.isnan(shown)]
     if shown.any():
         scale_about_zero(panel, shown)
     elif np.isnan(values).all():
         panel.set_yticks([])
-        where = panel.transAxes
-        panel.text(0.5, 0.5, "undefined in every layer", color=_GREY, transform=where, ha="center", va="center")
+        say(panel, "undefined in every layer")
 
 
 def scale_about_zero(panel: "Axes", shown: np.ndarray) -> None:
@@ -112,7 +114,7 @@ def scale_about_zero(panel: "Axes", shown: np.ndarray) -> None:
 
 def _sparsities(panel: "Axes", coordinate: Coordinate) -> None:
     sparsities = [layer.sparsity for layer in coordinate.layers.values()]
-    panel.bar(range(len(sparsities)), sparsities, color=_GREY, width=0.8)
+    panel.bar(range(len(sparsities)), sparsities, color=GREY, width=0.8)
     panel.set_ylim(0, 1)
     panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=8)
     panel.set_title("layer sparsity", fontsize=10, loc="left")

@@ -1,6 +1,7 @@
 """The leaderboard of a study: its masks, best first, and the baselines."""
 
 from dataclasses import dataclass, field
+from typing import Self
 
 from ..files import JsonObject
 from ..names import Metric
@@ -47,6 +48,23 @@ class Row:
             Metric.COST: self.cost,
             "digest": self.digest or "",
         }
+
+    @classmethod
+    def from_values(cls, values: JsonObject) -> Self:
+        """Return the row of `values`, as it was recorded; what is not there is not known."""
+        label = Label(values["mask"])
+        scores = {name: values.get(Metric.score(name)) for name in ("objective", *SCORES)}
+        return cls(
+            label,
+            values.get("source", ""),
+            {name: value for name, value in scores.items() if value is not None},
+            values.get(Metric.ACCURACY_WARMUP),
+            values.get(Metric.ACCURACY_VAL_FINAL),
+            values.get(Metric.ACCURACY_FINAL),
+            values.get("digest") or None,
+            None if label.is_baseline else label.number,
+            values.get(Metric.COST),
+        )
 
 
 def leaderboard(ledger: Ledger) -> list[Row]:
@@ -103,3 +121,8 @@ def split_table(rows: list[Row]) -> JsonObject:
     """Return the leaderboard as MLflow shows tables, in pandas' split orientation."""
     values = [row.values() for row in rows]
     return {"columns": list(values[0]) if values else [], "data": [list(row.values()) for row in values]}
+
+
+def rows_of_table(table: JsonObject) -> list[Row]:
+    """Return the rows of `split_table`."""
+    return [Row.from_values(dict(zip(table["columns"], values, strict=True))) for values in table["data"]]

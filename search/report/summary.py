@@ -11,15 +11,16 @@ from ..names import Artifact, Metric
 from ..process.shutdown import stop_on_storage_failure
 from ..protocol.events import Summary
 from ..protocol.label import Label
+from ..protocol.network import NetworkListing
 from ..protocol.outcome import Outcome
 from ..store.records import FinalRecord, TrialRecord
-from .audit.audit import FEWEST, Audit, audit
+from .audit.audit import Audit, audit
+from .audit.document import document
 from .audit.ofstudy import study_table
-from .audit.picture import plot_audit
-from .audit.verdict import document, verdict
-from .costplot import plot_cost
+from .audit.verdict import verdict
+from .facts import StudyFacts
+from .gallery import draw_recorded
 from .leaderboard import Row, leaderboard, split_table
-from .plots import plot_study
 from .searchcost import SearchCost
 from .verdicts import against_baselines
 
@@ -79,10 +80,11 @@ class StudyResult:
 def summarise(search: RunningSearch) -> StudyResult:
     """Return what a search came to, its tables and plots written and its end announced."""
     study, shutdown = search.study, search.shutdown
-    test_images = len(search.workbench.data.splits["test"])
+    network = search.workbench.network
+    images, classes = network["images"], network["task"]["classes"]
     trials, finals, rows = search.ledger.trials(), search.ledger.finals(), leaderboard(search.ledger)
     cost = SearchCost.of(search.workbench, trials, finals)
-    audited = audit(study_table(study, trials, finals))
+    audited = audit(study_table(study, trials, finals, network=network))
     result = StudyResult(
         study,
         search.folder,
@@ -90,7 +92,11 @@ def summarise(search: RunningSearch) -> StudyResult:
         finals,
         rows,
         search.ledger.remaining,
-        [*against_baselines(rows, test_images), verdict(audited), *([cost.sentence()] if cost.steps else [])],
+        [
+            *against_baselines(rows, images["test"], classes),
+            verdict(audited),
+            *([cost.sentence()] if cost.steps else []),
+        ],
         audited,
         test_images,
         shutdown.reason,
@@ -98,7 +104,7 @@ def summarise(search: RunningSearch) -> StudyResult:
         search.ledger.pareto(),
     )
     with stop_on_storage_failure(shutdown):
-        files = _write_report(result)
+        files = _write_report(result, network)
         # What a study comes to is recorded once, at its end: of the best mask its scores, accuracies and cost.
         best = rows[0].values() if rows else {}
         metrics = audited.metrics | {name: value for name, value in best.items() if isinstance(value, float | int)}
@@ -108,25 +114,16 @@ def summarise(search: RunningSearch) -> StudyResult:
     return result if shutdown.signal else replace(result, stopped=shutdown.reason)
 
 
-def _write_report(result: StudyResult) -> list[Path]:
+def _write_report(result: StudyResult, network: NetworkListing) -> list[Path]:
     """Write the tables and plots, and return their files."""
-    study, folder, files = result.study, result.folder.report, []
+    folder, files = result.folder.report, []
+    facts = StudyFacts(result.study, result.rows, network, result.trials, result.finals, result.audit)
     if result.rows:
         files.append(folder / Artifact.LEADERBOARD)
         write_json(files[-1], split_table(result.rows))
     if result.pareto:
         files.append(folder / Artifact.PARETO)
         write_json(files[-1], split_table([row for row in result.rows if row.label in result.pareto]))
-    title = f"{study.model} on {study.data}, sparsity {study.sparsity:.4g}"
-    if any(trial.result.accuracy is not None for trial in result.trials):
-        files.append(folder / Artifact.PLOT)
-        plot_study(result.trials, result.rows, study.score, title, files[-1])
-    if any(row.accuracy_final is not None and row.cost for row in result.rows):
-        files.append(folder / Artifact.COST_PLOT)
-        plot_cost(result.trials, result.rows, title, files[-1])
     files.append(folder / Artifact.AUDIT)
     write_json(files[-1], document(result.audit))
-    if result.audit.trainings >= FEWEST:
-        files.append(folder / Artifact.AUDIT_PICTURE)
-        plot_audit(result.audit, title, files[-1])
-    return files
+    return files + draw_recorded(facts, folder)

@@ -9,12 +9,11 @@ import numpy as np
 
 from ..scores.registry import DISTANCE
 from .layerplot import TITLES, scale_about_zero
-from .picture import check_picture, save_picture
+from .picture import check_picture, save_picture, say, set_heading, set_title
+from .style import BLUE, GREEN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_BLUE, _GREEN, _GREY = "#0072B2", "#009E73", "#6E6E6E"
 
 #: What each panel shows, row by row; accuracy is measured at iterations of its own.
 _HEADINGS = {
@@ -46,8 +45,8 @@ def plot_trajectory(
     axes = figure.subplots(4, 2, sharex=True)
     for panel, (name, heading) in zip(axes.flat, _HEADINGS.items(), strict=True):
         values = {at: found.get(name, math.nan) for at, found in coordinates.items()}
-        _line(panel, values if name != "accuracy" else accuracies, _GREEN if name == "accuracy" else _BLUE)
-        panel.set_title(heading, fontsize=10, loc="left")
+        _line(panel, values if name != "accuracy" else accuracies, GREEN if name == "accuracy" else BLUE)
+        set_heading(panel, heading)
         if name in (DISTANCE, *TITLES):
             _widen(panel, np.array(list(values.values())))
     layers, sparsity = axes.flat[1], axes.flat[7]
@@ -56,15 +55,13 @@ def plot_trajectory(
     sparsity.set_ylim(-0.05, 1.05)
     for panel in axes[-1]:
         panel.set_xlabel("iteration")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    set_title(figure, title)
     save_picture(figure, path)
 
 
 def _line(panel: "Axes", values: Mapping[int, float], colour: str) -> None:
     """Draw one value over the iterations, a dot for each measurement."""
     panel.plot(sorted(values), [values[at] for at in sorted(values)], "o-", color=colour, markersize=3, linewidth=1.2)
-    panel.grid(alpha=0.25)
-    panel.set_axisbelow(True)
     panel.tick_params(labelsize=8)
 
 
@@ -73,7 +70,6 @@ def _widen(panel: "Axes", values: np.ndarray) -> None:
     magnitudes = np.abs(values[~np.isnan(values)])
     if not magnitudes.size:
         panel.set_yticks([])
-        where = panel.transAxes
-        panel.text(0.5, 0.5, "undefined in every layer", color=_GREY, transform=where, ha="center", va="center")
+        say(panel, "undefined in every layer")
     elif magnitudes.max() > _WIDE * np.median(magnitudes) > 0:
         scale_about_zero(panel, values[~np.isnan(values)])

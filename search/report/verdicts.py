@@ -1,9 +1,9 @@
-"""Sentences on the best mask of a study: whether it beats the baselines, and its own shuffle."""
+"""Sentences on the best mask of a study: whether it learned, whether it beats the baselines and its own shuffle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ..protocol.label import ERK_RANDOM, ERK_RANDOM_EQUAL_COST, INVERTED, REINITIALISED, SHUFFLED, Label
-from .comparison import Comparison, compare
+from ..protocol.label import DENSE, ERK_RANDOM, ERK_RANDOM_EQUAL_COST, INVERTED, REINITIALISED, SHUFFLED, Label
+from .comparison import Comparison, compare, interval, is_chance
 from .leaderboard import Row
 
 #: What it means that a mask beats its own shuffle, or does not.
@@ -14,16 +14,26 @@ _WORTH = {
 }
 
 
-def against_baselines(rows: list[Row], images: int) -> list[str]:
+#: How a study may learn in which nothing was learned.
+WAYS = (
+    "Train for longer (warmup.iterations, final.epochs), at a lower sparsity, or with another learning rate "
+    "(training.learning_rate)"
+)
+
+
+def against_baselines(rows: Sequence[Row], images: int, classes: int) -> list[str]:
     """Return sentences on the best mask beside ERK-random and beside its own shuffle, on a test split of `images`.
 
     It is held against the random mask at equal cost, where that is another than the one trained as long as its last
-    training. There is no sentence on what was not trained.
+    training. There is no sentence on what was not trained. Where the best mask is no better than guessing one of the
+    `classes`, that alone is said.
     """
     trained = {row.label: row.accuracy_final for row in rows if row.accuracy_final is not None}
     best = next((row.label for row in rows if row.label in trained and not row.is_baseline), None)
     if best is None:
         return []
+    if is_chance(trained[best], images, classes):
+        return [_nothing_learned(best, trained, images, classes)]
     baselines = [row.label for row in rows if row.label in trained and row.is_baseline]
     found = {label: compare([trained[best]], [trained[label]], images) for label in baselines}
     sentences = []
@@ -33,6 +43,21 @@ def against_baselines(rows: list[Row], images: int) -> list[str]:
     if SHUFFLED in found:
         sentences.append(against_shuffle("It", found))
     return sentences
+
+
+def _nothing_learned(best: Label, trained: Mapping[Label, float], images: int, classes: int) -> str:
+    """Return the sentence on a best mask at chance level; what the dense network reached says where to look."""
+    low, high = interval([trained[best]], images)
+    dense, beside = trained.get(DENSE), ""
+    if dense is not None:
+        learned = not is_chance(dense, images, classes)
+        beside = f" The dense network reaches {dense:.4f} by the same recipe."
+        beside = beside if learned else " The dense network does not learn by this recipe either."
+    return (
+        f"Nothing was learned: {best}, the best mask, is at chance level on the test split, {trained[best]:.4f} "
+        f"(95 % interval {low:.3f} to {high:.3f}, {images:,} images); guessing one of {classes:,} classes gives "
+        f"{1 / classes:.4f}, and nothing can be compared before a mask learns.{beside} {WAYS}."
+    )
 
 
 def _against_random(best: Label, found: Mapping[Label, Comparison], costs: Mapping[Label, int], images: int) -> str:

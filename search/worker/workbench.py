@@ -131,8 +131,9 @@ class Workbench:
 
     @property
     def network(self) -> NetworkListing:
-        """The list of the network's prunable parameters."""
+        """The list of the network's prunable parameters, and the images that it learns from and is judged by."""
         found = listing(self.model, self.study.model, self.data.task)
+        found["images"] = {split: len(part) for split, part in self.data.splits.items()}
         found["precision"] = {
             name: origin["precision"] for name, origin in self.origins.items() if "precision" in origin
         }

@@ -147,8 +147,10 @@ def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
         "init.safetensors",
         "leaderboard.json",
         "audit.json",
-        "study.png",
+        "accuracies.png",
+        "scores.png",
         "cost.png",
+        "history.png",
     }
     assert parent.data.tags["fullspectrum.kind"] == "study"
 

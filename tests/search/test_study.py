@@ -177,10 +177,11 @@ def test_tables_are_tables_for_the_ui(finished, runs):
     assert "coordinate.json" in runs["trial 0"].data.tags["mlflow.loggedArtifacts"]
     parent = runs[f"search {finished.study.id}"]
     names = {item.path for item in _client(finished).list_artifacts(parent.info.run_id)}
-    files = {"study.json", "environment.json", "network.json", "init.safetensors", "leaderboard.json", "study.png"}
-    assert names == files | {"cost.png", "audit.json"}
+    files = {"study.json", "environment.json", "network.json", "init.safetensors", "leaderboard.json", "audit.json"}
+    assert names == files | {"accuracies.png", "scores.png", "cost.png", "history.png"}
     network = json.loads(_artifact(finished, parent, "network.json").read_text())
     assert list(network["layers"]) == [row[0] for row in table["data"]]
+    assert network["images"] == {split: len(part) for split, part in load("digits").splits.items()}
 
 
 def test_random_proposals_do_not_depend_on_the_number_of_workers(finished, tmp_path):
@@ -193,8 +194,8 @@ def test_a_spectral_only_study_finishes_without_any_training(tmp_path):
     assert {trial.outcome for trial in result.trials} == {Outcome.FINISHED}
     assert all(trial.result.accuracy is None for trial in result.trials)
     assert result.rows[0].scores["l2"] == max(trial.result.scores["l2"] for trial in result.trials)
-    # There is nothing to draw: no accuracy was measured.
-    assert [path.name for path in result.folder.report.glob("*.png")] == []
+    # No accuracy was measured: the history is that of the score.
+    assert [path.name for path in result.folder.report.glob("*.png")] == ["history.png"]
 
 
 def test_sigterm_once_all_is_done_interrupts_nothing(tmp_path, monkeypatch):

@@ -7,8 +7,10 @@ from .verdict import called
 def findings(audit: Audit) -> list[str]:
     """Return sentences on what so many trainings can show, the gate, over-optimisation, and the best mask.
 
-    There is none on what there is nothing to say of.
+    There is none on what there is nothing to say of, and none at all where no mask trained better than guessing.
     """
+    if not audit.table.learned:
+        return []
     found = [_power(audit), _gate(audit), _top(audit), _best(audit)]
     return [sentence for sentence in found if sentence]
 

@@ -8,10 +8,13 @@ import numpy as np
 
 from ...config.study import Study
 from ...names import Metric
+from ...protocol.network import NetworkListing
 from ...protocol.outcome import Outcome
 from ...scores.registry import SCORES
 from ...store.records import FinalRecord, TrialRecord
-from .columns import Columns, Numbers
+from ..comparison import most_by_chance
+from ..reached import reached, reached_at
+from .columns import Columns
 from .leftout import left_out
 from .table import ACCURACY, COST, GATE, SOURCE, MaskTable, joined, table_of
 
@@ -23,6 +26,9 @@ _DESCRIBED = {
     "final": "test accuracy after full training, of the masks that had one",
 }
 
+#: The split that each is measured on.
+_SPLITS = {"warmup": "val", "final": "test"}
+
 _ALLOCATION, _PRETRAINING, _LEFT_OUT = "allocation", "pretraining", "learned_loo"
 
 
@@ -33,12 +39,13 @@ def study_table(
     audited: Audited | None = None,
     scores: Sequence[str] = (),
     group: Sequence[str] = (),
+    network: NetworkListing | None = None,
 ) -> MaskTable:
     """Return the table of a study's trials that have a mask.
 
     `audited` is "warmup" unless the study has no warm-up. `scores` are those that are recorded unless named, and
     what a learned score that was fitted to the other trials says of each (`learned_loo`). `group` names columns among
-    source, allocation and pretraining. Raises InputError as `table_of` does.
+    source, allocation and pretraining. `network` says what guessing may reach. Raises InputError as `table_of` does.
     """
     trials = [trial for trial in trials if trial.result.digest is not None]
     audited = audited or ("warmup" if study.warmup.iterations else "final")
@@ -68,12 +75,21 @@ def study_table(
         objective=scores[0] if scores else study.score if study.score in recorded else None,
         quantile=study.gate.quantile if study.gate.quantile < 1 else table.quantile,
         described=_DESCRIBED[audited].format(study.warmup.iterations),
+        chance=_chance(network, _SPLITS[audited], int(table.trained.sum())),
     )
     if not study.warmup.iterations:
         return table
-    at, reached = _reached(study, trials)
-    described = f"validation accuracy after {at:,} iterations, where early stopping has chosen nothing yet"
-    return replace(table, reached=reached, reached_described=described)
+    accuracies = np.array([reached(study, trial) for trial in trials], dtype=float)
+    described = (
+        f"validation accuracy after {reached_at(study):,} iterations, where early stopping has chosen nothing yet"
+    )
+    return replace(table, reached=accuracies, reached_described=described)
+
+
+def _chance(network: NetworkListing | None, split: str, trained: int) -> float | None:
+    """Return the accuracy that the best of `trained` masks may reach by guessing; None where the split is not known."""
+    images = network.get("images") if network else None
+    return most_by_chance(images[split], network["task"]["classes"], trained) if network and images else None
 
 
 def _scores(study: Study, trials: Sequence[TrialRecord]) -> dict[str, list[float | None]]:
@@ -84,13 +100,3 @@ def _scores(study: Study, trials: Sequence[TrialRecord]) -> dict[str, list[float
 def _finished(trial: TrialRecord) -> float | None:
     """Return the accuracy of a warm-up that came to its end: only those are of equal iterations."""
     return trial.result.accuracy if trial.outcome is Outcome.FINISHED else None
-
-
-def _reached(study: Study, trials: Sequence[TrialRecord]) -> tuple[int, Numbers]:
-    """Return the iterations that every trained mask reached, and the accuracies there: early stopping chose nothing."""
-    rungs = study.warmup.rungs
-    if not rungs:
-        return study.warmup.iterations, np.array([_finished(trial) for trial in trials], dtype=float)
-    # The ledger may hold measurements of a trial that trained on before the gate's decision reached it.
-    measured = [trial.measured.get(rungs[0]) if trial.result.iterations >= rungs[0] else None for trial in trials]
-    return rungs[0], np.array([each.accuracy if each else None for each in measured], dtype=float)

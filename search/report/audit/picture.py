@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..picture import save_picture
+from ..picture import save_picture, set_title
+from ..style import BLUE, GREEN, GREY, VERMILION
 from .association import Association
 from .audit import Audit
 from .interval import Estimate
@@ -16,8 +17,8 @@ from .table import CONTROLS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Okabe-Ito colours, and a shape for each, so that they are told apart without colours too.
-_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#8A8A8A", "D"))
+#: A colour and a shape for each kind of correlation, so that they are told apart without colours too.
+_STYLES = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (GREY, "D"))
 
 #: Most scores that are drawn.
 _MOST = 30
@@ -30,7 +31,6 @@ def plot_audit(audit: Audit, title: str, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     shown = {name: found for name, found in audit.associations.items() if not math.isnan(found.raw.value)}
     shown = dict(list(shown.items())[:_MOST])
     figure = Figure(figsize=(8.6, 1.7 + 0.42 * max(len(shown), 2)), layout="constrained")
@@ -47,7 +47,7 @@ def plot_audit(audit: Audit, title: str, path: Path) -> None:
     axes.tick_params(axis="x", labelsize=9)
     axes.grid(alpha=0.25, axis="x")
     axes.set_axisbelow(True)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    set_title(figure, title)
     figure.legend(fontsize=8, frameon=False, loc="outside lower left", ncols=5)
     save_picture(figure, path)
 

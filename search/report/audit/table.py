@@ -58,6 +58,8 @@ class MaskTable:
     """What the audited accuracy is."""
     reached_described: str = "accuracy"
     """What the accuracy is that every trained mask reached."""
+    chance: float | None = None
+    """The accuracy that the best of so many masks may reach by guessing; None where that is not known."""
     ignored: tuple[str, ...] = ()
     """Columns that are no scores."""
 
@@ -66,6 +68,11 @@ class MaskTable:
         """Which masks have an accuracy, as booleans."""
         known: np.ndarray = ~np.isnan(self.accuracy)
         return known
+
+    @property
+    def learned(self) -> bool:
+        """Whether a mask trained better than guessing could be; also where that is not known."""
+        return self.chance is None or not self.trained.any() or float(np.nanmax(self.accuracy)) > self.chance
 
     @property
     def judged_within(self) -> Words:

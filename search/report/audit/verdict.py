@@ -2,8 +2,10 @@
 
 import math
 
-from ...files import JsonObject
+import numpy as np
+
 from ...scores.registry import SCORES, score_called
+from ..verdicts import WAYS
 from .association import Association
 from .audit import FEWEST, Audit
 from .interval import Estimate
@@ -20,8 +22,11 @@ def verdict(audit: Audit) -> str:
     """Return one sentence: whether the judged score ranks masks, and whether it does so better than layer density.
 
     It is better, or worse, where the 95 % interval of the difference of the two correlations leaves 0 out, and no
-    better where it leaves out that it leads by 0.2; in between it cannot be told.
+    better where it leaves out that it leads by 0.2; in between it cannot be told. Where no mask trained better than
+    guessing, that is said instead.
     """
+    if not audit.table.learned:
+        return _nothing_learned(audit)
     name = audit.judged
     subject = "masks" if name is None else called(name)
     if audit.trainings < FEWEST:
@@ -39,14 +44,17 @@ def verdict(audit: Audit) -> str:
     return f"{_choice(audit)}{_beside_density(name, found, audit.choices)}{_carried(audit, found)}."
 
 
-def document(audit: Audit) -> JsonObject:
-    """Return the audit as plain values, its verdict with it."""
-    return audit.to_dict() | {"verdict": verdict(audit)}
-
-
 def called(name: str) -> str:
     """Return a score as sentences call it: one of ours by its label."""
     return f"the {_bare(name)}" if name in SCORES else name
+
+
+def _nothing_learned(audit: Audit) -> str:
+    best = float(np.nanmax(audit.table.accuracy))
+    return (
+        f"No score can be judged: no mask trained better than guessing ({_trainings(audit.trainings)}, the best "
+        f"accuracy {best:.4f}, and guessing may reach {audit.table.chance:.4f}). {WAYS}."
+    )
 
 
 def _bare(name: str) -> str:

@@ -96,7 +96,7 @@ def test_the_cost_of_a_row_is_that_of_its_last_accuracy():
 def test_the_best_mask_is_held_against_a_random_one_at_equal_cost():
     trials, random = [trial(0, 1.0, 100, 0.5)], final("erk-random", 0.5, 0.9, 680)
     best, equal = final("trial 0", 0.5, 0.97, 1220), final("erk-random-equal-cost", 0.5, 0.91, 1220)
-    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random, equal])), 1000)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random, equal])), 1000, 10)
     # By Agresti and Caffo, see `compare`.
     assert sentence == (
         "The best mask beats an ERK-random one on the test split: 0.9700 against 0.9100, each for 1,220 steps in all "
@@ -104,11 +104,11 @@ def test_the_best_mask_is_held_against_a_random_one_at_equal_cost():
         "0.9000."
     )
     # Where that training failed, the costs are said.
-    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random])), 1000)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random])), 1000, 10)
     assert "0.9700 for 1,220 steps in all against 0.9000 for 680 (95 % error" in sentence
     # A mask whose last training is all of its cost has one random mask beside it.
     best = final("trial 0", 0.5, 0.97, 680)
-    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random])), 1000)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, [best, random])), 1000, 10)
     assert "0.9700 against 0.9000, each for 680 steps in all (95 % error" in sentence and ";" not in sentence
 
 
@@ -116,7 +116,7 @@ def test_the_verdict_at_equal_cost_is_not_that_of_the_shorter_training():
     trials = [trial(0, 1.0, 100, 0.5)]
     finals = [final("trial 0", 0.5, 0.9, 1220), final("erk-random", 0.5, 0.7, 680)]
     finals.append(final("erk-random-equal-cost", 0.5, 0.95, 1220))
-    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals)), 1000)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals)), 1000, 10)
     assert sentence.startswith("The best mask loses to an ERK-random one")
 
 
@@ -147,13 +147,13 @@ def test_the_screen_shows_the_best_trials_and_every_baseline():
 )
 def test_the_best_mask_is_held_against_a_random_one_with_the_error_of_the_test_split(ours, images, verdict):
     ledger = FakeLedger([trial(0, 1.0, 100, 0.5)], [final("trial 0", 0.5, ours), final("erk-random", 0.5, 0.8)])
-    (sentence,) = against_baselines(leaderboard(ledger), images)
+    (sentence,) = against_baselines(leaderboard(ledger), images, 10)
     assert f"The best mask {verdict} an ERK-random one" in sentence
     assert f"{ours:.4f} against 0.8000" in sentence
 
 
 def test_without_full_training_nothing_is_held_against_a_random_mask():
-    assert against_baselines(leaderboard(FakeLedger([trial(0, 1.0)], [final("erk-random", 0.5, 0.8)])), 100) == []
+    assert against_baselines(leaderboard(FakeLedger([trial(0, 1.0)], [final("erk-random", 0.5, 0.8)])), 100, 10) == []
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_without_full_training_nothing_is_held_against_a_random_mask():
 def test_the_best_mask_is_held_against_its_own_shuffle(shuffle, said):
     trials = [trial(0, 1.0, 100, 0.5)]
     finals = [final("trial 0", 0.5, 0.9), final("shuffled", 0.5, shuffle)]
-    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals)), 1000)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals)), 1000, 10)
     assert sentence.startswith(said) and sentence.endswith(".")
     checks = [final("reinitialised", 0.5, 0.75), final("inverted", 0.5, 0.25)]
-    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals + checks)), 1000)
+    (sentence,) = against_baselines(leaderboard(FakeLedger(trials, finals + checks)), 1000, 10)
     assert sentence.endswith("(on other initial weights 0.7500, with inverted scores 0.2500).")
 
 

@@ -9,6 +9,7 @@ from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.report import Measured
 from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.report.audit.audit import audit
+from fullspectrum.search.report.audit.findings import findings
 from fullspectrum.search.report.audit.ofstudy import study_table
 from fullspectrum.search.report.audit.verdict import verdict
 from fullspectrum.search.sampling.distribution import MaskDistribution
@@ -113,3 +114,23 @@ def test_a_study_without_a_trial_is_audited_too():
     found = audit(study_table(STUDY, [], []))
     assert verdict(found).startswith("Whether masks can be trusted cannot be told with 0 trainings")
     assert found.metrics == {}
+
+
+NETWORK = {"task": {"channels": 1, "size": 8, "classes": 10}, "images": {"train": 1000, "val": 400, "test": 400}}
+
+
+@pytest.mark.parametrize(("best", "learned"), [(0.13, False), (0.2, True)])
+def test_where_no_mask_is_better_than_guessing_no_score_is_judged(best, learned):
+    # Of 400 images and 10 classes 13 % are two standard deviations above a tenth, as the best of 12 may be; 20 % are six.
+    trials = [scored(number, float(number), 100, best - number / 1000) for number in range(12)]
+    found = audit(study_table(STUDY, trials, [], network=NETWORK))
+    said = [verdict(found), *findings(found)]
+    assert said[0].startswith("No score can be judged: no mask trained better than guessing") is not learned
+    assert any("warmup.iterations" in sentence for sentence in said) is not learned
+    assert (len(said) == 1) is not learned
+
+
+def test_without_the_number_of_images_nothing_is_said_of_guessing():
+    trials = [scored(number, float(number), 100, 0.1) for number in range(12)]
+    for network in (None, {key: value for key, value in NETWORK.items() if key != "images"}):
+        assert study_table(STUDY, trials, [], network=network).learned
