@@ -98,7 +98,7 @@ def summarise(search: RunningSearch) -> StudyResult:
             *([cost.sentence()] if cost.steps else []),
         ],
         audited,
-        test_images,
+        images["test"],
         shutdown.reason,
         shutdown.signal,
         search.ledger.pareto(),
