@@ -17,7 +17,7 @@ from .errors import InputError, naming, nearest
 from .files import write_atomically
 from .maskfile import FORMAT_VERSION
 
-__all__ = ["FORMAT_VERSION", "MaskSet", "apply", "check_fits", "plain_name"]
+__all__ = ["FORMAT_VERSION", "MaskSet", "apply", "check_fits", "matched_names", "plain_name"]
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -127,6 +127,13 @@ def check_fits(masks: MaskSet, parameters: Mapping[str, HasShape], *, complete: 
     if problems:
         raise InputError(f"the masks do not fit the model: {'; '.join(problems)}")
     return MaskSet({by_plain_name[name]: masks[given[name]] for name in given}, masks.metadata)
+
+
+def matched_names(given: Mapping[str, object], known: Mapping[str, object]) -> dict[str, str]:
+    """Return the name in `given` by that in `known`, of all that both have; wrappers and a prefix do not count."""
+    ours = _by_plain_name(known, "the model")
+    theirs = _as_known(_by_plain_name(given, "the file"), ours)
+    return {ours[name]: theirs[name] for name in theirs if name in ours}
 
 
 def apply(model: Model, masks: MaskSet) -> Model:

@@ -43,15 +43,19 @@ def load(model):
 
     def decode(self, state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Return the masks of weights, and of biases, normalisations and scales where they remove anything."""
-        found = {name: state[f"{name}_mask"] for name in _masked(state)}
-        weights = {key: each for key, each in state.items() if key not in {f"{name}_mask" for name in found}}
-        return {
-            name: mask for name, mask in found.items() if mask.numel() > mask.shape[:1].numel() or not mask.all()
-        }, weights
+        keys = {name: f"{name}_mask" for name in _masked(state)}
+        masks = {name: mask for name, key in keys.items() if _is_told(mask := state[key])}
+        held = set(keys.values())
+        return masks, {key: each for key, each in state.items() if key not in held}
 
     def recognises(self, content: object) -> bool:
         """Return whether any parameter has a mask."""
         return is_by_name(content) and bool(_masked(content))
+
+
+def _is_told(mask: torch.Tensor) -> bool:
+    """Return whether a mask is of a layer's weight, which has several numbers for each output, or removes anything."""
+    return mask.numel() > mask.shape[:1].numel() or not bool(mask.all())
 
 
 def _masked(state: Mapping[str, torch.Tensor]) -> list[str]:

@@ -49,7 +49,6 @@ def check(
     from ...clusters.connection import connect
     from ...models.data import load
     from ...models.layers import prunable
-    from ...models.masks import check_fits
     from ...models.networks import build, initial_state
     from ...models.trainable import check_trainable
     from ..config.own import import_own
@@ -69,9 +68,10 @@ def check(
     from ..worker.pretraining import check_pretraining
     from ..worker.rulecheck import check_full_training
     from ..worker.workbench import Workbench
-    from .masks import initial_seed, load_trainable, pretrained_for, pretraining_of, weights_before
+    from .masks import initial_seed, load_trainable, masks_for, pretrained_for, pretraining_of, weights_before
 
-    loaded = load_trainable(masks)
+    given = load_trainable(masks)
+    loaded = given.masks
     seed = initial_seed(loaded, seed)
     k = pretraining or pretraining_of(loaded)
     own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
@@ -85,12 +85,12 @@ def check(
     check_pretraining(study, images)
     network = build(model, images.task, seed)
     prunable_weights = prunable(network)
-    loaded = check_fits(loaded, prunable_weights)
+    loaded = masks_for(given, network)
     # The sparsity of the whole network: a random mask is to have it too, whatever the file leaves without a mask.
     weights_in_all = sum(weight.numel() for weight in prunable_weights.values())
     study = study.model_copy(update={"sparsity": (loaded.size - loaded.kept) / weights_in_all})
     warn_unpruned(network)
-    network.load_state_dict(weights_before(loaded, weights, pretraining, study, network, images))
+    network.load_state_dict(weights_before(loaded, given, weights, pretraining, study, network, images))
     check_trainable(network, images, model, batch_size=study.training.least_batch_size)
     check_connected(loaded, network, images.task)
     bench = Workbench(study, network, images, pretraining=k)

@@ -22,7 +22,7 @@ def check_readable(*paths: Path | None) -> None:
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path}: is a folder or a device; give the path of a safetensors file")
+            raise InputError(f"{path}: is a folder or a device; give the path of a file")
         if not status.st_size:
             raise InputError(f"{path}: not a safetensors file (it has no header)")
 

@@ -12,61 +12,106 @@ from torch import nn
 from ...models.cost import CostCounter, MaskCost, layer_cost, measure_latency
 from ...models.data import Data
 from ...models.errors import InputError
+from ...models.formats import FORMATS, Found, read, recognise
 from ...models.layers import layout, prunable
 from ...models.layout import Layout
-from ...models.masks import MaskSet, check_fits
+from ...models.masks import MaskSet, check_fits, matched_names
 from ...models.networks import Task, build, default_task, initial_state
 from ...models.placement import image_dtype
 from ...models.weightless import build_weightless
 from ...models.weights import init_digest, load_state
 from ..config.pretraining import Pretraining
 from ..config.study import Study
-from ..console import warn
+from ..console import aside, warn
 from ..files import JsonObject
 from ..guards.counter import PathCounter
 from ..worker.pretraining import check_pretraining, pretrain
 
 
-def load_masks(path: Path) -> MaskSet:
-    """Return the masks of a file; warn where they remove nothing, as a dense mask passes unnoticed otherwise."""
-    masks = MaskSet.load(path)
-    if masks.sparsity == 0:
+def load_masks(path: Path, model: str | None) -> Found:
+    """Return the masks of a file, ours or another trainer's; warn where they remove nothing, which is easily missed.
+
+    `model` names the layers where the file does not.
+    """
+    found = _read(path, model)
+    if found.masks.sparsity == 0:
         warn(f"{path} removes no weight at all (sparsity 0)")
-    return masks
+    _tell(path, found)
+    return found
 
 
-def load_trainable(path: Path) -> MaskSet:
+def load_trainable(path: Path) -> Found:
     """Return the masks of a file to train with. Raises InputError, naming a layer, where all or none are kept."""
-    masks = MaskSet.load(path)
+    found = _read(path, None)
+    masks = found.masks
     if masks.kept in (0, masks.size):
         what, way = ("no", "keeps some") if masks.kept == 0 else ("every", "prunes some")
         raise InputError(f"{path} keeps {what} weight, of {next(iter(masks))} as of all others; take a mask that {way}")
-    return masks
+    _tell(path, found)
+    return found
+
+
+def masks_for(found: Found, network: nn.Module) -> MaskSet:
+    """Return the masks under the names of the prunable weights of `network`. Raises InputError where they do not fit.
+
+    Where the file names no layers, they are those of the network in its order.
+    """
+    masks = found.masks if found.named else FORMATS[found.format]().named(found.masks, network.state_dict())
+    return check_fits(masks, prunable(network))
+
+
+def parameters_of(model: str) -> dict[str, torch.Tensor]:
+    """Return names and shapes of the parameters of a network, for its usual images. InputError: it has none."""
+    task = default_task(model)
+    if task is None:
+        raise InputError(f'what "{model}" takes is known to its author alone; give its weights with --weights instead')
+    return build_weightless(model, task).state_dict()
+
+
+def given_weights(found: Found, weights: Path | None) -> dict[str, torch.Tensor] | None:
+    """Return the weights of a file that was given, else those that came with another trainer's masks."""
+    return load_state(weights) if weights is not None else found.state
+
+
+def _read(path: Path, model: str | None) -> Found:
+    format = recognise(path)
+    if format == "fullspectrum":
+        # Its metadata say which weights it is for.
+        return Found(format, MaskSet.load(path), None, inferred=False, named=True, left_out=())
+    found = read(path, format)
+    return found if found.named or model is None else read(path, format, parameters_of(model))
+
+
+def _tell(path: Path, found: Found) -> None:
+    """Say what another trainer's file was taken for."""
+    if found.format != "fullspectrum":
+        weights = "" if found.state is None else "; its weights are taken unless others are given"
+        aside(f"fullspectrum: {path}: {found.describe()}{weights}")
 
 
 @overload
 def weights_for(
-    masks: MaskSet, weights: Path | None, model: str, seed: int | None, task: Task | None = None
+    masks: MaskSet, given: dict[str, torch.Tensor] | None, model: str, seed: int | None, task: Task | None = None
 ) -> dict[str, torch.Tensor]: ...
 
 
 @overload
 def weights_for(
-    masks: MaskSet, weights: Path | None, model: str | None, seed: int | None, task: Task | None = None
+    masks: MaskSet, given: dict[str, torch.Tensor] | None, model: str | None, seed: int | None, task: Task | None = None
 ) -> dict[str, torch.Tensor] | None: ...
 
 
 def weights_for(
-    masks: MaskSet, weights: Path | None, model: str | None, seed: int | None, task: Task | None = None
+    masks: MaskSet, given: dict[str, torch.Tensor] | None, model: str | None, seed: int | None, task: Task | None = None
 ) -> dict[str, torch.Tensor] | None:
-    """Return the initial weights that `masks` are for: of a file, of a network and seed, or of those they name.
+    """Return the initial weights that `masks` are for: those given, of a network and seed, or of those they name.
 
     A network named only by the mask file is built where it is one of ours: a file never makes a user's function run.
     None where nothing names them. Raises InputError where the masks do not fit; warns where the weights are not those
     that the masks were made for.
     """
-    if weights is not None:
-        state = load_state(weights)
+    if given is not None:
+        state = given
     elif k := pretraining_of(masks):
         need = f"the masks are for the weights after {k} dense iterations, which are not given"
         if model is not None:
@@ -100,20 +145,43 @@ def _warn_of_others(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> None:
 
 
 def weights_before(
-    masks: MaskSet, weights: Path | None, iterations: int | None, study: Study, network: nn.Module, images: Data
+    masks: MaskSet,
+    found: Found,
+    weights: Path | None,
+    iterations: int | None,
+    study: Study,
+    network: nn.Module,
+    images: Data,
 ) -> dict[str, torch.Tensor]:
     """Return the weights before so many dense iterations: of `network`, which is new; without, those of `weights_for`.
 
-    Raises InputError as `weights_for` does, for both a file and iterations, and for more than the schedule has.
+    They have the names of `network`. Raises InputError as `weights_for` does, for weights that are not those of the
+    network, for both a file and iterations, and for more than the schedule has.
     """
     if not iterations:
-        return weights_for(masks, weights, study.model, study.seed, images.task)
+        given = given_weights(found, weights)
+        state = weights_for(masks, given, study.model, study.seed, images.task)
+        return _of_network(state, network)
     if weights is not None:
         raise InputError("--weights and --pretraining both say what training starts from; give one of them")
     check_pretraining(study.model_copy(update={"pretraining": Pretraining(iterations=iterations)}), images)
     state = initial_state(network)
     check_fits(masks, state)
     return state
+
+
+def _of_network(state: Mapping[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a state dict under the names of `network`. Raises InputError that lists whatever does not fit it."""
+    own = network.state_dict()
+    names = matched_names(state, own)
+    problems = [f"missing {name}" for name in own if name not in names]
+    problems += [f"unexpected {name}" for name in state if name not in names.values()]
+    for name, theirs in names.items():
+        if state[theirs].shape != own[name].shape:
+            problems.append(f"{name} has shape {tuple(state[theirs].shape)}, not {tuple(own[name].shape)}")
+    if problems:
+        raise InputError(f"the weights are not those of the network: {'; '.join(problems)}")
+    return {name: state[theirs] for name, theirs in names.items()}
 
 
 def pretrained_for(

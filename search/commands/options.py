@@ -10,14 +10,12 @@ HomeFolder = Annotated[
 ]
 Model = Annotated[str, typer.Option("--model", help="Network: a name, torchvision:NAME or module:function.")]
 DataSet = Annotated[str, typer.Option("--data", help="Data set: a name, imagefolder:PATH[@SIZE] or module:function.")]
-Weights = Annotated[
-    Path | None, typer.Option("--weights", help="Initial weights (safetensors), as an export writes them.")
-]
+Weights = Annotated[Path | None, typer.Option("--weights", help="Initial weights (safetensors or torch.save).")]
 Pretraining = Annotated[
     int | None,
     typer.Option("--pretraining", metavar="K", help="Dense iterations before the mask, by the same recipe.", min=0),
 ]
-Masks = Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file (safetensors).")]
+Masks = Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file: ours, or one of another trainer.")]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given again.")
 ]

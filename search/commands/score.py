@@ -47,10 +47,11 @@ def score(
 ) -> None:
     """Place a mask set in the full-spectrum coordinate system.
 
-    Beside each component stands z: how many standard deviations it lies above random masks that keep as many weights
-    in each layer. Without --weights and --model the weights are those that the mask file names; where it names none,
-    the weighted gaps are undefined. With --reference start, --weights are those of a later step, and the distance says
-    how far training has moved the mask from the initial weights.
+    The file may be another trainer's, with its weights. Beside each component stands z: how many standard deviations it
+    lies above random masks that keep as many weights in each layer. Without --weights and --model the weights are those
+    that the mask file holds or names; where it names none, the weighted gaps are undefined. With --reference start,
+    --weights are those of a later step, and the distance says how far training has moved the mask from the initial
+    weights.
 
     Last comes what the mask costs: parameters and bytes, and floating point operations where the network is known, by
     --model or by the mask file.
@@ -72,10 +73,19 @@ def score(
 
     from ...spectral.coordinate import full_spectrum
     from ..screen.stepper import stepper
-    from .masks import channels_for, cost_for, layout_for, load_masks, under_names_of, weights_for
+    from .masks import (
+        channels_for,
+        cost_for,
+        given_weights,
+        layout_for,
+        load_masks,
+        under_names_of,
+        weights_for,
+    )
 
-    loaded = load_masks(masks)
-    state = weights_for(loaded, weights, model, seed)
+    found = load_masks(masks, model)
+    loaded = found.masks
+    state = weights_for(loaded, given_weights(found, weights), model, seed)
     if state is not None:
         state = under_names_of(loaded, state)
     start = None

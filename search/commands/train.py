@@ -43,8 +43,6 @@ def train(
         check_target(output)
 
     from ...models.data import load
-    from ...models.layers import prunable
-    from ...models.masks import check_fits
     from ...models.networks import build, initial_state
     from ...models.trainable import check_trainable
     from ...models.weights import save_state
@@ -59,9 +57,10 @@ def train(
     from ..scores.registry import DISTANCE
     from ..worker.device import claim_device
     from ..worker.rulecheck import check_full_training
-    from .masks import initial_seed, load_trainable, pretrained_for, pretraining_of, weights_before
+    from .masks import initial_seed, load_trainable, masks_for, pretrained_for, pretraining_of, weights_before
 
-    loaded = load_trainable(masks)
+    found = load_trainable(masks)
+    loaded = found.masks
     seed = initial_seed(loaded, seed)
     own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed}
     study = study_of(own | {"pretraining": {"iterations": pretraining or pretraining_of(loaded)}}, settings)
@@ -69,11 +68,11 @@ def train(
     images = load(data, seed)
     check_full_training(study, images)
     network = build(model, images.task, seed)
-    loaded = check_fits(loaded, prunable(network))
+    loaded = masks_for(found, network)
     warn_unpruned(network)
     device = claim_device(study.resources)
     start = initial_state(network)
-    network.load_state_dict(weights_before(loaded, weights, pretraining, study, network, images))
+    network.load_state_dict(weights_before(loaded, found, weights, pretraining, study, network, images))
     check_trainable(network, images, model, device, study.training.least_batch_size)
     check_connected(loaded, network, images.task)
     network.load_state_dict(pretrained_for(loaded, pretraining, study, network, images, device))
