@@ -12,6 +12,7 @@ from ..clusters.connection import ClusterError
 from ..models.errors import InputError
 from .commands.audit import audit
 from .commands.check import check
+from .commands.compare import compare
 from .commands.convert import convert
 from .commands.export import export
 from .commands.layers import layers
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, status, sample, layers, score, train, check, audit, report, export, convert, sync, ui):
+for command in (search, status, sample, layers, score, train, check, audit, report, compare, export, convert, sync, ui):
     app.command()(command)
 
 

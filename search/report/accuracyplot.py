@@ -61,7 +61,7 @@ def plot_accuracies(rows: Sequence[Row], images: int | None, classes: int | None
             fontsize=7,
             clip_on=True,
         )
-    _limit(axes, lines)
+    limit_accuracies(axes, min(line.low for line in lines), max(line.high for line in lines))
     error = f", and its 95 % interval ({images:,} test images)" if images else ""
     axes.set_xlabel(f"test accuracy after full training{error}", fontsize=9)
     set_heading(axes, "The best masks in the order of their validation accuracy, and the baselines")
@@ -132,11 +132,11 @@ def _draw(axes: "Axes", lines: Sequence[_Line], marked: bool) -> None:
     axes.set_ylim(len(lines) - 0.4, -0.6)
 
 
-def _limit(axes: "Axes", lines: Sequence[_Line]) -> None:
-    """Limit the axis to all intervals, widened to `_LEAST_WIDTH` within [0, 1], with a margin to either side."""
-    low, high = min(line.low for line in lines), max(line.high for line in lines)
+def limit_accuracies(axes: "Axes", low: float, high: float) -> None:
+    """Limit an axis to accuracies from `low` to `high`, widened to `_LEAST_WIDTH` within [0, 1], with a margin."""
     missing = max(_LEAST_WIDTH - (high - low), 0.0)
     high = min(high + missing / 2, 1.0)
     low = max(min(low, high - _LEAST_WIDTH), 0.0)
+    high = max(high, low + _LEAST_WIDTH)
     margin = 0.03 * (high - low)
-    axes.set_xlim(low - margin, max(high, low + _LEAST_WIDTH) + margin)
+    axes.set_xlim(low - margin, high + margin)

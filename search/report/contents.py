@@ -57,11 +57,14 @@ class Contents:
         )
 
     @property
-    def trust(self) -> Sequence[str]:
-        """Sentences on whether the score can be trusted."""
-        if not self.audit:
-            return ["Whether the score can be trusted is not known: there is no audit."]
-        return [self.audit["verdict"], *self.audit.get("findings", ())]
+    def trust(self) -> str:
+        """A sentence on whether the score can be trusted."""
+        return str(self.audit.get("verdict", "It is not known whether the score can be trusted: there is no audit."))
+
+    @property
+    def findings(self) -> Sequence[str]:
+        """Sentences on what else the audit found."""
+        return list(self.audit.get("findings", ()))
 
 
 def export_commands(run: str, options: str) -> list[str]:

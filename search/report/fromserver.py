@@ -96,7 +96,7 @@ def _contents(
     rows = rows_of_table(tables[Artifact.LEADERBOARD]) if Artifact.LEADERBOARD in tables else []
     runs = dict(_trial_runs(client, run, [row.label for row in rows if not row.is_baseline][:MOST]))
     pictures = {name: Path(client.download_artifacts(run.info.run_id, name, str(scratch))) for name in _recorded(there)}
-    sparsities = {}
+    sparsities: dict[str, dict[str, float]] = {}
     for label, trial in runs.items():
         folder = scratch / str(label.number)
         folder.mkdir()

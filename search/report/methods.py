@@ -5,6 +5,7 @@ from .audit.interval import DRAWS
 from .contents import Contents
 from .facts import StudyFacts
 from .historyplot import search_costs
+from .searchcost import pretrained_again
 
 #: What is the same for every study.
 _INTERVAL = (
@@ -13,7 +14,7 @@ _INTERVAL = (
 )
 _DIFFERENCE = (
     "The 95 % interval of two independent proportions by Agresti and Caffo. That masks share their test images makes "
-    "it too wide, and never too narrow."
+    "it rather too wide than too narrow."
 )
 _EQUAL_COST = (
     "erk-random-equal-cost: layer sparsities by ERK, weights at random, trained for as many optimizer steps as the "
@@ -92,7 +93,7 @@ def _full_training(facts: StudyFacts) -> str:
 def _cost(facts: StudyFacts) -> str:
     words = "All optimizer steps that a result needed, from the initial weights on; pretraining and the source's count."
     costs = search_costs(facts.trials)
-    trained = sum(final.end.iteration or 0 for final in facts.finals)
+    trained = sum(final.end.iteration or 0 for final in facts.finals) + pretrained_again(facts.trials, facts.finals)
     if not costs or not costs[-1] + trained:
         return words
     return f"{words} The search ran {costs[-1]:,} up to its last trial, and {trained:,} in full trainings."

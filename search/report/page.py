@@ -14,7 +14,7 @@ from ...models.files import write_atomically
 from ..names import Artifact
 from ..record.version import package_version
 from ..scores.registry import score_called
-from .comparison import interval
+from .comparison import compare, interval
 from .contents import Contents
 from .facts import StudyFacts
 from .gallery import PICTURES, draw
@@ -104,6 +104,7 @@ def _table(facts: StudyFacts) -> Iterator[dict[str, Any]]:
             "val": _accuracy(row.accuracy_val),
             "test": _accuracy(row.accuracy_final),
             "interval": f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else "",
+            "difference": _difference(facts, row) if row.is_baseline else "",
             "cost": "" if row.cost is None else f"{row.cost:,}",
             "digest": (row.digest or "")[:12],
             "baseline": row.is_baseline,
@@ -114,6 +115,15 @@ def _table(facts: StudyFacts) -> Iterator[dict[str, Any]]:
 def _interval(facts: StudyFacts, row: Row) -> tuple[float, float] | None:
     images = facts.images("test")
     return interval([row.accuracy_final], images) if images and row.accuracy_final is not None else None
+
+
+def _difference(facts: StudyFacts, row: Row) -> str:
+    """Return by how much the best mask is more accurate than a baseline, with the 95 % error; empty if not known."""
+    images, best = facts.images("test"), facts.best
+    if not images or best is None or best.accuracy_final is None or row.accuracy_final is None:
+        return ""
+    beside = compare([best.accuracy_final], [row.accuracy_final], images)
+    return f"{beside.difference:+.4f} ± {beside.error:.4f}"
 
 
 def _accuracy(accuracy: float | None) -> str:

@@ -33,12 +33,10 @@ class SearchCost:
         way to the largest number of its steps. The winner on other initial weights is pretrained from those again. Of a
         warm-up count the steps up to the decision that stopped it: how far its worker was ahead is chance.
         """
-        distributions = {trial.label: trial.distribution for trial in trials}
-        again = [distributions[end.of].pretraining for end in finals if end.label == REINITIALISED and end.of]
         scored = [trial.distribution for trial in trials if _was_scored(trial)]
         sources = {(each.pretraining, bench.score_key(each)): bench.source_steps(each) for each in scored}
         return cls(
-            _pretrained(bench.study, trials) + sum(again),
+            _pretrained(bench.study, trials) + pretrained_again(trials, finals),
             sum(sources.values()),
             sum(trial.result.iterations for trial in trials),
             sum(end.end.iteration or 0 for end in finals),
@@ -54,6 +52,12 @@ class SearchCost:
         }
         each = ", ".join(f"{steps:,} {where}" for where, steps in parts.items() if steps)
         return f"The search itself ran {self.steps:,} steps: {each}."
+
+
+def pretrained_again(trials: Sequence[TrialRecord], finals: Sequence[FinalRecord]) -> int:
+    """Return the steps of pretraining of the winners that were trained on other initial weights."""
+    distributions = {trial.label: trial.distribution for trial in trials}
+    return sum(distributions[end.of].pretraining for end in finals if end.label == REINITIALISED and end.of)
 
 
 def _was_scored(trial: TrialRecord) -> bool:

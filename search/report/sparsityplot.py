@@ -1,6 +1,6 @@
 """The picture of how sparsity is shared among layers: the best masks beside ERK."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from .style import BLUE, GREEN, GREY, PALE, PURPLE, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 #: A colour, a shape and a line for each mask that is drawn.
 _STYLES = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"))
@@ -66,7 +67,12 @@ def _least(*kept: np.ndarray) -> float:
 def _scale(axes: "Axes", least: float) -> None:
     axes.set_yscale("log")
     axes.set_ylim(least * 0.8, 1.3)
-    ticks = [tick for tick in _TICKS if 1 - tick >= least]
-    axes.set_yticks([1 - tick for tick in ticks], [f"{tick:g}" for tick in ticks], fontsize=8)
-    axes.set_yticks([], minor=True)
+    label_sparsities(axes.yaxis, [tick for tick in _TICKS if 1 - tick >= least])
     axes.set_ylabel("sparsity of the layer", fontsize=9)
+
+
+def label_sparsities(axis: "Axis", sparsities: Sequence[float]) -> None:
+    """Mark sparsities on an axis that is logarithmic in what is kept."""
+    ticks = sorted({*sparsities})
+    axis.set_ticks([1 - tick for tick in ticks], [f"{tick:g}" for tick in ticks], fontsize=8)
+    axis.set_ticks([], minor=True)

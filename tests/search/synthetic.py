@@ -1,9 +1,10 @@
 """A study that nobody ran: trials, full trainings and files as a search writes them, made up and written at once."""
 
-import json
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fullspectrum.models.networks import build
 from fullspectrum.models.task import Task
 from fullspectrum.search.config.study import Study
@@ -25,6 +26,7 @@ from fullspectrum.search.protocol.report import Ended, Measured, Scored
 from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.protocol.training import TrainingEnd
 from fullspectrum.search.record.environment import environment
+from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.records import FinalRecord
 from fullspectrum.search.store.storage import open_storage
 from fullspectrum.search.worker.listing import listing
@@ -65,6 +67,10 @@ class Synthetic:
         self._network = listing(build("resnet20", Task(3, 32, 10), 0), "resnet20", Task(3, 32, 10))
         self._network["images"] = {"train": 45_000, "val": 5_000, "test": 10_000}
 
+    def ledger(self) -> Ledger:
+        """The study's ledger, as a reader opens it."""
+        return Ledger(self.study, open_storage(None, self.folder.journal, create=False))
+
     def write(self, ended: int | None = None) -> None:
         """Writes the study, or the first trials of it without any full training."""
         study, folder = self.study, self.folder
@@ -94,7 +100,8 @@ class Synthetic:
         self._coordinate(number)
         ledger.scored(number, attempt, Scored(metrics, digest))
         result = TrialResult(metrics, digest)
-        draw = self._chance.random()
+        # The first two come to their end, so that the smallest study has a winner.
+        draw = self._chance.random() if number > 1 else 1.0
         if draw < 0.45:
             ledger.finish(number, attempt, Outcome.STOPPED_BY_GATE, result.gated("stopped"))
             return None
@@ -141,7 +148,10 @@ class Synthetic:
         ledger.record_final(FinalRecord(label, TrainingEnd(Outcome.FINISHED, steps, val, test), {}, of, cost))
 
 
-def rename(folder: StudyFolder, **values: object) -> None:
-    """Puts other values into the settings of a study, and leaves its folder where it is."""
-    settings = json.loads(folder.settings.read_text())
-    folder.settings.write_text(json.dumps(settings | values))
+def written(home: Path, study: Study, ended: int | None = None, learns: bool = True) -> Synthetic:
+    """Writes a study without waiting for the disk, which hundreds of small entries would do."""
+    made = Synthetic(home, study, learns)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        made.write(ended)
+    return made

@@ -164,8 +164,8 @@ def test_the_initial_weights_are_recorded_once_and_are_those_of_the_seed(finishe
 
 def test_the_verdicts_stand_in_the_description_of_the_parent(finished, runs):
     note = runs[f"search {finished.study.id}"].data.tags["mlflow.note.content"]
-    # The best mask beside the baselines, beside its shuffle, the audit's verdict, and what the search ran.
-    assert len(finished.verdicts) == 4
+    # The best mask, which learned nothing in so few iterations, the audit's verdict, and what the search ran.
+    assert len(finished.verdicts) == 3
     assert all(sentence in note for sentence in finished.verdicts)
 
 

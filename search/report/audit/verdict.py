@@ -44,6 +44,22 @@ def verdict(audit: Audit) -> str:
     return f"{_choice(audit)}{_beside_density(name, found, audit.choices)}{_carried(audit, found)}."
 
 
+def brief(audit: Audit) -> str:
+    """Return the verdict in a few words, for a table."""
+    if not audit.table.learned:
+        return "nothing was learned"
+    if audit.trainings < FEWEST or audit.judged is None:
+        return f"too few trainings ({audit.trainings:,})"
+    found = audit.associations[audit.judged]
+    if math.isnan(found.raw.value):
+        return "nothing to rank"
+    short = f"{audit.judged} {found.raw.value:+.2f}"
+    if found.lead is None or math.isnan(found.lead.value):
+        return short
+    better = _better(found.lead.among(audit.choices))
+    return f"{short}, {better} than layer density" if better else f"{short}, not told from layer density"
+
+
 def called(name: str) -> str:
     """Return a score as sentences call it: one of ours by its label."""
     return f"the {_bare(name)}" if name in SCORES else name
@@ -88,10 +104,17 @@ def _beside_density(name: str, found: Association, choices: int) -> str:
         f"Spearman {found.raw.value:+.2f} against {found.raw.value - lead.value:+.2f}, 95 % interval of the difference "
         f"{lead.low:+.2f} to {lead.high:+.2f}{wider}, {_trainings(found.count)}"
     )
-    if not lead.sign and lead.high >= _MATTERS:
+    better = _better(lead)
+    if better is None:
         return f"it cannot be told whether {called(name)} ranks masks better than {density} ({facts})"
-    better = {1: "better", -1: "worse", 0: "no better"}[lead.sign]
     return f"{called(name)} ranks masks {better} than {density} ({facts})"
+
+
+def _better(lead: Estimate) -> str | None:
+    """Return whether a score with this lead over layer density is better; None where that cannot be told."""
+    if not lead.sign and lead.high >= _MATTERS:
+        return None
+    return {1: "better", -1: "worse", 0: "no better"}[lead.sign]
 
 
 def _carried(audit: Audit, found: Association) -> str:

@@ -42,10 +42,12 @@ def test_each_source_has_a_panel_with_its_own_curves_and_the_rungs(tmp_path, fig
     for panel in (snip, imp):
         assert [line.get_xdata() for line in panel.lines if line.get_linestyle() == ":"] == [[50, 50]]
     curve, end = snip.lines[-2:]
-    assert curve.get_xydata().tolist() == [[25, 0.1], [50, 0.3]]
+    assert curve.get_xydata()[:-1].tolist() == [[25, 0.1], [50, 0.3]]
     assert (end.get_marker(), end.get_xydata().tolist()) == ("x", [[50, 0.3]])
-    curve, end = imp.lines[-2:]
-    assert (curve.get_color(), end.get_marker()) == ("black", "o")
+    curve, end, marked = imp.lines[-3:]
+    assert (end.get_marker(), end.get_xydata().tolist()) == ("o", [[100, 0.8]])
+    assert curve.get_xydata()[:-1].tolist() == marked.get_xydata().tolist()
+    assert marked.get_color() == "black"
     assert [text.get_text() for text in imp.texts] == ["trial 0, the best"]
 
 

@@ -121,7 +121,7 @@ NETWORK = {"task": {"channels": 1, "size": 8, "classes": 10}, "images": {"train"
 
 @pytest.mark.parametrize(("best", "learned"), [(0.13, False), (0.2, True)])
 def test_where_no_mask_is_better_than_guessing_no_score_is_judged(best, learned):
-    # Of 400 images and 10 classes 13 % are two standard deviations above a tenth, as the best of 12 may be; 20 % are six.
+    # Of 400 images and 10 classes 13 % are two standard deviations above a tenth, as the best of 12 may be; 20 % six.
     trials = [scored(number, float(number), 100, best - number / 1000) for number in range(12)]
     found = audit(study_table(STUDY, trials, [], network=NETWORK))
     said = [verdict(found), *findings(found)]
