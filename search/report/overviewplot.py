@@ -36,7 +36,7 @@ def plot_overviews(overviews: Sequence[Overview], names: Sequence[str], title: s
     sparsities = len({each.study.sparsity for each in overviews}) > 1
     upper = 0.9 + 0.42 * len(overviews)
     figure = Figure(figsize=(9.6, upper + 3.6), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[upper, 3.4])
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[upper, 3.4])[:, 0]
     _lines(above.subplots(), overviews, names, looks)
     panels = below.subplots(1, 1 + sparsities, squeeze=False, sharey=True)[0]
     _against(panels[0], overviews, looks, {each.study.id: each.winner.cost for each in overviews if each.winner})

@@ -117,7 +117,8 @@ def test_the_winner_is_held_against_what_is_left_of_it_without_its_choices(finis
         assert {name: int(mask.sum()) for name, mask in theirs.items()} == kept
         assert (theirs.digest() == masks.digest()) is (label == "reinitialised")
         assert ("seed" in theirs.metadata) is (label == "reinitialised")
-    assert any("its own layerwise shuffle" in sentence for sentence in finished.verdicts)
+    # After an epoch none of them is better than guessing.
+    assert "is at chance level on the test split" in finished.verdicts[0]
 
 
 def test_the_recorded_mask_is_the_best_candidate_within_budget(finished, runs):
