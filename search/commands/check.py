@@ -63,6 +63,7 @@ def check(
     from ..record.delivery import delivered
     from ..record.destination import Destination
     from ..record.server import tracking_server
+    from ..sampling.pattern import pattern_of
     from ..screen.stepper import stepper
     from ..worker.device import check_resources, claim_device
     from ..worker.pretraining import check_pretraining
@@ -74,7 +75,10 @@ def check(
     loaded = given.masks
     seed = initial_seed(loaded, seed)
     k = pretraining or pretraining_of(loaded)
-    own = {"model": model, "data": data, "sparsity": loaded.sparsity, "seed": seed, "search": settings_of(loaded)}
+    # Of a pattern the sparsity is that of the layers that have it, until the network is known.
+    pattern = pattern_of(loaded.metadata)
+    sparsity = pattern.sparsity if pattern else loaded.sparsity
+    own = {"model": model, "data": data, "sparsity": sparsity, "seed": seed, "search": settings_of(loaded)}
     study = study_of(own | {"pretraining": {"iterations": k}}, settings)
     place = Home(home)
     server = tracking_server(place, study.tracking.mlflow)

@@ -72,6 +72,7 @@ def sample(
     warn_unpruned(network)
     bench = Workbench(study, network, loaded)
     bench.paths.warn_estimated()
+    bench.warn_pattern()
     # Found before anything trains.
     bench.try_sources()
     bench.counts(MaskDistribution("random", 0.0, 0, {}, allocation))

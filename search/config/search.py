@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ...models.errors import InputError
 from ..samplers.registry import SAMPLERS
+from ..sampling.pattern import Pattern
 from ..sampling.registry import ALLOCATIONS
 from ..sources.registry import SOURCES
 from .named import Named
@@ -50,6 +52,12 @@ class Search(Searchable):
     keep_dense: list[str] = Field(
         [], description="parameters that are kept whole, by name or pattern (conv1, *.downsample.*)"
     )
+    pattern: str | None = Field(
+        None,
+        description="N:M, as in 2:4: each layer keeps N of every M weights in a row of its unrolled weights, where M "
+        "divides the row, and is whole elsewhere; then sparsity is 1 - N / M, and neither allocation nor theta counts; "
+        "none: any weights",
+    )
     theta: Literal["layer", "stage", "none"] = Field("layer", description="what is searched on top of the base")
     theta_range: float = Field(0.5, gt=0, le=5, description="trust region: greatest |theta|, a log-density factor")
     min_kept_per_output: float = Field(1.0, ge=0, description="floor of each layer: kept weights per output on average")
@@ -68,9 +76,29 @@ class Search(Searchable):
                 raise ValueError(f"{name} is searched by {{ choices = [...] }}, not by a range")
         return values
 
+    @property
+    def steered(self) -> str:
+        """What theta is searched for; a pattern leaves it nothing to steer."""
+        return "none" if self.pattern else self.theta
+
     def rounds_of(self, own: int | None) -> list[int | None]:
         """Return the rounds that a source may have whose `own` number is this; none where it has no rounds."""
         return [rounds or own for rounds in values_of(self.rounds)] if own else [None]
+
+    @model_validator(mode="after")
+    def _pattern_is_one(self) -> Self:
+        if self.pattern is None:
+            return self
+        try:
+            Pattern.parse(self.pattern)
+        except InputError as error:
+            raise ValueError(f"pattern: {error}") from None
+        if form(self.allocation) == "choices":
+            raise ValueError(
+                f'pattern = "{self.pattern}" says how many weights each layer keeps, so that allocations cannot be '
+                "searched; give one, or leave pattern out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _different_sources(self) -> Self:

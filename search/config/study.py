@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from ...models.architectures.registry import NETWORKS
 from ...models.datasets.registry import DATASETS
 from ...models.errors import InputError
 from ..samplers.registry import SAMPLERS, check_sampler
+from ..sampling.pattern import Pattern
 from ..scores.registry import DISTANCE, LEARNED, SCORES
 from ..sources.registry import ASCENT
 from .distance import Aggregate, Reference, Variant
@@ -17,7 +19,7 @@ from .named import Named
 from .pretraining import Pretraining
 from .running import Faults, Record, Resources, Tracking
 from .search import Search
-from .searchable import Section
+from .searchable import Section, values_of
 from .stages import Final, Gate, Guard, Warmup
 from .training import Training
 
@@ -39,6 +41,9 @@ __all__ = [
 
 #: An objective that no mask can be chosen by, because nothing is trained yet when they are.
 ACCURACY = "accuracy"
+
+#: The mask rule that changes nothing.
+FIXED = "fixed"
 
 #: Tables that only say where and how a study runs.
 RUNNING = ("resources", "faults", "record", "tracking")
@@ -104,6 +109,29 @@ class Study(Section):
         if self.seed + self.replicates > 2**63:
             raise ValueError(
                 f"replicates = {self.replicates} with seed = {self.seed}: seeds end at {2**63 - 1}; set a smaller seed"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_breaks_the_pattern(self) -> Self:
+        if self.search.pattern is None:
+            return self
+        pattern, given = Pattern.parse(self.search.pattern), f'search.pattern = "{self.search.pattern}"'
+        for sparsity in self.sparsity if isinstance(self.sparsity, list) else [self.sparsity]:
+            # A third is written as 0.667, too.
+            if not math.isclose(sparsity, pattern.sparsity, abs_tol=5e-4):
+                raise ValueError(
+                    f"sparsity = {sparsity:g}, but {given} removes {pattern.length - pattern.kept} of every "
+                    f"{pattern.length} weights; set sparsity = {pattern.sparsity:.4g}, or another pattern"
+                )
+        if self.guard.repair:
+            raise ValueError(
+                f"guard.repair = true moves weights from group to group, which {given} forbids; leave one of them out"
+            )
+        if others := [rule for rule in values_of(self.training.mask) if rule != FIXED]:
+            raise ValueError(
+                f'training.mask = "{others[0]}" changes a mask while it trains, which {given} forbids; '
+                f'set training.mask = "{FIXED}", or leave the pattern out'
             )
         return self
 

@@ -1,12 +1,15 @@
 """The baselines that a mask must beat: random masks, and the mask itself with one of its choices taken away."""
 
+import math
+
 import numpy as np
 
 from ...models.masks import MaskSet
 from ...models.seeds import derive
 from ..protocol.label import ERK_RANDOM, INVERTED, REINITIALISED, SHUFFLED
 from ..sampling.distribution import MaskDistribution
-from ..sampling.draw import sample, top_k
+from ..sampling.draw import sample_layer, sample_pattern, top_k
+from ..sampling.pattern import pattern_of
 from ..worker.workbench import Workbench
 
 
@@ -18,24 +21,35 @@ def erk_random(bench: Workbench, seed: int) -> MaskSet:
 
 
 def shuffled(masks: MaskSet, seed: int) -> MaskSet:
-    """Return the masks with as many weights kept in each layer, drawn uniformly."""
-    flat = {name: np.ones(mask.shape) for name, mask in masks.items()}
-    counts = {name: int(mask.sum()) for name, mask in masks.items()}
-    return _described(sample(flat, counts, float("inf"), derive(seed, "baseline", SHUFFLED)), SHUFFLED, masks)
+    """Return the masks with as many weights kept in each layer, drawn uniformly; a layer's N:M pattern stays."""
+    seed, pattern = derive(seed, "baseline", SHUFFLED), pattern_of(masks.metadata)
+    made: dict[str, np.ndarray] = {}
+    for name, mask in masks.items():
+        flat = np.ones(mask.shape)
+        if pattern and pattern.holds(mask):
+            made[name] = sample_pattern(name, flat, pattern, math.inf, seed)
+        else:
+            made[name] = sample_layer(name, flat, int(mask.sum()), math.inf, seed)
+    return _described(made, SHUFFLED, masks)
 
 
 def inverted(bench: Workbench, masks: MaskSet, distribution: MaskDistribution) -> MaskSet | None:
     """Return the masks with as many weights kept in each layer, those of the lowest scores of their source.
 
-    None where that source does not rank weights by a score that could be inverted.
+    Where the study has an N:M pattern, they are the lowest of each group. None where that source does not rank weights
+    by a score that could be inverted.
     """
     if not bench.source(distribution.source).has_saliency:
         return None
     scores = bench.scores(distribution)
-    worst = {
-        name: mask if name in bench.dense else top_k(-np.ravel(scores[name]), int(mask.sum())).reshape(mask.shape)
-        for name, mask in masks.items()
-    }
+    worst: dict[str, np.ndarray] = {}
+    for name, mask in masks.items():
+        if name in bench.dense:
+            worst[name] = mask
+        elif bench.pattern:
+            worst[name] = bench.pattern.top(-scores[name])
+        else:
+            worst[name] = top_k(-np.ravel(scores[name]), int(mask.sum())).reshape(mask.shape)
     return _described(worst, INVERTED, masks)
 
 
@@ -46,6 +60,17 @@ def other_weights(seed: int) -> int:
 
 def _described(made: dict[str, np.ndarray], label: str, masks: MaskSet) -> MaskSet:
     """Return the masks `made` of `masks`: they are for the same network, and no source has drawn them."""
-    kept = ("model", "data", "input", "classes", "init_seed", "init_digest", "pretraining", "groups", "inputs_first")
+    kept = (
+        "model",
+        "data",
+        "input",
+        "classes",
+        "init_seed",
+        "init_digest",
+        "pretraining",
+        "groups",
+        "inputs_first",
+        "pattern",
+    )
     metadata = {key: masks.metadata[key] for key in kept if key in masks.metadata}
     return MaskSet(made, metadata | {"source": label, "of": masks.digest()})

@@ -3,6 +3,7 @@
 from ...models.errors import InputError
 from ...models.masks import MaskSet
 from ...models.tensorfile import parse_strict_json
+from ..sampling.pattern import pattern_of
 from ..sources import SOURCES
 
 
@@ -18,6 +19,8 @@ def settings_of(masks: MaskSet) -> dict[str, object]:
             settings[name] = number
     if metadata.get("source") in SOURCES:
         settings["sources"] = [metadata["source"]]
+    if pattern := pattern_of(metadata):
+        settings["pattern"] = str(pattern)
     try:
         dense = parse_strict_json(metadata.get("keep_dense", "[]"))
     except InputError:

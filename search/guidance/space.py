@@ -31,7 +31,7 @@ def suggest_mask(trial: optuna.trial.Trial, study: Study, names: Sequence[str]) 
         iterations = _suggest(trial, "round_iterations", search.round_iterations)
     k = _suggest(trial, "pretraining", study.pretraining.iterations)
     bound = search.theta_range
-    theta = {group: trial.suggest_float(f"theta/{group}", -bound, bound) for group in groups(names, search.theta)}
+    theta = {group: trial.suggest_float(f"theta/{group}", -bound, bound) for group in groups(names, search.steered)}
     allocation = _suggest(trial, "allocation", search.allocation)
     return MaskDistribution(name, temperature, batch_seed, theta, allocation, k, rounds, iterations)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...models.seeds import derive
+from .pattern import Pattern
 
 
 def sample(
@@ -25,15 +26,25 @@ def sample(
 
 def sample_layer(name: str, scores: np.ndarray, count: int, temperature: float, seed: int) -> np.ndarray:
     """Return the mask of one layer, as in `sample`."""
+    return top_k(_keys(name, scores, temperature, seed), count).reshape(scores.shape)
+
+
+def sample_pattern(name: str, scores: np.ndarray, pattern: Pattern, temperature: float, seed: int) -> np.ndarray:
+    """Return the mask of one layer that has an N:M pattern: in each group N weights, drawn as in `sample`."""
+    return pattern.top(_keys(name, scores, temperature, seed).reshape(scores.shape))
+
+
+def _keys(name: str, scores: np.ndarray, temperature: float, seed: int) -> np.ndarray:
+    """Return the numbers (1-d) whose largest are kept: log score / temperature with Gumbel noise."""
     flat = np.ravel(scores)
     if temperature == 0:
         # Not the logarithm, which rounds neighbouring scores to ties.
-        return top_k(flat, count).reshape(scores.shape)
+        return flat
     keys = np.random.default_rng(derive(seed, "draw", name)).gumbel(size=flat.size)
     if not math.isinf(temperature):
         with np.errstate(divide="ignore"):
             keys += np.log(flat) / temperature
-    return top_k(keys, count).reshape(scores.shape)
+    return keys
 
 
 def top_k(keys: np.ndarray, count: int) -> np.ndarray:

@@ -32,6 +32,11 @@ class Source(ABC):
     #: Gumbel temperature of a draw where nobody names one: 0 is the source's own deterministic top-k.
     default_temperature = 0.0
 
+    @property
+    def has_own_draw(self) -> bool:
+        """Whether it draws masks in another way than by Gumbel top-k of its scores, so that they have no pattern."""
+        return type(self).draw is not Source.draw
+
     def check(self, setting: Setting) -> None:  # noqa: B027 - most sources can work on any
         """Raise InputError where this source cannot work on `setting`; called once, before anything is scored."""
 

@@ -28,6 +28,7 @@ def prepare(study: Study, folder: StudyFolder | None = None) -> Workbench:
     check_pretraining(study, data)
     workbench = Workbench(study, model, data, folder=folder)
     workbench.paths.warn_estimated()
+    workbench.warn_pattern()
     workbench.try_sources()
     # A budget below the floors is found here and not in every trial.
     workbench.counts(MaskDistribution("random", 0.0, 0, {}))

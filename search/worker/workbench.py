@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...models.cost import CostCounter
 from ...models.data import Data
 from ...models.errors import InputError, first_line
-from ...models.layers import layout, prunable
+from ...models.layers import described, layout, prunable
 from ...models.masks import MaskSet
 from ...models.networks import initial_state
 from ...models.seeds import derive
@@ -26,6 +26,7 @@ from ...spectral.coordinate import full_spectra
 from ...spectral.objectives import Objective
 from ..config.searchable import values_of
 from ..config.study import Study
+from ..console import warn
 from ..files import StudyFolder
 from ..guards.connectivity import Connectivity, Limits
 from ..guards.counter import PathCounter
@@ -36,7 +37,9 @@ from ..resumable.training import LeaveRequested
 from ..sampling.allocation import allocate
 from ..sampling.dense import kept_dense
 from ..sampling.distribution import MaskDistribution, layer_theta
+from ..sampling.draw import sample_pattern
 from ..sampling.layers import Layers, budget
+from ..sampling.pattern import Pattern
 from ..scores.learned import Learned
 from ..scores.registry import DISTANCE, LEARNED, all_scores
 from ..sources import Setting, Source, source_called
@@ -95,13 +98,21 @@ class Workbench:
         self.init_digest = init_digest(initial_state(self.model))
         self.objectives = all_scores(self.study.objectives, self.study.reference, self.study.aggregate)
         search = self.study.search
-        self.dense = kept_dense(list(self.shapes), search.keep_dense)
+        self.pattern = Pattern.parse(search.pattern) if search.pattern else None
+        self.without_pattern = self.pattern.without(self.shapes, self.layout.inputs_first) if self.pattern else {}
+        """Layers that are kept whole because they cannot have the pattern, with the reasons."""
+        self.dense = kept_dense(list(self.shapes), search.keep_dense) | self.without_pattern.keys()
+        if len(self.dense) == len(self.shapes):
+            raise InputError(
+                f"search.pattern = {self.pattern} fits no layer of {self.study.model} that is to be pruned: "
+                f"{described(self.without_pattern)}; take another pattern, or leave it out"
+            )
         outputs = {name: self.shapes[name][1] * self.layout.groups.get(name, 1) for name in self.layout.inputs_first}
         self.layers = Layers(self.shapes, search.min_kept_per_output, outputs, self.dense)
         self.setting = Setting(
             self.model,
             self.data,
-            budget(self.shapes, self.study.global_sparsity) - sum(math.prod(self.shapes[name]) for name in self.dense),
+            self._budget - sum(math.prod(self.shapes[name]) for name in self.dense),
             self.dense,
             search.images_per_class,
             sparsity=None if self.dense else self.study.global_sparsity,
@@ -112,6 +123,19 @@ class Workbench:
         for name in search.sources:
             self.source(name)
         self._check_limits()
+
+    @property
+    def _budget(self) -> int:
+        """The number of weights that a mask keeps."""
+        if self.pattern:
+            return sum(self.pattern.counts(self.shapes, self.dense).values())
+        return budget(self.shapes, self.study.global_sparsity)
+
+    def warn_pattern(self) -> None:
+        """Warn in one line of the layers that are kept whole because they cannot have the pattern."""
+        if self.without_pattern:
+            kept = f"{len(self.without_pattern)} of {len(self.shapes)} layers"
+            warn(f"search.pattern = {self.pattern} keeps {kept} whole: {described(self.without_pattern)}")
 
     @property
     def objective(self) -> Objective:
@@ -157,6 +181,11 @@ class Workbench:
         """Return the source called `name`. Raises InputError where it cannot work with the study's settings."""
         if name not in self.sources:
             source = self.sources[name] = source_called(name)
+            if self.pattern and source.has_own_draw:
+                raise InputError(
+                    f"source {name} draws masks of its own, which do not have search.pattern = {self.pattern}; take "
+                    "another source, or leave the pattern out"
+                )
             for number in self.study.search.rounds_of(source.default_rounds):
                 source.check(self._setting(source, number, None))
         return self.sources[name]
@@ -245,7 +274,9 @@ class Workbench:
             raise InputError(f"source {source} cannot score {self.study.model}: {first_line(error)}") from error
 
     def counts(self, distribution: MaskDistribution) -> dict[str, int]:
-        """Return the number of kept weights of each layer under the distribution's allocation."""
+        """Return the number of kept weights of each layer: by the pattern, else by the distribution's allocation."""
+        if self.pattern:
+            return self.pattern.counts(self.shapes, self.dense)
         return allocate(
             self.layers,
             self.study.global_sparsity,
@@ -292,9 +323,11 @@ class Workbench:
             if name in self.dense:
                 masks[name] = np.ones(self.shapes[name], dtype=bool)
                 continue
-            masks[name] = drawer.draw(
-                self.setting, name, scores[name], count, distribution.temperature, layer_seed(seed, name)
-            )
+            each = layer_seed(seed, name)
+            if self.pattern:
+                masks[name] = sample_pattern(name, scores[name], self.pattern, distribution.temperature, each)
+            else:
+                masks[name] = drawer.draw(self.setting, name, scores[name], count, distribution.temperature, each)
         return MaskSet(masks)
 
     def rebuild(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> tuple[MaskSet, int]:
@@ -420,6 +453,7 @@ class Workbench:
             "images_per_class": str(self.setting.images_per_class),
             **self._rounds(distribution),
             "keep_dense": json.dumps(sorted(self.dense)),
+            **({"pattern": str(self.pattern)} if self.pattern else {}),
             "theta": json.dumps(distribution.theta),
             "variant": self.study.variant,
             "seed": json.dumps(seed),

@@ -60,7 +60,7 @@ STUDY_PARAMS = {"model", "data", "sparsity", "objective", "variant", "seed", "pr
     *(f"search.{name}" for name in ("trials", "samples_per_trial", "draw", "sampler", "sources", "temperature")),
     *(f"search.{name}" for name in ("batches", "images_per_class", "rounds", "allocation", "keep_dense", "theta")),
     *(f"search.{name}" for name in ("theta_range", "min_kept_per_output", "max_concurrent", "round_iterations")),
-    "search.groups",
+    *("search.groups", "search.pattern"),
 }
 
 OWN_TAGS = {"fullspectrum.key", "fullspectrum.kind", "fullspectrum.study", "mlflow.runName"}

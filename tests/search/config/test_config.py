@@ -508,3 +508,31 @@ def test_the_learned_score_is_composed_per_layer_only_where_all_that_it_combines
     per_layer = ("search.draw=per_layer", "objective=['learned','l2']")
     assert study(*per_layer).score == "learned"
     assert "aggregate" in mistake(*per_layer, "aggregate=mean_vector")
+
+
+PATTERN = ("search.pattern=2:4", "sparsity=0.5")
+
+
+@pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", 0.5), ("1:4", 0.75), ("1:3", 0.667), ("2:3", 0.3333)])
+def test_a_pattern_goes_with_the_sparsity_that_it_has(pattern, sparsity):
+    chosen = study(f"search.pattern={pattern}", f"sparsity={sparsity}")
+    assert (chosen.search.pattern, chosen.search.steered) == (pattern, "none")
+    assert (study().search.pattern, study().search.steered) == (None, "layer")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["search.pattern=2:4"], "removes 2 of every 4 weights; set sparsity = 0.5, or another pattern"),
+        (["search.pattern=1:3", "sparsity=0.66"], "set sparsity = 0.6667"),
+        (["search.pattern=2:4", "sparsity=[0.5, 0.75]"], "sparsity = 0.75"),
+        (["search.pattern=4:2", "sparsity=0.5"], '"4:2" is no pattern N:M'),
+        (["search.pattern=half"], '"half" is no pattern N:M'),
+        ([*PATTERN, "guard.repair=true"], "guard.repair = true moves weights from group to group"),
+        ([*PATTERN, "training.mask=rigl"], 'set training.mask = "fixed"'),
+        ([*PATTERN, "training.mask={ choices = ['fixed', 'set'] }"], 'training.mask = "set" changes a mask'),
+        ([*PATTERN, "search.allocation={ choices = ['erk', 'er'] }"], "allocations cannot be searched"),
+    ],
+)
+def test_what_would_break_a_pattern_is_refused_in_one_line(overrides, told):
+    assert told in mistake(*overrides)
