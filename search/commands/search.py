@@ -90,7 +90,13 @@ def search(
                 raise typer.Exit(128 + result.signal)
             failed |= result.stopped is not None or result.failure is not None
         if len(results) > 1:
-            _report_family(results, console)
+            from ..report.overview import Overview
+            from ..report.status import State
+            from ..screen.overviews import print_overviews
+
+            print_line(console)
+            ends = [State.INTERRUPTED if each.stopped else State.FINISHED for each in results]
+            print_overviews(console, [Overview(each.facts, end) for each, end in zip(results, ends, strict=True)])
         if failed:
             link.report_failure()
             raise typer.Exit(1)
@@ -207,22 +213,6 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     print_line(console, f"  fullspectrum score {masks}")
     print_line(console, f"  fullspectrum export best:{study.id} --format torch-prune -o best.pt{at_home}")
     print_line(console, f"  fullspectrum train {masks} --model {study.model} --data {study.data} {chosen}")
-
-
-def _report_family(results: list["StudyResult"], console: "Screen") -> None:
-    """Print what each sparsity came to over its replicates."""
-    from ..report.family import levels
-    from ..screen.console import print_line
-    from ..screen.tables import family_table
-
-    found = levels([(result.study, result.rows) for result in results], results[0].test_images)
-    if not found:
-        return
-    print_line(console)
-    console.print(family_table(found))
-    for level in found:
-        if level.sentence:
-            print_line(console, level.sentence)
 
 
 def _toml(value: bool | float | str | list[float]) -> str:

@@ -9,7 +9,7 @@ from ..config.study import RUNNING, Study
 from ..files import JsonObject
 from ..protocol.label import ERK_RANDOM, ERK_RANDOM_EQUAL_COST
 from .audit.verdict import brief, verdict
-from .comparison import Comparison, compare, interval, is_chance
+from .comparison import Comparison, compare_pairs, interval, is_chance
 from .facts import StudyFacts
 from .leaderboard import Row
 
@@ -126,10 +126,12 @@ def interval_of(row: Row | None, images: int | None) -> tuple[float, float] | No
 
 def compared(overviews: Sequence[Overview], images: int | None) -> Comparison | None:
     """Return the winners' test accuracies beside those of their random masks; None where none is known."""
-    pairs = [(each.winner, each.random) for each in overviews]
-    ours = [row.accuracy_final for row, _ in pairs if row and row.accuracy_final is not None]
-    theirs = [row.accuracy_final for _, row in pairs if row and row.accuracy_final is not None]
-    return compare(ours, theirs, images) if ours and theirs and images else None
+    pairs = [
+        (one.accuracy_final, other.accuracy_final)
+        for one, other in ((each.winner, each.random) for each in overviews)
+        if one and other and one.accuracy_final is not None and other.accuracy_final is not None
+    ]
+    return compare_pairs(pairs, images) if pairs and images else None
 
 
 def differing(studies: Sequence[Study]) -> list[dict[str, Any]]:

@@ -41,8 +41,7 @@ class StudyResult:
     """Sentences on whether the best mask beats a random one, whether the objective was worth trusting, and the cost."""
     audit: Audit
     """What the study says of its scores."""
-    test_images: int
-    """Images of the test split."""
+    network: NetworkListing
     stopped: str | None = None
     """Why the study stopped before its end, where it did: Ctrl-C, the failure budget, a full disk."""
     signal: int | None = None
@@ -54,6 +53,11 @@ class StudyResult:
     def trials_by_label(self) -> dict[Label, TrialRecord]:
         """The trials by the names that the leaderboard gives them."""
         return {trial.label: trial for trial in self.trials}
+
+    @property
+    def facts(self) -> StudyFacts:
+        """What pictures and comparisons are made from."""
+        return StudyFacts(self.study, self.rows, self.network, self.trials, self.finals, self.audit)
 
     @property
     def failure(self) -> str | None:
@@ -98,13 +102,13 @@ def summarise(search: RunningSearch) -> StudyResult:
             *([cost.sentence()] if cost.steps else []),
         ],
         audited,
-        images["test"],
+        network,
         shutdown.reason,
         shutdown.signal,
         search.ledger.pareto(),
     )
     with stop_on_storage_failure(shutdown):
-        files = _write_report(result, network)
+        files = _write_report(result)
         # What a study comes to is recorded once, at its end: of the best mask its scores, accuracies and cost.
         best = rows[0].values() if rows else {}
         metrics = audited.metrics | {name: value for name, value in best.items() if isinstance(value, float | int)}
@@ -114,10 +118,9 @@ def summarise(search: RunningSearch) -> StudyResult:
     return result if shutdown.signal else replace(result, stopped=shutdown.reason)
 
 
-def _write_report(result: StudyResult, network: NetworkListing) -> list[Path]:
+def _write_report(result: StudyResult) -> list[Path]:
     """Write the tables and plots, and return their files."""
     folder, files = result.folder.report, []
-    facts = StudyFacts(result.study, result.rows, network, result.trials, result.finals, result.audit)
     if result.rows:
         files.append(folder / Artifact.LEADERBOARD)
         write_json(files[-1], split_table(result.rows))
@@ -126,4 +129,4 @@ def _write_report(result: StudyResult, network: NetworkListing) -> list[Path]:
         write_json(files[-1], split_table([row for row in result.rows if row.label in result.pareto]))
     files.append(folder / Artifact.AUDIT)
     write_json(files[-1], document(result.audit))
-    return files + draw_recorded(facts, folder)
+    return files + draw_recorded(result.facts, folder)

@@ -1,9 +1,5 @@
 """Tables for the terminal."""
 
-from collections.abc import Sequence
-
-from ..report.comparison import Mean
-from ..report.family import Level
 from ..report.leaderboard import Row
 from ..scores.registry import score_called
 from .fitting import FittingTable
@@ -32,40 +28,6 @@ def screen_table(rows: list[Row], objective: str, most: int = 8) -> FittingTable
             "" if row.cost is None else f"{row.cost:,}",
         )
     return table
-
-
-def family_table(levels: Sequence[Level]) -> FittingTable:
-    """Return what each sparsity of a family came to: means over its replicates and half of their 95 % intervals."""
-    table = FittingTable(
-        spare=("sources", "steps", "dense"),
-        title="best masks of each sparsity: test accuracy, mean of the replicates",
-        title_justify="left",
-        header_style="bold",
-    )
-    for heading in ("sparsity", "studies"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("sources", no_wrap=True)
-    for heading in ("steps", "best mask", "random, equal cost", "difference", "dense"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for level in levels:
-        costs = sorted({row.cost for row in level.winners if row.cost is not None})
-        beside = level.beside
-        table.add_row(
-            f"{level.sparsity:g}",
-            str(len(level.winners)),
-            ", ".join(dict.fromkeys(row.source for row in level.winners)),
-            " to ".join(f"{cost:,}" for cost in dict.fromkeys([*costs[:1], *costs[-1:]])),
-            *map(_mean, (level.winner, level.random)),
-            "" if beside is None else f"{beside.difference:+.4f} ± {beside.error:.4f}",
-            _mean(level.dense),
-        )
-    return table
-
-
-def _mean(found: Mean | None) -> str:
-    if found is None:
-        return ""
-    return f"{found.value:.4f}" + (f" ± {found.error:.4f}" if found.count > 1 else "")
 
 
 def _accuracy(accuracy: float | None) -> str:

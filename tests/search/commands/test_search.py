@@ -17,6 +17,7 @@ from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.process import supervisor
 from fullspectrum.search.process.link import SupervisorLink
 from fullspectrum.search.protocol.label import Label
+from fullspectrum.search.report.facts import StudyFacts
 from fullspectrum.search.report.leaderboard import Row
 from fullspectrum.search.screen import console
 
@@ -38,7 +39,8 @@ def ends(monkeypatch, tmp_path, capsys):
             if raises:
                 raise raises
             result = {"remaining": 0, "verdicts": [], "rows": [], "trials": [], "stopped": None, "signal": None}
-            result |= {"failure": None, "pareto": [], "folder": StudyFolder(tmp_path), "study": study, "test_images": 9}
+            result |= {"failure": None, "pareto": [], "folder": StudyFolder(tmp_path), "study": study}
+            result["facts"] = StudyFacts(study, end.get("rows", []))
             return SimpleNamespace(**result | end)
 
         monkeypatch.setattr("fullspectrum.search.study.run_study", fake)
@@ -77,7 +79,7 @@ def test_a_family_is_searched_study_by_study_and_summed_up(ends, monkeypatch):
     assert [(sparsity, seed) for _, sparsity, seed in begun] == [("0.9", "0"), ("0.9", "1"), ("0.5", "0"), ("0.5", "1")]
     assert len({study for study, _, _ in begun}) == 4
     rows = [line.split() for line in out.splitlines() if "0.7500" in line]
-    assert [(row[1], row[3]) for row in rows] == [("0.5", "2"), ("0.9", "2")]
+    assert [row[:3] for row in rows] == [[study, f"seed={seed}", sparsity] for study, sparsity, seed in begun]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from fullspectrum.search.report.comparison import compare
+from fullspectrum.search.report.comparison import compare, compare_pairs, mean
 from scipy.stats import binom, ttest_ind
 
 
@@ -74,3 +74,21 @@ def test_equals_are_told_apart_no_more_often_than_the_interval_allows():
     runs = generator.binomial(1000, np.clip(generator.normal(0.9, 0.01, (2000, 2, 3)), 0, 1)) / 1000
     told = sum(compare(ours, theirs, 1000).verb != "is level with" for ours, theirs in runs)
     assert told <= 100 + 5 * 9.7
+
+
+def test_trainings_in_pairs_are_compared_by_the_spread_of_their_differences():
+    found = compare_pairs([(0.80, 0.70), (0.84, 0.72), (0.88, 0.80)], 10_000)
+    assert (found.ours, found.theirs) == (pytest.approx(0.84), pytest.approx(0.74))
+    # Differences 0.10, 0.12, 0.08 deviate by 0.02; t of two degrees of freedom is 4.302653. Two proportions of 10,000
+    # images add an error of their own.
+    assert found.error == pytest.approx(math.hypot(4.302653 * 0.02 / 3**0.5, compare([0.84], [0.74], 10_000).error))
+    assert found.error < compare([0.80, 0.84, 0.88], [0.70, 0.72, 0.80], 10_000).error
+    single = compare_pairs([(0.8, 0.7)], 100)
+    assert single == compare([0.8], [0.7], 100)
+
+
+def test_the_interval_of_a_mean_is_students():
+    found = mean([0.80, 0.84, 0.88])
+    assert (found.value, found.count) == (pytest.approx(0.84), 3)
+    assert found.error == pytest.approx(4.302653 * 0.04 / 3**0.5, rel=1e-6)
+    assert mean([0.5]).error == 0
