@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
@@ -109,7 +110,10 @@ def _read(path: Path, load: Callable[[BinaryIO], object], take: Callable[[object
             size = os.fstat(file.fileno()).st_size
             _check_archive(file, size)
             file.seek(0)
-            with torch.serialization.safe_globals([(_plain_dict, "collections.defaultdict"), dict]):
+            with (
+                torch.serialization.safe_globals([(_plain_dict, "collections.defaultdict"), dict]),
+                warnings.catch_warnings(action="ignore"),
+            ):
                 content = load(file)
         _check_sizes(content, size)
         return take(content)

@@ -9,6 +9,7 @@ import torch
 
 from ..errors import InputError, first_line
 from ..masks import MaskSet
+from ..tensorfile import HEADER_LIMIT, parse_strict_json
 from ..weights import init_digest
 from .format import Format
 
@@ -54,6 +55,21 @@ def sidecar(
         "provenance": _plain(provenance),
     }
     return json.dumps(about, indent=2, allow_nan=False).encode() + b"\n"
+
+
+def provenance_of(path: Path, masks: MaskSet) -> dict[str, object] | None:
+    """Return the provenance that stands beside an export of `masks`; None where there is none, or it is of others."""
+    file = sidecar_of(path)
+    try:
+        if not file.is_file() or file.stat().st_size > HEADER_LIMIT:
+            return None
+        about = parse_strict_json(file.read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(about, dict) or about.get("mask_digest") != masks.digest():
+        return None
+    found = about.get("provenance")
+    return found if isinstance(found, dict) else None
 
 
 def kept_zeros(masks: MaskSet, state: Mapping[str, torch.Tensor]) -> int:

@@ -44,7 +44,7 @@ def convert(
 
     from ...models.formats import export, read
     from ...models.formats.format import Format
-    from ...models.formats.sidecar import kept_zeros
+    from ...models.formats.sidecar import kept_zeros, provenance_of
     from ...models.masks import check_fits
     from ...models.weights import load_state
     from .masks import parameters_of
@@ -60,8 +60,14 @@ def convert(
         )
     state = state or found.state
     masks = found.masks if state is None else check_fits(found.masks, state)
-    come_from = {"file": source.name, "format": found.format, "inferred": found.inferred, "metadata": masks.metadata}
-    written = export(to, output, masks, state, prefix=prefix, provenance={"converted": come_from})
+    origin = {
+        "file": source.name,
+        "format": found.format,
+        "inferred": found.inferred,
+        "metadata": masks.metadata,
+        "provenance": provenance_of(source, masks),
+    }
+    written = export(to, output, masks, state, prefix=prefix, provenance={"converted": origin})
     if FORMATS.make(to, Format).infers_masks and state is not None and (zeros := kept_zeros(masks, state)):
         typer.echo(f"{zeros:,} kept weights are exactly 0: whoever reads {output} takes them for removed")
     typer.echo(

@@ -51,18 +51,32 @@ def converted(path: str) -> dict[str, object]:
 @pytest.mark.parametrize("name", FORMATS)
 def test_masks_and_weights_are_converted_to_every_format(capsys, network, masks, name):
     state = initial_state(network)
-    export("torch-prune", "best.pt", masks, state)
+    export("torch-prune", "best.pt", masks, state, provenance={"study": "abc"})
     printed, _ = ran(capsys, "convert", "best.pt", "out.pt", "--to", name)
     assert f"read best.pt: format torch-prune: 5 layers, {masks.kept:,} of {masks.size:,} weights kept" in printed
     assert f"out.pt.json, out.pt.py: format {name}, masks and weights" in printed
     assert load(name, "out.pt", state)[0] == masks
-    assert converted("out.pt") == {"file": "best.pt", "format": "torch-prune", "inferred": False, "metadata": {}}
+    assert converted("out.pt") == {
+        "file": "best.pt",
+        "format": "torch-prune",
+        "inferred": False,
+        "metadata": {},
+        "provenance": {"study": "abc"},
+    }
 
 
 def test_metadata_of_our_masks_go_with_them(capsys, network, masks):
     MaskSet(masks, {"source": "snip", "seed": "3"}).save("a.safetensors")
     ran(capsys, "convert", "a.safetensors", "a.pt", "--to", "nni")
     assert converted("a.pt")["metadata"] == {"source": "snip", "seed": "3"}
+
+
+@pytest.mark.parametrize("beside", ["[", "{}", '{"mask_digest": "0"}', "[" * 100_000, "\udcff"])
+def test_what_stands_beside_a_file_and_is_not_about_it_does_not_go_along(capsys, masks, beside):
+    masks.save("a.safetensors")
+    Path("a.safetensors.json").write_text(beside, errors="surrogateescape")
+    ran(capsys, "convert", "a.safetensors", "a.pt", "--to", "itop")
+    assert converted("a.pt")["provenance"] is None
 
 
 def test_weights_are_given_where_there_are_none_and_a_prefix_is_put_before_all(capsys, network, masks):
