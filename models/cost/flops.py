@@ -91,6 +91,11 @@ class _Counter(TorchDispatchMode):
             self._weights[name] = weight
             self._memory[_memory(weight)] = (name, True)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: torch would import its compiler, which takes a second, to keep it away from this mode."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

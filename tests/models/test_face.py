@@ -39,6 +39,19 @@ from fullspectrum.models import MaskSet, apply
 print(*sorted({"torchvision", "sklearn", "PIL", "scipy", "pydantic", "ray", "optuna", "mlflow"} & set(sys.modules)))
 """
 
+#: Without what a search needs, as other people's trainers import it; prints the packages that come beside torch.
+ALONE = """
+import sys
+for name in ("ray", "optuna", "mlflow", "scipy", "pydantic", "lightning", "transformers"):
+    sys.modules[name] = None
+import torch, numpy
+before = {name.partition(".")[0] for name in sys.modules}
+import fullspectrum.models.masks
+import fullspectrum.models.trainers
+import fullspectrum.models.trainers.held
+new = {name.partition(".")[0] for name in sys.modules} - before
+print(*sorted(new - {"fullspectrum", "safetensors", *sys.stdlib_module_names}))
+"""
 
 BUILD = """
 import sys
@@ -50,7 +63,7 @@ print(*sorted({"torchvision", "sklearn", "scipy", "pydantic", "ray", "optuna", "
 """
 
 
-@pytest.mark.parametrize("program", [CHECK, MASKS, BUILD])
+@pytest.mark.parametrize("program", [CHECK, MASKS, ALONE, BUILD])
 def test_what_need_not_be_imported_is_not(program):
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == ""
