@@ -172,6 +172,7 @@ class Artifact:
     SPARSITY_PLOT = "sparsities.png"
     IMPORTANCE_PLOT = "importances.png"
     SLICE_PLOT = "slices.png"
+    FAMILY_PLOT = "studies.png"
     REPORT = "report.html"
     LEADERBOARD_CSV = "leaderboard.csv"
     ERROR = "error.txt"

@@ -48,7 +48,7 @@ def compare(
         )
 
     from ..files import plain
-    from ..report.overview import differing, document
+    from ..report.overview import document
     from ..report.overviewplot import plot_overviews
 
     overviews = [_overview(study, folder) for study, folder in found]
@@ -57,10 +57,7 @@ def compare(
             raise InputError(
                 "none of these studies has a mask that was trained in full: there is nothing to draw; leave -o out"
             )
-        from ..screen.overviews import named
-
-        labels = [named(*each) for each in zip(overviews, differing([each.study for each in overviews]), strict=True)]
-        plot_overviews(overviews, labels, f"{len(overviews)} studies side by side", output)
+        plot_overviews(overviews, f"{len(overviews)} studies side by side", output)
     if as_json:
         typer.echo(json.dumps(plain(document(overviews)), allow_nan=False))
         return
@@ -73,11 +70,9 @@ def compare(
 
 
 def _overview(study: "Study", folder: "StudyFolder") -> "Overview":
-    from ..report.fromfolder import facts_of_folder
-    from ..report.overview import Overview
-    from ..report.status import status_of
+    from ..report.fromfolder import overview_of_folder
     from ..store.ledger import Ledger
     from ..store.storage import open_storage
 
     ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
-    return Overview(facts_of_folder(study, folder, ledger), status_of(study, folder, ledger).state.value)
+    return overview_of_folder(study, folder, ledger)

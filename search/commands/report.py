@@ -27,6 +27,8 @@ def report(
 ) -> None:
     """Write one HTML page on a study that needs nothing else, with its pictures and its leaderboard beside it.
 
+    Of a family it sets the studies side by side, and each has a page of its own in a folder beside it.
+
     It says which mask is best, whether the score can be trusted, how to get the mask, and how every number was
     obtained. It only reads the study, which may still run. The name or the file of a study takes the same --set as the
     search did.
@@ -41,27 +43,38 @@ def report(
         raise InputError(f"cannot write to {output}: it is no folder; give -o a folder, or a name that is free")
     if tracking and settings:
         raise InputError(f"--set {settings[0]} does not go with --tracking, where a study is named by its id")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = _at_server(study, tracking, home, Path(scratch)) if tracking else _of_folder(study, settings, home)
-
+    if tracking:
         from ..report.page import write_report
 
-        page = write_report(found, output or Path(f"report-{found.facts.study.id}"))
+        with tempfile.TemporaryDirectory() as scratch:
+            found = _at_server(study, tracking, home, Path(scratch))
+            page = write_report(found, output or Path(f"report-{found.facts.study.id}"))
+    else:
+        page = _of_folders(study, settings, home, output)
     typer.echo(f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
-def _of_folder(name: str, settings: list[str], home: Path) -> "Contents":
-    from ..config.studyfile import find_study
+def _of_folders(name: str, settings: list[str], home: Path, output: Path | None) -> Path:
+    """Write the report of a study, or of those of a family, by their folders; return the path of its page."""
+    from ..config.studyfile import find_members
     from ..files import Home
 
-    study, folder = find_study(name, settings, Home(home))
+    found = find_members(name, settings, Home(home))
 
-    from ..report.fromfolder import contents_of_folder
+    from ..report.familypage import write_family_report
+    from ..report.fromfolder import contents_of_folder, overview_of_folder
+    from ..report.page import write_report
     from ..store.ledger import Ledger
     from ..store.storage import open_storage
 
-    ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
-    return contents_of_folder(study, folder, ledger, "" if home == RUNS else f" --home {shlex.quote(str(home))}")
+    options = "" if home == RUNS else f" --home {shlex.quote(str(home))}"
+    members = []
+    for study, folder in found:
+        ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
+        members.append((contents_of_folder(study, folder, ledger, options), overview_of_folder(study, folder, ledger)))
+    if len(members) == 1:
+        return write_report(members[0][0], output or Path(f"report-{found[0][0].id}"))
+    return write_family_report(Path(name).stem, members, output or Path(f"report-{Path(name).stem}"))
 
 
 def _at_server(study: str, tracking: str, home: Path, scratch: Path) -> "Contents":

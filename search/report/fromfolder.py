@@ -11,6 +11,7 @@ from .contents import Contents, export_commands
 from .facts import StudyFacts, layer_sparsities, network_of, read_json
 from .leaderboard import leaderboard
 from .optunaplots import searched
+from .overview import Overview
 from .sparsityplot import MOST
 from .status import State, Status, status_of
 from .verdicts import against_baselines
@@ -50,6 +51,11 @@ def contents_of_folder(study: Study, folder: StudyFolder, ledger: Ledger, option
         missing,
         found.pareto,
     )
+
+
+def overview_of_folder(study: Study, folder: StudyFolder, ledger: Ledger) -> Overview:
+    """Return how `study` stands beside others, by its folder and its ledger."""
+    return Overview(facts_of_folder(study, folder, ledger), status_of(study, folder, ledger).state)
 
 
 def facts_of_folder(study: Study, folder: StudyFolder, ledger: Ledger) -> StudyFacts:

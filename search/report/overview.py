@@ -87,6 +87,43 @@ class Overview:
             "audit": verdict(self.facts.audit) if self.facts.audit else None,
         }
 
+    def named(self, settings: Mapping[str, Any]) -> str:
+        """Return how the study is called beside others that differ from it in these `settings`."""
+        return ", ".join([self.study.id, f"sparsity {self.study.sparsity:g}", *_words(settings)])
+
+    def cells(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Return a line of a table by its headings, with the `settings` in which the study differs from the others."""
+        row, random, ends, beside = self.winner, self.random, self.interval, self.difference
+        difference = f"{beside.difference:+.3f} ± {beside.error:.3f}" if beside else ""
+        return {
+            "study": self.study.id,
+            "settings": " ".join(_words(settings)),
+            "sparsity": f"{self.study.sparsity:g}",
+            "best": row.label if row else "",
+            "source": row.source if row else "",
+            "val acc.": _accuracy(row.accuracy_val if row else None),
+            "test acc.": _accuracy(row.accuracy_final if row else None),
+            "95 % interval": f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "",
+            "steps": f"{row.cost:,}" if row and row.cost is not None else "",
+            "random": _accuracy(random.accuracy_final if random else None),
+            "difference": "at chance level" if self.at_chance else difference,
+            "audit": self.judgement,
+            "state": self.state,
+        }
+
+
+#: Headings of `cells` that hold words, and no numbers.
+WORDS = ("study", "settings", "best", "source", "audit", "state")
+
+
+def _words(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings as they are given."""
+    return [f"{name}={value}" for name, value in settings.items()]
+
+
+def _accuracy(accuracy: float | None) -> str:
+    return "" if accuracy is None else f"{accuracy:.4f}"
+
 
 @dataclass(frozen=True)
 class Pool:

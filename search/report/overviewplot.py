@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..protocol.label import ERK_RANDOM_EQUAL_COST
 from .accuracyplot import limit_accuracies
 from .leaderboard import Row
-from .overview import Overview, interval_of
+from .overview import Overview, differing, interval_of
 from .picture import check_picture, save_picture, set_heading, set_legend, set_title
 from .sparsityplot import label_sparsities
 from .style import GREY, Style, baseline_shape, styles
@@ -22,8 +22,8 @@ _RANDOM = Style(GREY, baseline_shape(ERK_RANDOM_EQUAL_COST))
 _RANDOM_LABEL = "random at equal cost"
 
 
-def plot_overviews(overviews: Sequence[Overview], names: Sequence[str], title: str, path: Path) -> None:
-    """Draw studies to `path`, called `names`; the suffix says the format (png, pdf, svg).
+def plot_overviews(overviews: Sequence[Overview], title: str, path: Path) -> None:
+    """Draw studies to `path`; the suffix says the format (png, pdf, svg).
 
     Above, a line for each study with its winner and its random mask, with their 95 % intervals. Below, the same
     accuracies against cost, and against sparsity where that differs; the numbers are those of the lines. At least one
@@ -32,6 +32,8 @@ def plot_overviews(overviews: Sequence[Overview], names: Sequence[str], title: s
     from matplotlib.figure import Figure
 
     check_picture(path)
+    settings = differing([each.study for each in overviews])
+    names = [each.named(own) for each, own in zip(overviews, settings, strict=True)]
     looks = styles(each.winner.source for each in overviews if each.winner)
     sparsities = len({each.study.sparsity for each in overviews}) > 1
     upper = 0.9 + 0.42 * len(overviews)

@@ -5,14 +5,11 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ...models.files import write_atomically
 from ..names import Artifact
-from ..record.version import package_version
 from ..scores.registry import score_called
 from .comparison import compare, interval
 from .contents import Contents
@@ -20,11 +17,10 @@ from .facts import StudyFacts
 from .gallery import PICTURES, draw
 from .leaderboard import Row
 from .methods import methods
+from .rendering import render
 
 #: Most trials of the leaderboard on the page; the table beside it holds all.
 MOST_ROWS = 50
-
-_TEMPLATE = "templates/report.html.j2"
 
 
 @dataclass(frozen=True)
@@ -39,15 +35,12 @@ class Shown:
 
 def write_report(contents: Contents, folder: Path) -> Path:
     """Write the page, its pictures and the whole leaderboard into `folder`, which is made; return the page's path."""
-    from jinja2 import Environment, StrictUndefined
-
     folder.mkdir(parents=True, exist_ok=True)
     facts = contents.facts
     if facts.rows:
         write_atomically(folder / Artifact.LEADERBOARD_CSV, _csv(facts).encode())
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(resources.files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))
-    page = template.render(
+    page = render(
+        "report.html.j2",
         contents=contents,
         facts=facts,
         study=facts.study,
@@ -60,8 +53,6 @@ def write_report(contents: Contents, folder: Path) -> Path:
         methods=methods(contents),
         changed=list(_settings(facts.study.settings())),
         settings=list(_settings(facts.study.model_dump())),
-        made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        version=package_version(),
     )
     return write_atomically(folder / Artifact.REPORT, page.encode())
 
@@ -74,8 +65,12 @@ def _pictures(contents: Contents, folder: Path) -> Iterator[Shown]:
             if there is None:
                 continue
             write_atomically(folder / picture.file, there.read_bytes())
-        content = (folder / picture.file).read_bytes()
-        yield Shown(picture.heading, picture.caption, base64.b64encode(content).decode())
+        yield Shown(picture.heading, picture.caption, embedded(folder / picture.file))
+
+
+def embedded(picture: Path) -> str:
+    """Return a picture as a page holds it, in base64."""
+    return base64.b64encode(picture.read_bytes()).decode()
 
 
 def _csv(facts: StudyFacts) -> str:

@@ -1,12 +1,19 @@
 """`fullspectrum report` and `fullspectrum compare`: from a folder, from a server, and one line for every mistake."""
 
 import json
+from pathlib import Path
 
 import pytest
 from fullspectrum.search.cli import main
-from fullspectrum.search.files import Home
+from fullspectrum.search.config import studyfile
+from fullspectrum.search.config.studyfile import parse
+from fullspectrum.search.files import Home, plain
 
+from ..report.test_page import Page
 from ..synthetic import synthetic_study, written
+
+# The study that all tests share may have to be searched first.
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
@@ -107,3 +114,22 @@ def test_json_is_one_document_and_nothing_else(sweep, said):
     assert [study["study"] for study in document["studies"]] == ids
     assert document["studies"][0]["settings"] == {"seed": 0, "search.trials": 12}
     assert document["seeds"][0]["studies"] == ids[:2]
+
+
+def test_a_family_is_reported_on_one_page_with_a_page_for_each_study(said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = plain(synthetic_study(12, 2).settings()) | {"sparsity": [0.9, 0.98], "replicates": 2}
+    members = [
+        written(tmp_path / "runs", synthetic_study(12, 2, sparsity=x, seed=s)) for x in (0.9, 0.98) for s in (0, 1)
+    ]
+    monkeypatch.setattr(studyfile, "_study_of_text", lambda *_: parse(settings))
+    Path("<both>.toml").write_text("")
+    assert said("report", "<both>.toml").startswith("wrote report-<both>/report.html (")
+    page = Page(Path("report-<both>/report.html"))
+    assert [section["id"] for section in page.all("section")] == ["verdict", "studies", "pictures", "masks"]
+    assert page.text["verdict"].count("Over 2 seeds at sparsity") == 2
+    links = [link["href"] for link in page.all("a")]
+    assert links == [f"{each.study.id}/report.html" for each in members]
+    assert all("leaderboard" in Page(page.file.with_name(link.split("/")[0]) / "report.html").text for link in links)
+    assert f"best:{members[3].study.id}" in page.text["masks"]
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "both"})

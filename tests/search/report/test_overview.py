@@ -78,14 +78,14 @@ def test_a_study_without_a_full_training_has_a_row_without_a_difference(overview
 
 
 def test_the_picture_has_a_line_for_each_study_and_panels_for_cost_and_sparsity(overviews, tmp_path, figures):
-    names = [f"name {number}" for number in range(len(overviews))]
-    plot_overviews(overviews, names, "a title", tmp_path / "studies.png")
+    plot_overviews(overviews, "a title", tmp_path / "studies.png")
     lines, cost, sparsity = figures[-1].axes
-    assert lines.get_yticklabels()[0].get_text() == "1  name 0"
+    first = lines.get_yticklabels()[0].get_text()
+    assert first.startswith(f"1  {overviews[0].study.id}, sparsity 0.9, seed=0")
     assert [text.get_text() for text in lines.texts] == ["nothing trained in full yet"]
     points = [line for line in lines.lines if len(line.get_xdata()) == 1]
     assert len(points) == 10
     assert [label.get_text() for label in sparsity.get_xticklabels()] == ["0.9", "0.98", "0.999"]
     assert {float(line.get_xdata()[0]) for line in cost.lines} == {5320.0}
-    plot_overviews(overviews[:2], names[:2], "a title", tmp_path / "studies.png")
+    plot_overviews(overviews[:2], "a title", tmp_path / "studies.png")
     assert len(figures[-1].axes) == 2
