@@ -209,6 +209,7 @@ def _report(result: "StudyResult", console: "Screen", home: Path, again: str) ->
     recipe = study.settings().get("training", {}) | best.training
     settings = {"final.epochs": study.final.epochs} | {f"training.{key}": value for key, value in recipe.items()}
     chosen = " ".join(f"--set {shlex.quote(f'{key}={_toml(value)}')}" for key, value in settings.items())
+    print_line(console, f"  fullspectrum report {study.id}{at_home}")
     print_line(console, f"  fullspectrum audit {study.id}{at_home}")
     print_line(console, f"  fullspectrum score {masks}")
     print_line(console, f"  fullspectrum export best:{study.id} --format torch-prune -o best.pt{at_home}")

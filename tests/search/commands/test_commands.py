@@ -286,7 +286,7 @@ class TestMistakes:
 def test_every_command_has_help_with_an_example(capsys):
     assert main(["--help"]) == 0
     capsys.readouterr()
-    for command in ("search", "sample", "score", "train", "export", "ui"):
+    for command in ("search", "sample", "score", "train", "report", "compare", "export", "ui"):
         assert main([command, "--help"]) == 0
         assert f"fullspectrum {command}" in capsys.readouterr().out
 
