@@ -33,6 +33,8 @@ class Contents:
     missing: Sequence[str] = ()
     """What could not be read, a few words each."""
     pareto: Sequence[str] = ()
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """What the network costs under the best mask, by the fields of `models.cost.LayerCost`, as far as known."""
 
     @property
     def best(self) -> str:
@@ -54,6 +56,20 @@ class Contents:
         return (
             f"The best mask is {name}: after full training it reaches {row.accuracy_final:.4f} on the test "
             f"split{error}{cost}, at sparsity {study.sparsity:g}."
+        )
+
+    @property
+    def network_cost(self) -> str:
+        """A sentence on what the network costs under the best mask; empty where that is not known."""
+        known = self.costs
+        if not {"parameters", "parameters_dense", "bytes_csr", "bytes_dense"} <= known.keys():
+            return ""
+        flops = ""
+        if {"flops", "flops_dense"} <= known.keys():
+            flops = f", {known['flops']:,.0f} of {known['flops_dense']:,.0f} floating point operations an image"
+        return (
+            f"With it the network has {known['parameters']:,.0f} of {known['parameters_dense']:,.0f} parameters{flops}"
+            f"; as compressed sparse rows they take {known['bytes_csr']:,.0f} bytes, dense {known['bytes_dense']:,.0f}."
         )
 
     @property

@@ -50,6 +50,7 @@ def contents_of_folder(study: Study, folder: StudyFolder, ledger: Ledger, option
         {Artifact.COORDINATE_PICTURE: picture} if picture and picture.exists() else {},
         missing,
         found.pareto,
+        next((trial.result.costs for trial in facts.trials if best and trial.label == best.label), {}),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from ...models.errors import InputError, first_line
 from ..config.studyfile import parse
 from ..files import JsonObject
-from ..names import Artifact, Kind, Tag
+from ..names import Artifact, Kind, Metric, Tag
 from ..protocol.label import Label
 from ..protocol.network import NetworkListing
 from ..record.server import without_password
@@ -122,7 +122,14 @@ def _contents(
         f"the MLflow server {shown}",
         pictures,
         _missing(tables, images),
+        costs=_costs(best) if best else {},
     )
+
+
+def _costs(run: "Run") -> dict[str, float]:
+    """Return what the network costs under the mask of a trial's run."""
+    metrics = run.data.metrics.items()
+    return {name.removeprefix(Metric.COSTS): value for name, value in metrics if name.startswith(Metric.COSTS)}
 
 
 def _recorded(there: set[str]) -> list[str]:

@@ -50,6 +50,7 @@ def test_a_study_is_reported_by_the_beginning_of_its_id(finished, said, tmp_path
     assert said("report", study[:6], "--home", home).startswith(f"wrote report-{study}/report.html (")
     page = (tmp_path / f"report-{study}" / "report.html").read_text()
     assert f"fullspectrum export best:{study} --home {home}" in page
+    assert " of 504,706 parameters, " in page
     # The best mask is beside chance, as the search drew it.
     assert (tmp_path / f"report-{study}" / "coordinate.png").read_bytes() == (
         finished.folder.trial(finished.rows[0].number) / "coordinate.png"
@@ -65,6 +66,9 @@ def test_a_study_of_another_machine_is_reported_from_its_server(finished, said, 
         assert sentence.replace("'", "&#39;") in page
     winner = finished.rows[0]
     assert f"The best mask is {winner.label}" in page
+    costs = finished.trials_by_label[winner.label].result.costs
+    cost = f"With it the network has {costs['parameters']:,.0f} of 504,706 parameters, {costs['flops']:,.0f} of "
+    assert cost in page
     assert f"--tracking {server}" in page and "best:" not in page
     assert "learning curves, importances and slices" in page
     drawn = {path.name for path in (tmp_path / "there").glob("*.png")}
