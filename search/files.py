@@ -167,6 +167,11 @@ class StudyFolder:
         return self.path / "baselines" / label / Artifact.MASK
 
     @property
+    def best(self) -> Path:
+        """The folder of the best mask, with its weights and its recipe."""
+        return self.path / Artifact.BEST
+
+    @property
     def report(self) -> Path:
         """The folder of tables and plots of the whole study."""
         return self.path / "report"

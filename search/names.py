@@ -97,10 +97,29 @@ class Tag:
     PARETO = "fullspectrum.pareto"
     ADAPTATIONS = "fullspectrum.adaptations"
     PRECISION = "fullspectrum.precision"
+    SOURCE = "fullspectrum.source"
+    RANK = "fullspectrum.rank"
+    """Place on the leaderboard, from 1; of the first hundred."""
+    BEST = "fullspectrum.best"
+    """Of a search: the label of its best trial."""
+    EXPORT = "fullspectrum.export"
+    """Of a search: what `fullspectrum export` takes for its best mask."""
+    VERDICT = "fullspectrum.verdict"
+    """Of a search: whether its score can be trusted."""
     NOTE = "mlflow.note.content"
+    RUN_NAME = "mlflow.runName"
+    USER = "mlflow.user"
+    PROGRAM = "mlflow.source.name"
+    PROGRAM_KIND = "mlflow.source.type"
     PARENT = "mlflow.parentRunId"
     TABLES = "mlflow.loggedArtifacts"
     EXPERIMENT_KIND = "mlflow.experimentKind"
+    DATA_USE = "mlflow.data.context"
+
+    @staticmethod
+    def view(key: str) -> str:
+        """Return the tag of an experiment that holds a saved view of its runs, which an address names by `key`."""
+        return f"mlflow.sharedViewState.{key}"
 
 
 class Kind:
@@ -177,6 +196,14 @@ class Artifact:
     LEADERBOARD_CSV = "leaderboard.csv"
     ERROR = "error.txt"
     CHECK = "check.json"
+    WEIGHTS = "weights.safetensors"
+    """Weights that a mask starts from, where they stand beside it."""
+    RECIPE = "recipe.json"
+    LOADING = "load.py"
+    MODEL = "model"
+
+    #: The folder of the best mask, its weights, its recipe and how they are loaded.
+    BEST = "best"
 
     @staticmethod
     def pretrained_weights(iterations: int) -> str:

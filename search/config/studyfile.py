@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -105,10 +105,15 @@ def find_study(name: str, overrides: Iterable[str], home: Home) -> tuple[Study, 
     `name` is as in `find_members`. Raises InputError where there is no such study, or several.
     """
     found = find_members(name, overrides, home)
-    if len(found) > 1:
-        listed = ", ".join(f"{study.id} (sparsity {study.sparsity:g}, seed {study.seed})" for study, _ in found)
-        raise ConfigError(f"{name} is a family of {len(found)} studies; name one of them: {listed}")
+    _check_only(name, [study for study, _ in found])
     return found[0]
+
+
+def _check_only(name: str, members: Sequence[Study]) -> None:
+    """Raise ConfigError where `name` means several studies."""
+    if len(members) > 1:
+        listed = ", ".join(f"{study.id} (sparsity {study.sparsity:g}, seed {study.seed})" for study in members)
+        raise ConfigError(f"{name} is a family of {len(members)} studies; name one of them: {listed}")
 
 
 def find_members(name: str, overrides: Iterable[str], home: Home) -> list[tuple[Study, StudyFolder]]:
@@ -125,6 +130,15 @@ def find_members(name: str, overrides: Iterable[str], home: Home) -> list[tuple[
         # Where there is none, it says which studies there are.
         name = members[0].id
     return [(parse(json.loads(folder.settings.read_text())), folder) for folder in folders or [home.find(name)]]
+
+
+def study_id(name: str, overrides: Iterable[str]) -> str:
+    """Return the id of the study that `name` means, as `find_study` takes it, or how it begins."""
+    if not (names_file(name) or name in bundled()):
+        return name
+    members = load_study(name, overrides).members()
+    _check_only(name, members)
+    return members[0].id
 
 
 def study_of(own: dict[str, object], overrides: Iterable[str]) -> Study:

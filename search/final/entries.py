@@ -107,7 +107,10 @@ def _checks(search: RunningSearch, trial: TrialRecord) -> list[Entry]:
     masks = MaskSet.load(file)
     k, cost = distribution.pretraining, search.workbench.source_cost(distribution)
     weights = _weights(search.folder.absolute, k)
-    entries = [Entry(REINITIALISED, masks, trial.training, other_weights(seed), k, cost=cost, file=file, of=winner)]
+    own = search.folder.absolute.baseline(REINITIALISED).with_name(Artifact.WEIGHTS)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    again, other = trial.training, other_weights(seed)
+    entries = [Entry(REINITIALISED, masks, again, other, k, cost=cost, file=file, of=winner, own_weights=own)]
     made: dict[Label, MaskSet | None] = {SHUFFLED: shuffled(masks, seed)}
     # Not scored again for a training that is done already.
     if not any(done.settles(INVERTED, winner) for done in search.ledger.finals()):

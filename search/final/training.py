@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ...models.data import Data
 from ...models.errors import InputError, first_line
-from ...models.networks import build
+from ...models.networks import build, initial_state
 from ...models.weights import load_state, save_state
 from ..config.study import Study
 from ..driver.running import RunningSearch
@@ -44,6 +44,8 @@ def _train_remotely(
     try:
         if entry.init_seed is not None and entry.pretraining:
             _pretrain(study, model, data, entry.init_seed, entry.pretraining, checkpoints, leave)
+        if entry.own_weights is not None:
+            save_state(entry.own_weights, initial_state(model))
         full = FullTraining.of(study, entry.training, entry.repeat, entry.iterations)
         trajectory = Trajectory.of(study, state) if entry.ends is not None else None
         reports: list[TrainingReport] = []
@@ -52,6 +54,8 @@ def _train_remotely(
             if isinstance(report, TrainingEnd) and entry.ends is not None:
                 if report.masks is not None:
                     save_end(entry.ends / Artifact.END_MASK, entry.ends / Artifact.END_WEIGHTS, report.masks, model)
+                elif report.outcome is Outcome.FINISHED and not entry.label.is_baseline:
+                    save_state(entry.ends / Artifact.END_WEIGHTS, initial_state(model))
                 draw(reports, f"{entry.label}: {study.model}, {full.recipe.mask}", entry.ends / Artifact.TRAJECTORY)
             yield report
     except LeaveRequested:

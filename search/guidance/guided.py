@@ -68,16 +68,20 @@ class GuidedStudy:
         # The caller adds what is to be recorded to a trial of its own.
         return asked, copy.copy(frozen)
 
-    def learn(self, trial: FrozenTrial, given: Given = _NOTHING) -> None:
-        """Take up a recorded trial in any state, as if it had been asked for; call it in order of number."""
+    def learn(self, trial: FrozenTrial, given: Given = _NOTHING, taught: TrialState | None = None) -> None:
+        """Take up a recorded trial in any state, as if it had been asked for; call it in order of number.
+
+        `taught` is the state that it taught when it ended, where that is another than the recorded one.
+        """
         key = _key(given)
         self._note(trial, key)
         if self._sampler.learns:
             study = self._study(key)
             self._running[trial.number] = (study, study.add(trial))
         if trial.state.is_finished():
-            values = trial.values if trial.state is TrialState.COMPLETE else None
-            self.tell(trial.number, trial.state, values, trial.intermediate_values)
+            state = taught or trial.state
+            values = trial.values if state is TrialState.COMPLETE else None
+            self.tell(trial.number, state, values, trial.intermediate_values)
 
     def tell(
         self,

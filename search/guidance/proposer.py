@@ -46,11 +46,16 @@ class Proposer:
     def _take_up(self) -> None:
         masks, training = self._ledger.all_trials(MASKS), self._ledger.all_trials(TRAINING)
         self._proposed_training = len(training)
-        for trial in training[: len(masks)]:
-            self._training.learn(trial)
+        for trial, beside in zip(training, masks, strict=False):
+            outcome = TrialRecord.of(beside).outcome
+            # A training that diverged is worse than any other; one that there never was teaches nothing.
+            nothing = trial.state is TrialState.PRUNED and not trial.intermediate_values
+            nothing &= outcome is not Outcome.DIVERGED
+            self._training.learn(trial, taught=TrialState.FAIL if nothing else None)
         for trial in masks:
             record = TrialRecord.of(trial)
-            self._masks.learn(trial, self._groups.given_before(record.distribution))
+            taught = TrialState.FAIL if trial.state is TrialState.PRUNED else None
+            self._masks.learn(trial, self._groups.given_before(record.distribution), taught)
             self._groups.proposed(record.number, record.distribution.group)
             if record.outcome:
                 self._groups.learn(record)
@@ -112,12 +117,12 @@ class Proposer:
             # A trial that was stopped trained for less than the others: its accuracy is one on the way.
             steps = {result.iterations: accuracy} if state is TrialState.PRUNED and accuracy is not None else {}
             values = [accuracy] if state is TrialState.COMPLETE and accuracy is not None else None
-            if self._ledger.close(TRAINING, number, state, values, steps):
+            if self._ledger.close(TRAINING, number, _shown(state, outcome), values, steps):
                 self._training.tell(number, state, values, steps)
         values = self._objectives(outcome, result)
         # `masks` last: as long as it is open there, a restart teaches both.
         state = TrialState.FAIL if values is None else TrialState.COMPLETE
-        if self._ledger.close(MASKS, number, state, values, {}):
+        if self._ledger.close(MASKS, number, _shown(state, outcome), values, {}):
             self._masks.tell(number, state, values)
 
     def _objectives(self, outcome: Outcome, result: TrialResult) -> list[float] | None:
@@ -135,6 +140,14 @@ def _objective(name: str, outcome: Outcome, result: TrialResult) -> float | None
         return result.metrics.get(Metric.score(name))
     # The accuracy after a part of the warm-up is another quantity.
     return result.accuracy if outcome is Outcome.FINISHED else None
+
+
+def _shown(state: TrialState, outcome: Outcome) -> TrialState:
+    """Return the state in which the tools of Optuna see a trial that teaches `state`.
+
+    One that teaches nothing, because it lacks a value, did not fail for that: gate, rung or guard stopped it.
+    """
+    return TrialState.PRUNED if state is TrialState.FAIL and outcome is not Outcome.FAILED else state
 
 
 def _training_lesson(outcome: Outcome, result: TrialResult) -> tuple[TrialState, float | None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...spectral.chance import ZScore
+from ..files import JsonObject
 from .label import Label
 from .network import NetworkListing
 from .outcome import Outcome
@@ -25,6 +26,13 @@ class Summary:
     files: Sequence[Path] = ()
     """Tables and plots."""
     verdicts: Sequence[str] = ()
+    headline: str = ""
+    """What the best mask does beside a random one, in few words; empty where none was trained."""
+    trust: str = ""
+    """The verdict that says whether the score can be trusted."""
+    rows: Sequence[JsonObject] = ()
+    """The leaderboard, best first, as it is recorded."""
+    test_images: int = 0
     pareto: Sequence[Label] | None = None
     """The trials on the Pareto front; None where that is not known."""
 

@@ -14,14 +14,15 @@ class Label(str):
         return cls(f"trial {number}")
 
     @property
-    def number(self) -> int:
-        """The number of the trial whose label it is."""
-        return int(self.removeprefix("trial "))
-
-    @property
     def is_baseline(self) -> bool:
         """Whether it is a baseline's, and no trial's."""
         return self in BASELINES
+
+    @property
+    def number(self) -> int | None:
+        """The number of the trial; None where it is no trial's."""
+        word, _, number = self.partition(" ")
+        return int(number) if word == "trial" and number.isdecimal() else None
 
 
 DENSE = Label("dense")

@@ -12,6 +12,16 @@ class TaskListing(TypedDict):
     classes: int
 
 
+class DatasetListing(TypedDict):
+    """The data set that a study trains on."""
+
+    name: str
+    digest: str
+    """Of the labels and of some images."""
+    splits: dict[str, int]
+    """Numbers of images by the names of the splits."""
+
+
 class LayerListing(TypedDict):
     """One prunable parameter."""
 
@@ -43,7 +53,11 @@ class NetworkListing(TypedDict):
     """Reasons by the names of the parameters."""
     adaptations: list[str]
     """Changes against the published network."""
-    images: NotRequired[dict[str, int]]
-    """The number of images in each split: train, val and test."""
+    dataset: NotRequired[DatasetListing]
     precision: NotRequired[dict[str, str]]
     """The precision of the network in the sources that differentiate it, by their names."""
+
+
+def images_of(network: NetworkListing | None) -> dict[str, int] | None:
+    """Return the number of images in each split, train, val and test; None where the listing does not say them."""
+    return network["dataset"]["splits"] if network and "dataset" in network else None

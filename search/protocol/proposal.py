@@ -48,7 +48,8 @@ class Proposal:
         return {
             Attribute.NUMBER: self.number,
             Attribute.ATTEMPT: self.attempt,
-            Attribute.SEED: self.seed,
+            # In digits: the browser of an Optuna tool rounds numbers above 2^53.
+            Attribute.SEED: str(self.seed),
             Attribute.DISTRIBUTION: self.distribution.to_dict(),
             Attribute.TRAINING: dict(self.training),
             Attribute.GROUP_REASON: self.group_reason,
@@ -61,7 +62,7 @@ class Proposal:
         return cls(
             kept[Attribute.NUMBER],
             kept[Attribute.ATTEMPT],
-            kept[Attribute.SEED],
+            int(kept[Attribute.SEED]),
             MaskDistribution.from_dict(kept[Attribute.DISTRIBUTION]),
             kept[Attribute.TRAINING],
             Ranking.from_dict(kept[Attribute.RANKING]) if kept.get(Attribute.RANKING) else None,

@@ -36,9 +36,11 @@ class Entry:
     """Where a baseline's masks lie."""
     of: Label | None = None
     """The trial whose mask a baseline checks, or whose cost it has."""
+    own_weights: Path | None = None
+    """File for the weights that it starts from, where these are others than the study's; None: not kept."""
     ends: Path | None = None
-    """Folder for the masks and the weights of its end, and for the picture of its coordinate over time, where the mask
-    changes while it trains; None: not kept."""
+    """Folder for the masks of its end and for the picture of its coordinate over time, where the mask changes while it
+    trains, and for the weights of its end; None: not kept."""
 
     def cost_of(self, end: "TrainingEnd") -> int | None:
         """Return the optimizer steps that this end needed from the initial weights on; None where its worker died."""
@@ -94,11 +96,12 @@ class TrainingEnd:
     @property
     def metrics(self) -> dict[str, float]:
         """The known values of the end by their names in the record."""
-        known = {
-            Metric.ITERATIONS: self.iteration,
-            Metric.ACCURACY_VAL_FINAL: self.accuracy_val,
-            Metric.ACCURACY_FINAL: self.accuracy_final,
-        }
+        return self.measured | ({} if self.iteration is None else {Metric.ITERATIONS: self.iteration})
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The accuracies of the end, where they are known, by their names in the record."""
+        known = {Metric.ACCURACY_VAL_FINAL: self.accuracy_val, Metric.ACCURACY_FINAL: self.accuracy_final}
         return {name: value for name, value in known.items() if value is not None}
 
 

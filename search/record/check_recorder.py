@@ -9,7 +9,7 @@ from ..config.study import Study
 from ..names import Kind, Metric, Param, Tag
 from ..protocol.label import Label
 from ..protocol.training import Entry, TrainingEnd, TrainingReport
-from .runs import reason_tag, run_status, training_params
+from .runs import program_tags, reason_tag, run_status, training_params
 from .spool import Spool
 
 
@@ -80,6 +80,7 @@ class CheckRecorder:
             Param.EPOCHS: study.final.epochs,
         }
         recipe = training_params(study.training.recipe())
+        tags = {**program_tags("check"), **tags}
         self._spool.start(run, name, params={**common, **recipe, **params}, tags=tags, parent=parent)
 
     def _end(self, run: str, status: str) -> None:

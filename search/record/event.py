@@ -29,6 +29,8 @@ class Start:
     attempt: int | None = None
     """From 1; None for a run without attempts."""
     time: int = field(default_factory=_now)
+    dataset: Mapping[str, str] | None = None
+    """The data set that the run uses, as `runs.dataset_input` returns it; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,19 @@ class Artifact:
     run: str
     path: str
     time: int = field(default_factory=_now)
+    folder: str = ""
+    """The folder among the run's artifacts that it goes to; empty: none."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A run, and the experiment with it, has this description from now on."""
+
+    op: ClassVar[str] = "note"
+    run: str
+    text: str
+    """Markdown, with the links of `addresses.linked`."""
+    time: int = field(default_factory=_now)
 
 
 @dataclass(frozen=True)
@@ -72,14 +87,19 @@ class End:
     time: int = field(default_factory=_now)
 
 
-Event = Start | Metrics | Tags | Artifact | End
+Event = Start | Metrics | Tags | Artifact | Note | End
 
-_KINDS: dict[str, type[Event]] = {kind.op: kind for kind in (Start, Metrics, Tags, Artifact, End)}
+_KINDS: dict[str, type[Event]] = {kind.op: kind for kind in (Start, Metrics, Tags, Artifact, Note, End)}
+
+
+#: Fields that the lines of an event lack where they have these values, as those of older spools do.
+_LEFT_OUT = {"dataset": None, "folder": ""}
 
 
 def to_json(event: Event) -> dict[str, object]:
     """Return the JSON object of an event; numbers that are not finite are None."""
-    document: dict[str, object] = plain({"op": event.op, **vars(event)})
+    values = {name: value for name, value in vars(event).items() if name not in _LEFT_OUT or value != _LEFT_OUT[name]}
+    document: dict[str, object] = plain({"op": event.op, **values})
     return document
 
 

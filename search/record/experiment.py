@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from ...models.errors import first_line
 from ..names import Tag
+from .addresses import linked
 from .destination import Destination
-from .event import Artifact, End, Event, Metrics, Start, Tags
+from .event import Artifact, End, Event, Metrics, Note, Start, Tags
+from .spool import LONGEST
 from .tracking import client_for
 
 if TYPE_CHECKING:
-    from mlflow.entities import RunInfo
+    from mlflow.entities import DatasetInput, RunInfo
 
 #: Error codes by which MLflow says that an event itself is wrong; errors that may pass have other codes.
 _REFUSALS = {"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"}
@@ -89,11 +91,26 @@ class Experiment:
             if not starts:
                 raise EventRefused(f"the experiment has no run {run!r}: it was deleted, or its start was refused")
             info, tags = self._make(starts[0], tags), {}
+        if notes := [event.text for event in events if isinstance(event, Note)]:
+            tags[Tag.NOTE] = self._describe(notes[-1])
         self._log_batch(info, events, tags)
+        if starts and starts[-1].dataset is not None:
+            self._client.log_inputs(info.run_id, datasets=[_input(starts[-1].dataset)])
         for event in events:
             if isinstance(event, Artifact):
-                self._upload(info, str(self._folder / event.path))
+                self._upload(info, str(self._folder / event.path), event.folder)
         self._set_status(info, events, made)
+
+    def _describe(self, note: str) -> str:
+        """Give the experiment a description, and return it with its links."""
+
+        def find(key: str) -> str | None:
+            info = self._find_run(key)
+            return None if info is None else str(info.run_id)
+
+        text = linked(note, self._id, find)[:LONGEST]
+        self._client.set_experiment_tag(self._id, Tag.NOTE, text)
+        return text
 
     def _log_batch(self, info: "RunInfo", events: Sequence[Event], tags: Mapping[str, str]) -> None:
         from mlflow.entities import Metric, Param, RunTag
@@ -130,7 +147,7 @@ class Experiment:
         self._add_runs({start.run: made.info})
         return made.info
 
-    def _upload(self, info: "RunInfo", path: str) -> None:
+    def _upload(self, info: "RunInfo", path: str, folder: str) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
         from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
@@ -141,13 +158,15 @@ class Experiment:
         # MlflowClient.log_artifact does the same, but asks the store for the whole run first.
         repository = get_artifact_repository(info.artifact_uri, tracking_uri=self._client.tracking_uri)
         if isinstance(repository, LocalArtifactRepository):
-            # Thousands of masks need not lie on the disk twice. Where something of that name is there already, or on
-            # another disk, MLflow copies.
+            # Thousands of masks need not lie on the disk twice. On another disk MLflow copies.
+            place = Path(repository.artifact_dir, folder, Path(path).name)
             with contextlib.suppress(OSError):
-                os.makedirs(repository.artifact_dir, exist_ok=True)
-                os.link(path, Path(repository.artifact_dir, Path(path).name))
+                place.parent.mkdir(parents=True, exist_ok=True)
+                # What is there may be another file's too, into which MLflow would write.
+                place.unlink(missing_ok=True)
+                os.link(path, place)
                 return
-        repository.log_artifact(path)
+        repository.log_artifact(path, folder or None)
 
     def _find_run(self, run: str) -> "RunInfo | None":
         # The store is read once, a page at a time; from then on nobody but this object makes such runs.
@@ -172,6 +191,13 @@ class Experiment:
         self._runs.update(runs)
         self.new_runs.update({run: info.run_id for run, info in runs.items()})
         self._unsure.difference_update(runs)
+
+
+def _input(dataset: Mapping[str, str]) -> "DatasetInput":
+    """Return a data set as the input of a training."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return DatasetInput(Dataset(**dataset), [InputTag(Tag.DATA_USE, "training")])
 
 
 def _is_final(error: Exception) -> bool:

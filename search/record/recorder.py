@@ -17,9 +17,14 @@ from ..protocol.report import Measured, Scored, finite
 from ..protocol.result import Decision, TrialResult
 from ..protocol.training import CoordinateProgress, Entry, TrainingEnd, TrainingProgress
 from ..sampling.distribution import MaskDistribution
+from .bestfolder import BestFolder
 from .environment import environment
-from .runs import reason_tag, run_status, training_params
+from .note import best_row, closing_note, name_of, opening_note
+from .runs import dataset_input, program_tags, reason_tag, run_name, run_status, training_params
 from .spool import Spool
+
+#: Places on the leaderboard that are tagged: requests for thousands would keep the end of a study waiting.
+_RANKED = 100
 
 
 class Recorder(Listener):
@@ -39,26 +44,24 @@ class Recorder(Listener):
         # A hash of all settings: not made anew for every event.
         self._parent = study.id
         self._digests: dict[int, str] = {}
-
-    @property
-    def _note(self) -> str:
-        """The description of the parent run."""
-        return (
-            f"Mask search for `{self._study.model}` on `{self._study.data}` at sparsity {self._study.sparsity:g}. "
-            f"Nested runs are trials; their tag `{Tag.OUTCOME}` tells how each ended."
-        )
+        self._proposals: dict[int | None, Proposal] = {}
+        self._dataset: dict[str, str] | None = None
+        self._program = program_tags("search")
 
     def study_started(self, network: NetworkListing) -> None:
         """Open the parent run: settings, initial weights, environment, and the listing of the network."""
-        tags = {Tag.KIND: Kind.STUDY, Tag.STUDY: self._parent, Tag.NOTE: self._note}
+        self._dataset = dataset_input(network.get("dataset"))
+        tags = {Tag.KIND: Kind.STUDY, Tag.STUDY: self._parent, **self._program}
         if network["adaptations"]:
             tags[Tag.ADAPTATIONS] = "; ".join(network["adaptations"])
         if reduced := {name: dtype for name, dtype in network.get("precision", {}).items() if dtype != "float64"}:
             tags[Tag.PRECISION] = "; ".join(f"{name}: {dtype}" for name, dtype in reduced.items())
-        self.spool.start(self._parent, f"search {self._parent}", params=self._study_params(), tags=tags)
+        name, params = f"search {self._parent}", self._study_params()
+        self.spool.start(self._parent, name, params=params, tags=tags, dataset=self._dataset)
+        self.spool.note(self._parent, opening_note(self._study))
         documents = {
             # Without [tracking]: a database URL may hold a password.
-            Artifact.STUDY: self._study.model_dump(exclude={"tracking"}),
+            Artifact.STUDY: self._study.model_dump(exclude={"tracking"}) | {"seed": str(self._study.seed)},
             Artifact.ENVIRONMENT: environment(),
             Artifact.NETWORK: network,
         }
@@ -94,6 +97,7 @@ class Recorder(Listener):
         """Open the run of a trial with what was proposed."""
         # One that does not train has no settings for it but those that it proposes for a full training.
         trains = self._study.warmup.iterations or proposal.training
+        self._proposals[proposal.number] = proposal
         distribution = proposal.distribution
         params = {
             Param.SOURCE: distribution.source,
@@ -108,8 +112,16 @@ class Recorder(Listener):
             **{Param.theta(group): value for group, value in distribution.theta.items()},
             **(self._recipe(proposal.training) if trains else {}),
         }
-        tags = {Tag.KIND: Kind.TRIAL, Tag.ATTEMPT: str(proposal.attempt)}
+        tags = {Tag.KIND: Kind.TRIAL, Tag.ATTEMPT: str(proposal.attempt), Tag.SOURCE: distribution.source}
         self._open(Label.of_trial(proposal.number), params, tags, proposal.attempt)
+
+    def _name(self, label: Label, accuracy: float | None, outcome: Outcome) -> dict[str, str]:
+        """Return the tag that names the run of a trial or of a baseline by what it came to."""
+        return {Tag.RUN_NAME: run_name(label, self._source(label), accuracy, outcome)}
+
+    def _source(self, label: Label) -> str:
+        proposal = self._proposals.get(label.number)
+        return proposal.distribution.source if proposal else ""
 
     def _weights(self, iterations: int) -> dict[str, object]:
         """Return the parameters of the weights that masks are made for: those after so many dense iterations."""
@@ -120,8 +132,16 @@ class Recorder(Listener):
         return training_params(self._study.training.recipe(dict(training)))
 
     def _open(self, label: Label, params: Mapping[str, object], tags: dict[str, str], attempt: int = 1) -> None:
-        tags = {Tag.STUDY: self._parent} | tags
-        self.spool.start(self._run(label), label, parent=self._parent, params=params, tags=tags, attempt=attempt)
+        tags = {Tag.STUDY: self._parent, **self._program} | tags
+        self.spool.start(
+            self._run(label),
+            run_name(label, self._source(label)),
+            parent=self._parent,
+            params=params,
+            tags=tags,
+            attempt=attempt,
+            dataset=self._dataset,
+        )
 
     def trial_reported(self, number: int, report: Scored | Measured, gate: Decision | None) -> None:
         """Log one result of a trial; the first one brings its mask, its candidates and its coordinate."""
@@ -146,7 +166,8 @@ class Recorder(Listener):
             return
         known = {Metric.ACCURACY_WARMUP: result.accuracy, Metric.COST: result.cost}
         self.spool.metrics(run, _known(known), result.iterations)
-        self.spool.tags(run, {Tag.OUTCOME: outcome.value} | reason_tag(result.reason))
+        name = self._name(Label.of_trial(number), result.accuracy, outcome)
+        self.spool.tags(run, {Tag.OUTCOME: outcome.value} | reason_tag(result.reason) | name)
         if outcome is Outcome.FAILED:
             self.spool.artifact(run, self._folder.trial(number) / Artifact.ERROR)
         self.spool.end(run, run_status(outcome))
@@ -162,8 +183,9 @@ class Recorder(Listener):
         if self.spool.ended(self._run(entry.label)) and not again:
             return
         tags = {Tag.KIND: Kind.BASELINE} | ({Tag.OF: entry.of} if entry.of else {})
-        # Those of another seed are not recorded.
-        weights = {} if entry.init_seed is not None else self._weights(entry.pretraining)
+        weights = self._weights(entry.pretraining)
+        if entry.init_seed is not None:
+            weights = {Param.PRETRAINING: entry.pretraining, Param.INIT_SEED: entry.init_seed}
         self._open(entry.label, weights | self._recipe(entry.training), tags)
         if entry.file is not None:
             self.spool.artifact(self._run(entry.label), entry.file)
@@ -189,32 +211,63 @@ class Recorder(Listener):
         run, baseline = self._run(entry.label), entry.label.is_baseline
         if baseline and self.spool.ended(run):
             return
-        self.spool.metrics(run, end.metrics | _known({Metric.COST: entry.cost_of(end)}), end.iteration or 0)
+        step, totals = end.iteration or 0, _known({Metric.ITERATIONS: end.iteration, Metric.COST: entry.cost_of(end)})
+        # Not before the end of the warm-up: MLflow takes the value of the highest step for the last one.
+        last = step if baseline else max(step, self._study.warmup.iterations)
+        self.spool.metrics(run, end.measured | (totals if step == last else {}), step)
+        self.spool.metrics(run, totals, last)
         if entry.ends is not None:
             for name in (Artifact.END_MASK, Artifact.END_WEIGHTS, Artifact.TRAJECTORY):
                 self.spool.artifact(run, entry.ends / name)
-        self.spool.tags(
-            run, {Tag.OUTCOME if baseline else Tag.FINAL_OUTCOME: end.outcome.value} | reason_tag(end.reason)
-        )
+        if entry.own_weights is not None:
+            self.spool.artifact(run, entry.own_weights)
+        tags = {Tag.OUTCOME if baseline else Tag.FINAL_OUTCOME: end.outcome.value} | reason_tag(end.reason)
+        if baseline or end.accuracy_final is not None:
+            tags |= self._name(entry.label, end.accuracy_final, end.outcome)
+        self.spool.tags(run, tags)
         if baseline:
             self.spool.end(run, run_status(end.outcome))
 
     def study_ended(self, summary: Summary) -> None:
-        """Close the parent run with the study's tables and plots, and its verdicts in the description.
+        """Close the parent run with the study's tables and plots, its best mask, and its verdicts in the description.
 
-        The trials on the Pareto front, where it is known, are tagged, and those that have left it no longer are.
+        The first of the leaderboard are tagged with their places, the trials on the Pareto front, where it is known,
+        with that, and those that have left either no longer are.
         """
         if summary.pareto is not None:
             front = {self._run(label) for label in summary.pareto}
             for run in sorted(front.union(self.spool.tagged(Tag.PARETO, "true"))):
                 self.spool.tags(run, {Tag.PARETO: "true" if run in front else "false"})
-        self.spool.tags(self._parent, {Tag.NOTE: "\n\n".join([self._note, *summary.verdicts])})
+        self._rank(summary)
+        self._best(summary)
+        self.spool.note(self._parent, closing_note(self._study, summary))
         for path in summary.files:
             self.spool.artifact(self._parent, path)
         self.spool.metrics(self._parent, dict(summary.metrics), 0)
         if any(path.name == Artifact.LEADERBOARD for path in summary.files):
             self.spool.tags(self._parent, _table(Artifact.LEADERBOARD))
         self.spool.end(self._parent, summary.status)
+
+    def _rank(self, summary: Summary) -> None:
+        """Tag the first trials of the leaderboard with their places, and take those of others away."""
+        labels = [Label(row["mask"]) for row in summary.rows]
+        ranked = [self._run(label) for label in labels if not label.is_baseline][:_RANKED]
+        places = {run: str(place) for place, run in enumerate(ranked, 1)}
+        for run in sorted(places.keys() | set(self.spool.having(Tag.RANK)) if summary.rows else ()):
+            self.spool.tags(run, {Tag.RANK: places.get(run, "")})
+
+    def _best(self, summary: Summary) -> None:
+        """Log the best mask with its weights, and name the parent run by it."""
+        best = best_row(summary)
+        if best is None:
+            return
+        label, accuracy = Label(best["mask"]), best[Metric.ACCURACY_FINAL]
+        name = f"search {self._parent}: {name_of(best)}" + ("" if accuracy is None else f" {accuracy:.3f}")
+        tags = {Tag.BEST: label, Tag.EXPORT: f"best:{self._parent}", Tag.VERDICT: summary.trust}
+        self.spool.tags(self._parent, tags | {Tag.RUN_NAME: name})
+        if (proposal := self._proposals.get(label.number)) is not None:
+            for file in BestFolder(self._study, self._folder).fill(proposal, best):
+                self.spool.artifact(self._parent, file, Artifact.BEST)
 
 
 def _rounds(distribution: MaskDistribution) -> dict[str, object]:

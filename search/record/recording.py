@@ -12,11 +12,12 @@ from .delivery import Delivery, delivered
 from .destination import Destination
 from .recorder import Recorder
 from .server import tracking_server
+from .view import leaderboard_view
 
 
 def destination_of(study: Study, home: Home) -> Destination:
     """Return where the record of a study goes. Raises InputError where that is no tracking server."""
-    tags = {Tag.STUDY: study.id, Tag.NOTE: f"{study.model} on {study.data}"}
+    tags = {Tag.STUDY: study.id, Tag.NOTE: f"{study.model} on {study.data}", **leaderboard_view(study)}
     experiment = f"{study.model} {study.data} {study.sparsity:g} {study.id}".replace("/", "_")
     return Destination(home, study.id, experiment, tracking_server(home, study.tracking.mlflow), tags)
 

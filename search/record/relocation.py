@@ -19,6 +19,13 @@ _MOVE_RUNS = """
     WHERE experiment_id = :id AND artifact_uri = :old || '/' || run_uuid || '/artifacts'
 """
 
+#: Models that were registered of our runs lie among their artifacts.
+_MOVE_MODELS = """
+    UPDATE model_versions SET source = :new || substr(source, length(:old) + 1),
+    storage_location = :new || substr(storage_location, length(:old) + 1)
+    WHERE substr(source, 1, length(:old) + 1) = :old || '/'
+"""
+
 _MOVE_EXPERIMENT = "UPDATE experiments SET artifact_location = :new WHERE experiment_id = :id"
 
 
@@ -35,6 +42,7 @@ def relocate(home: Home) -> None:
                 if old != new and old.startswith("file:///") and old.split("/")[-2:] == new.split("/")[-2:]:
                     row = {"id": experiment, "old": old, "new": new}
                     connection.execute(_MOVE_RUNS, row)
+                    connection.execute(_MOVE_MODELS, row)
                     connection.execute(_MOVE_EXPERIMENT, row)
     except sqlite3.Error as error:
         raise InputError(

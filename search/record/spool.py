@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from .event import Artifact, End, Event, Metrics, Start, Tags, from_line, to_line
+from .event import Artifact, End, Event, Metrics, Note, Start, Tags, from_line, to_line
 
 #: Longest value of an MLflow tag or parameter, in characters, that no store cuts.
-_LONGEST = 5000
+LONGEST = 5000
 
 
 @dataclass(slots=True)
@@ -23,7 +23,9 @@ class _SpooledRun:
     points: dict[str, tuple[int, float]] = field(default_factory=dict)
     """The last step of each metric and its value; of an ended run with attempts, since its end."""
     tags: dict[str, str] = field(default_factory=dict)
-    files: set[str] = field(default_factory=set)
+    files: set[tuple[str, str]] = field(default_factory=set)
+    """Paths of artifacts with the folders that they go to."""
+    note: str = ""
 
     def apply(self, event: Event) -> None:
         """Add an event that is in the spool."""
@@ -35,20 +37,22 @@ class _SpooledRun:
             case Tags():
                 self.tags.update(event.tags)
             case Artifact():
-                self.files.add(event.path)
+                self.files.add((event.path, event.folder))
+            case Note():
+                self.note = event.text
             case End():
                 self._end()
 
     def _start(self, event: Start) -> None:
         if event.attempt is None:
-            self.tags, self.files = {}, set()
+            self.tags, self.files, self.note = {}, set(), ""
         self.attempt, self.open = event.attempt or 0, True
         self.tags.update(event.tags)
 
     def _end(self) -> None:
         self.open = False
         # Events before the end are not written again after it: thousands of ended runs take next to no memory.
-        self.tags, self.files = {}, set()
+        self.tags, self.files, self.note = {}, set(), ""
         if self.attempt:
             self.points = {}
 
@@ -105,15 +109,16 @@ class Spool:
         tags: Mapping[str, str],
         parent: str | None = None,
         attempt: int | None = None,
+        dataset: Mapping[str, str] | None = None,
     ) -> None:
-        """Open the run of the key `run` (again, if it exists).
+        """Open the run of the key `run` (again, if it exists), with the data set that it uses.
 
         A run with an `attempt` (1, 2, …) is opened once for each attempt; a run without one is opened by every call.
         """
-        texts = {key: str(value)[:_LONGEST] for key, value in params.items()}
+        texts = {key: str(value)[:LONGEST] for key, value in params.items()}
         with self._lock:
             if attempt is None or run not in self._runs or attempt > self._runs[run].attempt:
-                self._append(Start(run, name, parent, texts, dict(tags), attempt))
+                self._append(Start(run, name, parent, texts, dict(tags), attempt, dataset=dataset))
 
     def metrics(self, run: str, metrics: Mapping[str, float], step: int) -> None:
         """Log finite numbers at a step."""
@@ -124,19 +129,28 @@ class Spool:
 
     def tags(self, run: str, tags: Mapping[str, str]) -> None:
         """Set tags."""
-        texts = {key: value[:_LONGEST] for key, value in tags.items()}
+        texts = {key: value[:LONGEST] for key, value in tags.items()}
         with self._lock:
             held = self._run(run).tags
             if new := {key: text for key, text in texts.items() if held.get(key) != text}:
                 self._append(Tags(run, new))
 
-    def artifact(self, run: str, path: Path) -> None:
-        """Log the file at `path`, if there is one; it must stay there until it is delivered."""
+    def artifact(self, run: str, path: Path, folder: str = "") -> None:
+        """Log the file at `path`, if there is one, in a folder of the run's; it must stay there until it is delivered.
+
+        In the folder it takes the place of one of the same name.
+        """
         # From the spool's folder on, which may be moved before this is delivered.
         place = os.path.relpath(path.resolve(), self.path.parent.resolve())
         with self._lock:
-            if place not in self._run(run).files and path.is_file():
-                self._append(Artifact(run, place))
+            if (place, folder) not in self._run(run).files and path.is_file():
+                self._append(Artifact(run, place, folder=folder))
+
+    def note(self, run: str, text: str) -> None:
+        """Describe the run, and its experiment, by Markdown of at most 5,000 characters."""
+        with self._lock:
+            if self._run(run).note != text[:LONGEST]:
+                self._append(Note(run, text[:LONGEST]))
 
     def end(self, run: str, status: str) -> None:
         """Close the run with an MLflow status."""
@@ -151,6 +165,10 @@ class Spool:
     def tagged(self, tag: str, value: str) -> list[str]:
         """Return the runs whose tag has this value, set after their end if they have ended."""
         return [run for run, held in self._runs.items() if held.tags.get(tag) == value]
+
+    def having(self, tag: str) -> list[str]:
+        """Return the runs that have the tag with some value, set after their end if they have ended."""
+        return [run for run, held in self._runs.items() if held.tags.get(tag)]
 
     def _append(self, event: Event) -> None:
         line = to_line(event)

@@ -15,7 +15,7 @@ from ...models.errors import InputError, first_line
 from ...models.files import write_atomically
 from ..store.owner import LockOwner
 from .destination import Destination, record_file
-from .event import Event, to_json
+from .event import Event, Note, to_json
 from .experiment import Experiment
 from .server import without_password
 from .spool import position, position_file, read_events, undelivered
@@ -155,22 +155,22 @@ class Uploader:
             self._end_block(self._experiment)
 
     def _read_block(self) -> bool:
-        """Read the next events, grouped by run; return whether there are any."""
+        """Read the next events, grouped by run, descriptions last: they link to runs. Return whether there are any."""
         if not self._spool.exists():
             return False
         with self._spool.open("rb") as file:
             start = self._block_end = self.position
             file.seek(start)
-            runs: dict[str, list[Event]] = {}
+            runs: dict[tuple[bool, str], list[Event]] = {}
             for line, event in itertools.islice(read_events(file), _BLOCK):
                 self._block_end += len(line)
                 if event is None:
                     self._refuse("is no event", line.decode(errors="replace"))
                 else:
-                    runs.setdefault(event.run, []).append(event)
+                    runs.setdefault((isinstance(event, Note), event.run), []).append(event)
             # Events that MLflow has must not be lost here: they would be written again, with another time.
             os.fsync(file.fileno())
-        self._block = list(runs.items())
+        self._block = [(run, runs[last, run]) for last, run in sorted(runs, key=lambda place: place[0])]
         return self._block_end > start
 
     def _refuse(self, reason: str, event: object) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 from ..config.study import Study
 from ..files import JsonObject, StudyFolder
 from ..names import Artifact
-from ..protocol.network import NetworkListing
+from ..protocol.network import NetworkListing, images_of
 from ..sampling.allocation import AllocationError, Layers, allocate
 from ..sampling.dense import kept_dense
 from ..store.records import FinalRecord, TrialRecord
@@ -52,7 +52,7 @@ class StudyFacts:
 
     def images(self, split: str) -> int | None:
         """Return the number of images of a split; None where it is not known."""
-        return self.network.get("images", {}).get(split) if self.network else None
+        return (images_of(self.network) or {}).get(split)
 
     @cached_property
     def erk(self) -> dict[str, float]:

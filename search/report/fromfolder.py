@@ -62,8 +62,12 @@ def overview_of_folder(study: Study, folder: StudyFolder, ledger: Ledger) -> Ove
 def facts_of_folder(study: Study, folder: StudyFolder, ledger: Ledger) -> StudyFacts:
     """Return the facts of `study` by its folder and its ledger."""
     trials, finals, rows, network = ledger.trials(), ledger.finals(), leaderboard(ledger), network_of(folder)
-    masks = [row for row in rows if row.number is not None][:MOST]
-    sparsities = {row.label: layer_sparsities(folder.trial(row.label.number) / Artifact.COORDINATE) for row in masks}
+    masks = [row for row in rows if not row.is_baseline][:MOST]
+    sparsities = {
+        row.label: layer_sparsities(folder.trial(row.number) / Artifact.COORDINATE)
+        for row in masks
+        if row.number is not None
+    }
     return StudyFacts(
         study,
         rows,

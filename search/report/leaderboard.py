@@ -62,7 +62,7 @@ class Row:
             values.get(Metric.ACCURACY_VAL_FINAL),
             values.get(Metric.ACCURACY_FINAL),
             values.get("digest") or None,
-            None if label.is_baseline else label.number,
+            label.number,
             values.get(Metric.COST),
         )
 

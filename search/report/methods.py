@@ -1,5 +1,6 @@
 """How the numbers of a report were obtained."""
 
+from ..protocol.network import images_of
 from ..scores.registry import DISTANCE, LEARNED, score_called
 from .audit.interval import DRAWS
 from .contents import Contents
@@ -48,7 +49,7 @@ def methods(contents: Contents) -> dict[str, str]:
 
 
 def _data(facts: StudyFacts) -> str:
-    images = facts.network.get("images") if facts.network else None
+    images = images_of(facts.network)
     if images is None:
         return f"{facts.study.data}; how many images each split has is not known."
     return (

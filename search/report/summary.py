@@ -22,7 +22,7 @@ from .facts import StudyFacts
 from .gallery import draw_recorded
 from .leaderboard import Row, leaderboard, split_table
 from .searchcost import SearchCost
-from .verdicts import against_baselines
+from .verdicts import against_baselines, headline
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def summarise(search: RunningSearch) -> StudyResult:
     """Return what a search came to, its tables and plots written and its end announced."""
     study, shutdown = search.study, search.shutdown
     network = search.workbench.network
-    images, classes = network["images"], network["task"]["classes"]
+    images, classes = network["dataset"]["splits"]["test"], network["task"]["classes"]
     trials, finals, rows = search.ledger.trials(), search.ledger.finals(), leaderboard(search.ledger)
     cost = SearchCost.of(search.workbench, trials, finals)
     audited = audit(study_table(study, trials, finals, network=network))
@@ -97,7 +97,7 @@ def summarise(search: RunningSearch) -> StudyResult:
         rows,
         search.ledger.remaining,
         [
-            *against_baselines(rows, images["test"], classes),
+            *against_baselines(rows, images, classes),
             verdict(audited),
             *([cost.sentence()] if cost.steps else []),
         ],
@@ -113,7 +113,19 @@ def summarise(search: RunningSearch) -> StudyResult:
         best = rows[0].values() if rows else {}
         metrics = audited.metrics | {name: value for name, value in best.items() if isinstance(value, float | int)}
         recorded = {} if result.remaining or result.stopped else metrics | {Metric.COST_SEARCH: cost.steps}
-        search.listeners.study_ended(Summary(result.status, recorded, files, result.verdicts, result.pareto))
+        search.listeners.study_ended(
+            Summary(
+                result.status,
+                recorded,
+                files,
+                result.verdicts,
+                headline(rows, images, classes),
+                verdict(audited),
+                [row.values() for row in rows],
+                images,
+                result.pareto,
+            )
+        )
     # A signal that came meanwhile interrupted nothing; a file system that cannot be written to did.
     return result if shutdown.signal else replace(result, stopped=shutdown.reason)
 

@@ -60,6 +60,20 @@ def _nothing_learned(best: Label, trained: Mapping[Label, float], images: int, c
     )
 
 
+def headline(rows: Sequence[Row], images: int, classes: int) -> str:
+    """Return in few words what the best mask does beside a random one on a test split of `images`; "" if untrained."""
+    trained = {row.label: row.accuracy_final for row in rows if row.accuracy_final is not None}
+    best = next((row.label for row in rows if row.label in trained and not row.is_baseline), None)
+    random = next((label for label in (ERK_RANDOM_EQUAL_COST, ERK_RANDOM) if label in trained), None)
+    if best is None or random is None:
+        return ""
+    if is_chance(trained[best], images, classes):
+        return f"at chance level on the test split, {trained[best]:.3f}: nothing was learned"
+    beside, costs = compare([trained[best]], [trained[random]], images), {row.label: row.cost for row in rows}
+    equal = " at equal cost" if costs[best] == costs[random] else ""
+    return f"{beside.verb} an ERK-random one{equal}, {beside.ours:.3f} against {beside.theirs:.3f} on the test split"
+
+
 def _against_random(best: Label, found: Mapping[Label, Comparison], costs: Mapping[Label, int], images: int) -> str:
     """Return the sentence on the mask `best` beside the random masks in `found`; `costs` holds the costs by label."""
     label = ERK_RANDOM_EQUAL_COST if ERK_RANDOM_EQUAL_COST in found else ERK_RANDOM

@@ -1,6 +1,7 @@
 """The ledger: the truth about a study, held in Optuna studies that any Optuna tool opens."""
 
 from collections import Counter
+from datetime import datetime
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -12,16 +13,17 @@ from ..protocol.outcome import Outcome
 from .records import FinalRecord, TrialRecord
 from .storage import RetryingStorage
 
-#: The studies of a ledger: trials by their masks, by their training settings, and full trainings.
-MASKS, TRAINING, FINAL = "masks", "training", "final"
+#: The studies of a ledger: trials by their masks, by their training settings, full trainings of masks, and those of
+#: baselines, which would otherwise be taken for the best of them.
+ROLES = MASKS, TRAINING, FINAL, BASELINE = "masks", "training", "final", "baselines"
 
 
 class Ledger:
     """Reads what is known of a study.
 
-    Three Optuna studies share one storage: `masks`, whose values are the study's objectives; `training`, guided by
-    warm-up accuracy, in which trials that never trained teach nothing; and `final`. Whoever holds the study's lock
-    writes to it; see `writer.take_over`.
+    Four Optuna studies share one storage: `masks`, whose values are the study's objectives; `training`, guided by
+    warm-up accuracy, in which trials that never trained teach nothing; `final`; and `baselines`. Whoever holds
+    the study's lock writes to it; see `writer.take_over`.
     """
 
     def __init__(self, study: Study, storage: optuna.storages.BaseStorage) -> None:
@@ -54,7 +56,9 @@ class Ledger:
 
     def finals(self) -> list[FinalRecord]:
         """Return the last end of every full training that ended, in the order of ending."""
-        found = {trial.user_attrs[Attribute.LABEL]: trial for trial in self.all_trials(FINAL)}
+        ended = [trial for role in (FINAL, BASELINE) for trial in self.all_trials(role)]
+        ended.sort(key=lambda trial: trial.datetime_complete or datetime.min)
+        found = {trial.user_attrs[Attribute.LABEL]: trial for trial in ended}
         return [FinalRecord.of_trial(trial) for trial in found.values()]
 
     def runs(self) -> dict[str, str]:

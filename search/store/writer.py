@@ -7,13 +7,16 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ..names import Attribute
+from ..names import Attribute, Metric
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal
 from ..protocol.report import Ended, Measured, Scored
 from ..protocol.result import TrialResult
-from .ledger import FINAL, MASKS, TRAINING, Ledger
+from .ledger import BASELINE, FINAL, MASKS, ROLES, TRAINING, Ledger
 from .records import FinalRecord, TrialRecord
+
+#: Optuna's own key of the names of a study's values.
+_VALUE_NAMES = "study:metric_names"
 
 
 class LedgerWriter(Ledger):
@@ -26,15 +29,24 @@ class LedgerWriter(Ledger):
     def __init__(self, ledger: Ledger, check: Callable[[], None]) -> None:
         super().__init__(ledger.study, ledger.storage.direct)
         self._check = check
-        self._study_ids = {role: self._open(role) for role in (MASKS, TRAINING, FINAL)}
+        self._study_ids = {role: self._open(role) for role in ROLES}
         self._trial_ids = {role: [trial._trial_id for trial in self.all_trials(role)] for role in (MASKS, TRAINING)}
 
     def _open(self, role: str) -> int:
         found = self.study_id(role)
         if found is None:
-            directions = len(self.study.objectives) if role == MASKS else 1
-            found = self.storage.create_new_study([StudyDirection.MAXIMIZE] * directions, f"{self.key}/{role}")
+            names = self._value_names(role)
+            found = self.storage.create_new_study([StudyDirection.MAXIMIZE] * len(names), f"{self.key}/{role}")
+            self.storage.set_study_system_attr(found, _VALUE_NAMES, names)
         return found
+
+    def _value_names(self, role: str) -> list[str]:
+        """Return what the values of a role's trials are called, for the tools of Optuna."""
+        if role == MASKS:
+            return [
+                Metric.ACCURACY_WARMUP if name == "accuracy" else Metric.score(name) for name in self.study.objectives
+            ]
+        return [Metric.ACCURACY_WARMUP if role == TRAINING else Metric.ACCURACY_VAL_FINAL]
 
     def give_up_when(self, give_up: Callable[[], bool]) -> None:
         """Stop waiting for a database that is away where `give_up` returns true."""
@@ -155,7 +167,8 @@ class LedgerWriter(Ledger):
             return
         state = TrialState.FAIL if record.accuracy_val is None else TrialState.COMPLETE
         trial = create_trial(state=state, value=record.accuracy_val, user_attrs=record.to_attributes())
-        self._create(FINAL, len(self.all_trials(FINAL)), trial)
+        role = BASELINE if record.label.is_baseline else FINAL
+        self._create(role, len(self.all_trials(role)), trial)
 
     def record_runs(self, runs: Mapping[str, str]) -> None:
         """Write the MLflow run ids of runs by their keys; those that are known are passed over."""

@@ -11,13 +11,19 @@ from ..guards.connectivity import Connectivity
 from ..names import Metric
 from ..scores.registry import SCORES
 
-#: What draws a mask set: one seed for all layers, or, where it is composed of several draws, one for each layer.
-Seed = int | Mapping[str, int]
+#: What draws a mask set: one seed for all layers, or, where it is composed of several draws, one for each layer; as
+#: numbers, or in digits as `seed_text` returns it.
+Seed = int | str | Mapping[str, int | str]
 
 
 def layer_seed(seed: Seed, name: str) -> int:
     """Return the seed that draws the mask of the layer called `name`."""
-    return seed[name] if isinstance(seed, Mapping) else seed
+    return int(seed[name] if isinstance(seed, Mapping) else seed)
+
+
+def seed_text(seed: Seed) -> str | dict[str, str]:
+    """Return a seed as JSON keeps it: in digits, because a browser rounds numbers above 2^53."""
+    return {name: str(one) for name, one in seed.items()} if isinstance(seed, Mapping) else str(seed)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Candidate:
             table = self.coordinate.to_dict()
             layers = {name: {field: values[field] for field in FIELDS} for name, values in table.items()}
         return {
-            "seed": self.seed,
+            "seed": seed_text(self.seed),
             "digest": self.digest,
             "objective": self.score,
             "variant": self.coordinate.variant if self.coordinate else None,

@@ -23,7 +23,7 @@ from ..protocol.report import Ended, LeftOnRequest, Measured, Report, StorageFai
 from ..resumable.checkpoints import Checkpoints
 from ..resumable.training import LeaveRequested, ResumableTraining
 from ..sources import Source
-from .candidate import Candidate, better
+from .candidate import Candidate, better, seed_text
 from .device import claim_device
 from .measures import coordinate_table, scored
 from .shared import SharedInputs
@@ -148,11 +148,11 @@ class MaskTrial(tune.Trainable):
         """Return what draws each candidate again, bit by bit, beside what was found of it."""
         return {
             "trial": self._proposal.number,
-            "seed": self._proposal.seed,
+            "seed": str(self._proposal.seed),
             "distribution": self._proposal.distribution.to_dict(),
             "ranking": self._proposal.ranking.to_dict() if self._proposal.ranking else None,
             "counts": self._workbench.counts(self._proposal.distribution),
-            "best": best.seed if best else None,
+            "best": seed_text(best.seed) if best else None,
             "candidates": rows,
         }
 

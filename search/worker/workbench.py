@@ -46,6 +46,7 @@ from ..sources import Setting, Source, source_called
 from ..sources.setting import SourceTraining
 from .candidate import Candidate, Seed, layer_seed
 from .composition import Composition, at_counts
+from .dataset import listed
 from .listing import listing
 from .scorefiles import ScoreFiles
 
@@ -157,7 +158,7 @@ class Workbench:
     def network(self) -> NetworkListing:
         """The list of the network's prunable parameters, and the images that it learns from and is judged by."""
         found = listing(self.model, self.study.model, self.data.task)
-        found["images"] = {split: len(part) for split, part in self.data.splits.items()}
+        found["dataset"] = listed(self.data)
         found["precision"] = {
             name: origin["precision"] for name, origin in self.origins.items() if "precision" in origin
         }
@@ -340,9 +341,9 @@ class Workbench:
 
     def _drawn(self, distribution: MaskDistribution, counts: Mapping[str, int], seed: Seed) -> MaskSet:
         """Return what the guard saw first of a candidate: its draw, or the layers of other candidates."""
-        if isinstance(seed, int) or not self.study.guard.repair:
+        if not isinstance(seed, Mapping) or not self.study.guard.repair:
             return self.draw(distribution, counts, seed)
-        whole = {one: self.rebuild(distribution, counts, one)[0] for one in sorted(set(seed.values()))}
+        whole = {one: self.rebuild(distribution, counts, one)[0] for one in dict.fromkeys(seed.values())}
         scores = self.scores(distribution)
         return at_counts({name: whole[seed[name]][name] for name in counts}, counts, scores)
 

@@ -22,6 +22,8 @@ from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.storage import open_storage
 from mlflow import MlflowClient
 
+from ..search.tracked import label_of
+
 STUDY = """
 model = "digits_cnn"
 data = "digits"
@@ -220,18 +222,19 @@ class Search:
         return {"trials": trials, "finals": finals}
 
     def runs(self, tracking_uri: str | None = None) -> dict[str, Any]:
-        """The runs of the record by name, each with its points; a name that stands twice is an error."""
+        """The runs of the record by label, each with its points; a label that stands twice is an error."""
         client = MlflowClient(tracking_uri=tracking_uri or Home(self.folder / self._home).tracking_uri)
         experiments = [one.experiment_id for one in client.search_experiments()]
         found = {}
         for run in client.search_runs(experiments, max_results=1000):
-            assert run.info.run_name not in found, f"two runs of {run.info.run_name}"
+            label = label_of(run)
+            assert label not in found, f"two runs of {label}"
             points = {
                 (key, point.step, point.value)
                 for key in run.data.metrics
                 for point in _once(client.get_metric_history(run.info.run_id, key))
             }
-            found[run.info.run_name] = (run.info.status, run.data.tags.get("fullspectrum.outcome"), points)
+            found[label] = (run.info.status, run.data.tags.get("fullspectrum.outcome"), points)
         return found
 
     def points(self) -> dict[str, Any]:

@@ -65,7 +65,8 @@ class Synthetic:
         self._chance = np.random.default_rng(study.seed)
         self._learns = learns
         self._network = listing(build("resnet20", Task(3, 32, 10), 0), "resnet20", Task(3, 32, 10))
-        self._network["images"] = {"train": 45_000, "val": 5_000, "test": 10_000}
+        splits = {"train": 45_000, "val": 5_000, "test": 10_000}
+        self._network["dataset"] = {"name": study.data, "digest": "0" * 16, "splits": splits}
 
     def ledger(self) -> Ledger:
         """The study's ledger, as a reader opens it."""

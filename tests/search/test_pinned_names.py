@@ -63,12 +63,17 @@ STUDY_PARAMS = {"model", "data", "sparsity", "objective", "variant", "seed", "pr
     *("search.groups", "search.pattern"),
 }
 
-OWN_TAGS = {"fullspectrum.key", "fullspectrum.kind", "fullspectrum.study", "mlflow.runName"}
+OWN_TAGS = {
+    *("fullspectrum.key", "fullspectrum.kind", "fullspectrum.study"),
+    *("mlflow.runName", "mlflow.user", "mlflow.source.name", "mlflow.source.type"),
+}
 NESTED_TAGS = OWN_TAGS | {"mlflow.parentRunId", "fullspectrum.outcome"}
 TRIAL_TAGS = NESTED_TAGS | {
     "fullspectrum.attempt",
     "fullspectrum.gate",
     "fullspectrum.mask_digest",
+    "fullspectrum.source",
+    "fullspectrum.rank",
     "mlflow.loggedArtifacts",
 }
 
@@ -78,7 +83,7 @@ def trials(finished):
     """Optuna's trials of the finished study by the role of their study."""
     storage = open_storage(finished.study.tracking.storage, finished.folder.journal)
     studies = {study.study_name: storage.get_all_trials(study._study_id) for study in storage.get_all_studies()}
-    assert studies.keys() == {f"{finished.study.id}/{role}" for role in ("masks", "training", "final")}
+    assert studies.keys() == {f"{finished.study.id}/{role}" for role in ("masks", "training", "final", "baselines")}
     return {name.rpartition("/")[2]: found for name, found in studies.items()}
 
 
@@ -130,7 +135,7 @@ def test_mlflow_holds_a_trial_under_these_names(finished, client, runs):
     assert winner.data.metrics.keys() == SCORED | WARMED | FINAL | {"accuracy/warmup", "spectral/z_l2"}
     assert winner.data.tags.keys() - {"fullspectrum.reason"} == TRIAL_TAGS | {"fullspectrum.final_outcome"}
     artifacts = {"mask.safetensors", "candidates.json", "coordinate.json", "coordinate.png"}
-    assert _artifacts(client, winner) == artifacts
+    assert _artifacts(client, winner) == artifacts | {"end_weights.safetensors"}
     assert winner.data.tags["fullspectrum.kind"] == "trial"
 
 
@@ -139,7 +144,10 @@ def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
     assert parent.data.params.keys() == STUDY_PARAMS
     own = {"spectral/objective", "accuracy/warmup", "cost/search"}
     assert parent.data.metrics.keys() == SCORES | own | FINAL - {"training/iterations"}
-    assert parent.data.tags.keys() == OWN_TAGS | {"mlflow.note.content", "mlflow.loggedArtifacts"}
+    assert parent.data.tags.keys() == OWN_TAGS | {
+        *("mlflow.note.content", "mlflow.loggedArtifacts"),
+        *("fullspectrum.best", "fullspectrum.export", "fullspectrum.verdict"),
+    }
     assert _artifacts(client, parent) == {
         "study.json",
         "environment.json",
@@ -151,6 +159,11 @@ def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
         "scores.png",
         "cost.png",
         "history.png",
+        "best",
+    }
+    assert {file.path for file in client.list_artifacts(parent.info.run_id, "best")} == {
+        f"best/{name}"
+        for name in ("mask.safetensors", "weights.safetensors", "end_weights.safetensors", "recipe.json", "load.py")
     }
     assert parent.data.tags["fullspectrum.kind"] == "study"
 
@@ -161,13 +174,13 @@ def test_mlflow_holds_the_search_under_these_names(finished, client, runs):
         ("dense", set(), set()),
         ("erk-random", set(), {"mask.safetensors"}),
         ("shuffled", {"fullspectrum.of"}, {"mask.safetensors"}),
-        ("reinitialised", {"fullspectrum.of"}, {"mask.safetensors"}),
+        ("reinitialised", {"fullspectrum.of"}, {"mask.safetensors", "weights.safetensors"}),
     ],
 )
 def test_mlflow_holds_a_baseline_under_these_names(client, runs, label, tags, artifacts):
     baseline = runs[label]
-    weights = set() if label == "reinitialised" else {"pretraining.iterations", "weights_digest"}
-    assert baseline.data.params.keys() == TRAINING | weights
+    weights = "init_seed" if label == "reinitialised" else "weights_digest"
+    assert baseline.data.params.keys() == TRAINING | {"pretraining.iterations", weights}
     assert baseline.data.metrics.keys() == FINAL
     assert baseline.data.tags.keys() == NESTED_TAGS | tags
     assert _artifacts(client, baseline) == artifacts
@@ -197,6 +210,7 @@ def test_the_files_of_a_study_have_these_names(finished):
         "report",
         "trials",
         "baselines",
+        "best",
     }
     first = finished.folder.path / "trials" / "00000"
     assert {path.name for path in first.iterdir()} >= {"mask.safetensors", "candidates.json", "coordinate.json"}

@@ -38,6 +38,7 @@ from rich.console import Console
 
 from ..zoo import tokens
 from .conftest import TINY, candidates_of, run_tiny
+from .tracked import label_of
 
 # A search starts Ray, workers and MLflow's tables: seconds of work on an idle machine, more on a busy one.
 pytestmark = pytest.mark.timeout(300)
@@ -53,8 +54,8 @@ def _runs(result) -> dict:
     client = _client(result)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = [run for run in client.search_runs(ids) if run.data.tags["fullspectrum.study"] == result.study.id]
-    assert len({run.info.run_name for run in runs}) == len(runs)
-    return {run.info.run_name: run for run in runs}
+    assert len({label_of(run) for run in runs}) == len(runs)
+    return {label_of(run): run for run in runs}
 
 
 def _artifact(result, run, name: str) -> Path:
@@ -179,10 +180,10 @@ def test_tables_are_tables_for_the_ui(finished, runs):
     parent = runs[f"search {finished.study.id}"]
     names = {item.path for item in _client(finished).list_artifacts(parent.info.run_id)}
     files = {"study.json", "environment.json", "network.json", "init.safetensors", "leaderboard.json", "audit.json"}
-    assert names == files | {"accuracies.png", "scores.png", "cost.png", "history.png"}
+    assert names == files | {"accuracies.png", "scores.png", "cost.png", "history.png", "best"}
     network = json.loads(_artifact(finished, parent, "network.json").read_text())
     assert list(network["layers"]) == [row[0] for row in table["data"]]
-    assert network["images"] == {split: len(part) for split, part in load("digits").splits.items()}
+    assert network["dataset"]["splits"] == {split: len(part) for split, part in load("digits").splits.items()}
 
 
 def test_random_proposals_do_not_depend_on_the_number_of_workers(finished, tmp_path):

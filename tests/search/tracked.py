@@ -64,7 +64,7 @@ class Place:
         return MlflowClient(tracking_uri=self.home.tracking_uri)
 
     def runs(self) -> dict[str, Run]:
-        """The experiment's runs by name."""
+        """The experiment's runs by label."""
         return runs_of(self.client, self.experiment)
 
     def points(self, run: Run, key: str) -> list[tuple[int, float, int]]:
@@ -106,11 +106,18 @@ def another_delivers(spool: Path) -> Iterator[int]:
         process.wait()
 
 
+def label_of(run: Run) -> str:
+    """What a run is of (`trial 0`, `dense`), whatever its name says that it came to; the name of one that is nested in
+    none.
+    """
+    return run.data.tags["fullspectrum.key"].partition("/")[2] or run.info.run_name.partition(":")[0]
+
+
 def runs_of(client: MlflowClient, experiment: str) -> dict[str, Run]:
-    """An experiment's runs by name; no name may be there twice."""
+    """An experiment's runs by their labels; no label may be there twice."""
     runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-    assert len({run.info.run_name for run in runs}) == len(runs)
-    return {run.info.run_name: run for run in runs}
+    assert len({label_of(run) for run in runs}) == len(runs)
+    return {label_of(run): run for run in runs}
 
 
 def points_of(client: MlflowClient, run: Run, key: str) -> list[tuple[int, float, int]]:

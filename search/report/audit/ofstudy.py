@@ -8,7 +8,7 @@ import numpy as np
 
 from ...config.study import Study
 from ...names import Metric
-from ...protocol.network import NetworkListing
+from ...protocol.network import NetworkListing, images_of
 from ...protocol.outcome import Outcome
 from ...scores.registry import SCORES
 from ...store.records import FinalRecord, TrialRecord
@@ -88,7 +88,7 @@ def study_table(
 
 def _chance(network: NetworkListing | None, split: str, trained: int) -> float | None:
     """Return the accuracy that the best of `trained` masks may reach by guessing; None where the split is not known."""
-    images = network.get("images") if network else None
+    images = images_of(network)
     return most_by_chance(images[split], network["task"]["classes"], trained) if network and images else None
 
 

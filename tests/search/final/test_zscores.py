@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 
 from ..conftest import tiny_study
 from ..records import trial
+from ..tracked import label_of
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_of_a_search_the_trials_that_were_trained_in_full_have_it(finished, work
     client = MlflowClient(tracking_uri=Home(finished.folder.path.parent).tracking_uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     query = f"tags.`fullspectrum.study` = '{finished.study.id}'"
-    runs = {run.info.run_name: run for run in client.search_runs(ids, query)}
+    runs = {label_of(run): run for run in client.search_runs(ids, query)}
     (scored,) = [name for name, run in runs.items() if "spectral/z_l2" in run.data.metrics]
     assert scored == finished.rows[0].label
     masks = MaskSet.load(finished.folder.trial(finished.rows[0].number) / "mask.safetensors")

@@ -175,20 +175,20 @@ def test_unfinished_trials_are_proposed_again_and_the_rest_as_if_nothing_had_hap
 
 ENDS = [
     (Outcome.FINISHED, TRAINED, TrialState.COMPLETE, TrialState.COMPLETE),
-    (Outcome.FINISHED, SCORED, TrialState.COMPLETE, TrialState.FAIL),
-    (Outcome.STOPPED_BY_GATE, SCORED, TrialState.COMPLETE, TrialState.FAIL),
+    (Outcome.FINISHED, SCORED, TrialState.COMPLETE, TrialState.PRUNED),
+    (Outcome.STOPPED_BY_GATE, SCORED, TrialState.COMPLETE, TrialState.PRUNED),
     (Outcome.STOPPED_EARLY, TRAINED, TrialState.COMPLETE, TrialState.PRUNED),
     (Outcome.DIVERGED, replace(SCORED, reason="NaN"), TrialState.COMPLETE, TrialState.PRUNED),
-    (Outcome.REJECTED, TrialResult(reason="collapsed"), TrialState.FAIL, TrialState.FAIL),
+    (Outcome.REJECTED, TrialResult(reason="collapsed"), TrialState.PRUNED, TrialState.PRUNED),
     (Outcome.FAILED, TrialResult(), TrialState.FAIL, TrialState.FAIL),
     (Outcome.FAILED, TRAINED, TrialState.FAIL, TrialState.FAIL),
-    (Outcome.STOPPED_BY_GATE, with_objective(SCORED, math.nan), TrialState.FAIL, TrialState.FAIL),
-    (Outcome.FINISHED, with_objective(TRAINED, math.inf), TrialState.FAIL, TrialState.COMPLETE),
+    (Outcome.STOPPED_BY_GATE, with_objective(SCORED, math.nan), TrialState.PRUNED, TrialState.PRUNED),
+    (Outcome.FINISHED, with_objective(TRAINED, math.inf), TrialState.PRUNED, TrialState.COMPLETE),
 ]
 
 
 @pytest.mark.parametrize(("outcome", "result", "masks", "training"), ENDS)
-def test_each_end_is_told_to_the_samplers_as_what_it_teaches(outcome, result, masks, training):
+def test_each_end_stands_as_what_it_is_and_only_a_failure_as_failed(outcome, result, masks, training):
     settings, storage = study(), InMemoryStorage()
     ledger = ledger_of(settings, storage)
     ledger.propose()
@@ -202,6 +202,47 @@ def test_each_end_is_told_to_the_samplers_as_what_it_teaches(outcome, result, ma
         assert trained.value == result.accuracy
     stopped_at = {100: 0.75} if outcome is Outcome.STOPPED_EARLY else {}
     assert trained.intermediate_values == stopped_at
+
+
+@pytest.mark.parametrize("objective", ["l2", '["l2", "accuracy"]'])
+def test_what_taught_nothing_teaches_nothing_after_a_restart(objective):
+    """TPE ranks a pruned trial below all others: one that the gate stopped must not be taught as one."""
+    settings = study("search.sampler=tpe", "search.trials=40", f"objective={objective}")
+
+    def proposals(restart: bool) -> list[Proposal]:
+        ledger = ledger_of(settings, storage := InMemoryStorage())
+        found = []
+        for number in range(40):
+            found.append(ledger.propose())
+            gated = number % 2
+            result = with_objective(SCORED if gated else TRAINED, float(number % 7))
+            ledger.finish(number, 1, Outcome.STOPPED_BY_GATE if gated else Outcome.FINISHED, result)
+            if restart and number % 10 == 9:
+                ledger = ledger_of(settings, storage)
+        return found
+
+    assert proposals(restart=True) == proposals(restart=False)
+
+
+def test_the_values_of_a_study_have_names_and_no_baseline_is_the_best_mask():
+    settings, storage = study('objective=["l2", "accuracy"]'), InMemoryStorage()
+    ledger = ledger_of(settings, storage)
+    ledger.record_final(FinalRecord(Label.of_trial(3), DONE))
+    ledger.record_final(FinalRecord(DENSE, replace(DONE, accuracy_val=0.99)))
+    assert [record.label for record in ledger.finals()] == ["trial 3", "dense"]
+    opened = {
+        role: optuna.load_study(study_name=f"{settings.id}/{role}", storage=storage)
+        for role in ("masks", "training", "final", "baselines")
+    }
+    names = {role: study.metric_names for role, study in opened.items()}
+    trained = ["accuracy/val_final"]
+    assert names == {
+        "masks": ["spectral/l2", "accuracy/warmup"],
+        "training": ["accuracy/warmup"],
+        "final": trained,
+        "baselines": trained,
+    }
+    assert opened["final"].best_trial.user_attrs["label"] == "trial 3"
 
 
 def test_without_searched_training_settings_there_is_nobody_to_tell():

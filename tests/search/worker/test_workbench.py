@@ -223,7 +223,7 @@ def test_a_rejected_candidate_is_not_scored_and_says_why(workbench):
     assert rejected.coordinate is None
     row = rejected.row()
     assert row["rejected"] == "collapsed: nothing is kept of conv2.weight"
-    assert (row["objective"], row["layers"], row["defined_layers"], row["seed"]) == (None, {}, 0, 7)
+    assert (row["objective"], row["layers"], row["defined_layers"], row["seed"]) == (None, {}, 0, "7")
     assert all(row[name] is None for name in OBJECTIVES)
     assert row["digest"] == MaskSet(masks).digest()
     json.dumps(row, allow_nan=False)

@@ -116,7 +116,10 @@ def test_a_study_without_a_trial_is_audited_too():
     assert found.metrics == {}
 
 
-NETWORK = {"task": {"channels": 1, "size": 8, "classes": 10}, "images": {"train": 1000, "val": 400, "test": 400}}
+NETWORK = {
+    "task": {"channels": 1, "size": 8, "classes": 10},
+    "dataset": {"name": "digits", "digest": "0", "splits": {"train": 1000, "val": 400, "test": 400}},
+}
 
 
 @pytest.mark.parametrize(("best", "learned"), [(0.13, False), (0.2, True)])
@@ -132,5 +135,5 @@ def test_where_no_mask_is_better_than_guessing_no_score_is_judged(best, learned)
 
 def test_without_the_number_of_images_nothing_is_said_of_guessing():
     trials = [scored(number, float(number), 100, 0.1) for number in range(12)]
-    for network in (None, {key: value for key, value in NETWORK.items() if key != "images"}):
+    for network in (None, {key: value for key, value in NETWORK.items() if key != "dataset"}):
         assert study_table(STUDY, trials, [], network=network).learned
