@@ -139,6 +139,19 @@ def test_a_link_to_a_home_and_a_name_from_another_folder_are_the_same_home(home,
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_a_model_that_was_registered_of_a_run_is_found_after_the_move(home, tmp_path):
+    client = client_for(home, None)
+    run = of(home).runs()["trial 0"].info
+    client.create_registered_model("mine")
+    for source in (f"{run.artifact_uri}/model", "s3://bucket/model"):
+        client.create_model_version("mine", source, run.run_id)
+    new = Home(home.path.rename(tmp_path / "new"))
+    versions = client_for(new, None).search_model_versions("name = 'mine'")
+    moved = f"{new.path.as_uri()}/artifacts/abc/{run.run_id}/artifacts/model"
+    assert {version.source for version in versions} == {moved, "s3://bucket/model"}
+    assert client_for(new, None).get_model_version_download_uri("mine", "1") == moved
+
+
 def test_locations_that_others_gave_stay_as_they_are(home, tmp_path):
     client = client_for(home, None)
     theirs = {"s3://bucket/artifacts/abc", (tmp_path / "old" / "artifacts" / "theirs").as_uri()}

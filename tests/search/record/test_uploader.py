@@ -291,6 +291,53 @@ def test_an_experiment_that_was_renamed_in_mlflow_is_found_and_goes_on(place):
     assert found.tags["fullspectrum.key"] == experiment.tags["fullspectrum.key"]
 
 
+def test_a_description_links_to_runs_of_its_own_block_and_stands_at_the_experiment_too(place):
+    write_study(place)
+    with place.opened() as spool:
+        spool.note("abc", "[best](run:abc/trial 9), [other](run:abc/trial 1), [none](run:abc/trial 7)")
+        spool.start("abc/trial 9", "trial 9", params={}, tags={}, parent="abc", attempt=1)
+    place.deliver()
+    runs, experiment = place.runs(), place.client.get_experiment_by_name(place.experiment)
+    link = f"#/experiments/{experiment.experiment_id}/runs/{{}}?workflowType=machine_learning"
+    best, other = (link.format(runs[name].info.run_id) for name in ("trial 9", "trial 1"))
+    note = f"[best]({best}), [other]({other}), none"
+    assert runs["search abc"].data.tags["mlflow.note.content"] == note
+    assert experiment.tags["mlflow.note.content"] == note
+
+
+def test_a_file_in_a_folder_takes_the_place_of_another_and_leaves_that_as_it_is(place):
+    write_study(place)
+    for number in range(2):
+        file = place.path.parent / str(number) / "mask.safetensors"
+        file.parent.mkdir()
+        file.write_text(f"mask {number}")
+        with place.opened() as spool:
+            spool.artifact("abc", file, "best")
+        place.deliver()
+    assert place.artifact(place.runs()["search abc"], "best/mask.safetensors") == "mask 1"
+    # Linked and not copied, the first would have been written into.
+    assert (place.path.parent / "0" / "mask.safetensors").read_text() == "mask 0"
+
+
+def test_a_run_has_its_data_set_once_however_often_it_is_started(place):
+    dataset = {"name": "digits", "digest": "abc", "source_type": "fullspectrum", "source": "{}", "profile": "{}"}
+    for attempt in (1, 2):
+        with place.opened() as spool:
+            spool.start("abc/trial 0", "trial 0", params={}, tags={}, attempt=attempt, dataset=dataset)
+        place.deliver()
+    [used] = place.runs()["trial 0"].inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("digits", "abc")
+    assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
+
+
+def test_the_name_of_a_run_is_what_the_last_tag_says(place):
+    write_study(place)
+    with place.opened() as spool:
+        spool.tags("abc/trial 0", {"mlflow.runName": "#0 snip 0.500 finished"})
+    place.deliver()
+    assert place.runs()["trial 0"].info.run_name == "#0 snip 0.500 finished"
+
+
 def test_a_server_that_is_away_delays_nobody_and_loses_nothing(place):
     """P4."""
     # Nothing listens on port 9, the discard service, on this machine.
