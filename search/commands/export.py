@@ -157,7 +157,7 @@ def _recorded(
     from ..record.server import without_password
 
     find = _finder(text, settings)
-    reasons = []
+    reasons: list[str] = []
     for server, client in _clients(home, tracking, reasons.append):
         from mlflow.exceptions import MlflowException
 

@@ -156,7 +156,7 @@ class TestExport:
         assert "no record" in complaint("export", "abc", "--format", "torch-prune", "-o", tmp_path / "x", *home)
         assert "no record" in complaint("ui", *home)
 
-    def test_a_home_whose_record_went_elsewhere_says_where(self, tmp_path, complaint, monkeypatch):
+    def test_a_home_whose_record_went_elsewhere_says_where(self, tmp_path, complaint, monkeypatch, capsys):
         home = Home(tmp_path / "runs")
         write_json(home.study("abc").settings, {})
         home.study("abc").spool.touch()
@@ -165,7 +165,8 @@ class TestExport:
         line = complaint("ui", "--home", home.path)
         assert "no record" in line and "the searches recorded at http://…@server:5000" in line
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
-        assert "open http://server:5000" in complaint("ui", "--home", home.path)
+        assert main(["ui", "--home", str(home.path)]) == 0
+        assert capsys.readouterr().out.startswith("all experiments: http://server:5000/#/experiments?")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nosuch.db")
         assert f"no record in {str(tmp_path)!r}" in complaint("ui", "--home", home.path)
         assert not (tmp_path / "nosuch.db").exists()
