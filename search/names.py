@@ -37,6 +37,8 @@ class Metric:
 
     #: What begins the name of a metric that a trial reports of its best candidate.
     SPECTRAL, SCORES, SPARSITIES, GUARDS, COSTS = "spectral/", "score/", "sparsity/", "guard/", "cost/"
+    #: The same of what trainings came to.
+    ACCURACIES = "accuracy/"
 
     _WITHOUT_SPECTRUM = ("log_density", "live_channels", "kept_magnitude", "learned")
 

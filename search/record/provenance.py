@@ -11,7 +11,7 @@ from .environment import environment
 from .runs import training_params
 
 #: What begins the metrics of a mask that its provenance holds.
-_METRICS = (Metric.SPECTRAL, Metric.SCORES, Metric.SPARSITIES, "accuracy/", "cost/")
+_METRICS = (Metric.SPECTRAL, Metric.SCORES, Metric.SPARSITIES, Metric.ACCURACIES, Metric.COSTS)
 
 
 def provenance(
