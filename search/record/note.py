@@ -15,7 +15,7 @@ def opening_note(study: Study) -> str:
     """Return the description of a study that has begun."""
     return (
         f"This search has not ended yet: {_settings(study)}. Its verdict will stand here; until then see the "
-        f"{_leaderboard()}, and `fullspectrum status {study.id}`."
+        f"{_leaderboard('runs so far')}, and `fullspectrum status {study.id}`."
     )
 
 
@@ -30,9 +30,10 @@ def closing_note(study: Study, summary: Summary) -> str:
     others = [line for line in summary.verdicts if line != summary.trust]
     if best is None:
         return _paragraphs(f"{unfinished}There is no mask yet.", *others, _sentence(_settings(study)))
+    link, runs = _link(study, best, f"**{name_of(best)}**"), _leaderboard("all runs")
     first = (
-        f"{unfinished}Best mask: {_link(study, best, f'**{name_of(best)}**')}, {summary.headline or _trained(best)}.",
-        f"Export it: `fullspectrum export best:{study.id} --format torch-prune -o best.pt`. See {_leaderboard()}.",
+        f"{unfinished}The best mask, {link}, {summary.headline or _trained(best)}.",
+        f"Export it: `fullspectrum export best:{study.id} --format torch-prune -o best.pt`; {runs}.",
         summary.trust,
     )
     return _paragraphs(
@@ -58,8 +59,8 @@ def _trained(best: JsonObject) -> str:
     """Return what the best mask came to, where there is nothing to compare it with."""
     for metric, word in ((Metric.ACCURACY_FINAL, "test"), (Metric.ACCURACY_WARMUP, "warm-up validation")):
         if (accuracy := best[metric]) is not None:
-            return f"{word} accuracy {accuracy:.3f}"
-    return "by its scores alone: no mask was trained"
+            return f"has {word} accuracy {accuracy:.3f}"
+    return "is known by its scores alone: no mask was trained"
 
 
 def _table(study: Study, summary: Summary, best: JsonObject) -> str:
@@ -77,8 +78,9 @@ def _link(study: Study, row: JsonObject, name: str) -> str:
     return f"[{name}]({RUN_LINK}{study.id}/{row['mask']})"
 
 
-def _leaderboard() -> str:
-    return f"[all runs, best first]({VIEW_LINK}{LEADERBOARD})"
+def _leaderboard(name: str) -> str:
+    """Return a link to the runs of the study, best first."""
+    return f"[{name}]({VIEW_LINK}{LEADERBOARD})"
 
 
 def _interval(accuracy: float | None, images: int) -> str:

@@ -38,7 +38,7 @@ SUMMARY = Summary(
 def test_the_lines_that_mlflow_shows_say_which_mask_is_best_how_to_get_it_and_whether_to_trust_it():
     lines = closing_note(STUDY, SUMMARY).split("\n\n")[0].splitlines()
     assert len(lines) == 3
-    best = f"Best mask: [**#11 imp**](run:{STUDY.id}/trial 11), beats an ERK-random one, 0.975 against 0.640."
+    best = f"The best mask, [**#11 imp**](run:{STUDY.id}/trial 11), beats an ERK-random one, 0.975 against 0.640."
     assert lines[0].strip() == best
     assert f"`fullspectrum export best:{STUDY.id} --format torch-prune -o best.pt`" in lines[1]
     assert lines[2] == "It can be trusted."
@@ -63,8 +63,8 @@ def test_each_verdict_stands_there_once_after_the_table():
     ("rows", "said"),
     [
         ([], "There is no mask yet."),
-        ([row("trial 2", "snip", warmup=0.5)], "[**#2 snip**]({}/trial 2), warm-up validation accuracy 0.500."),
-        ([row("trial 2", "snip")], "[**#2 snip**]({}/trial 2), by its scores alone: no mask was trained."),
+        ([row("trial 2", "snip", warmup=0.5)], "[**#2 snip**]({}/trial 2), has warm-up validation accuracy 0.500."),
+        ([row("trial 2", "snip")], "[**#2 snip**]({}/trial 2), is known by its scores alone: no mask was trained."),
     ],
 )
 def test_a_study_that_trained_less_says_what_it_has(rows, said):
