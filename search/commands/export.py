@@ -83,7 +83,7 @@ def export(
             f"wrote {', '.join(map(str, written))}: {found.label} of study {found.study}, "
             f"{masks.metadata.get('source', 'unknown source')}, {masks.kept:,} of {masks.size:,} weights kept "
             f"(sparsity {masks.sparsity:.4f}), "
-            + ("no weights" if exported.state is None else f"weights of the {exported.choice.weights}, {digest}")
+            + ("no weights" if exported.state is None else f"weights {digest} ({exported.choice.weights})")
         )
         if register:
             from ..record.registered import register as put

@@ -73,7 +73,8 @@ def test_masks_are_read_from_a_file(tmp_path):
 
 def test_masks_that_fit_a_submodule_name_it():
     network, masks = hard()
-    module = nn.ModuleDict({"net": network})
+    # Were it alone, its prefix would not count.
+    module = nn.ModuleDict({"net": network, "teacher": hard()[0]})
     with pytest.raises(InputError, match=r'they fit its submodule "net": MaskCallback\(…, network="net"\)'):
         HeldMask(module, masks)
     with pytest.raises(InputError, match="unexpected nosuch$"):

@@ -85,8 +85,10 @@ def test_a_fit_goes_on_from_a_checkpoint_whose_names_are_those_of_a_dense_one(tm
 
 def test_masks_of_a_network_that_the_module_holds_are_refused_with_the_way_out(tmp_path):
     network, masks = hard()
+    module = Module(network, masks)
+    module.teacher = hard()[0]
     with pytest.raises(InputError, match='network="net"'):
-        fit(Module(network, masks), MaskCallback(masks), tmp_path)
+        fit(module, MaskCallback(masks), tmp_path)
 
 
 def test_without_lightning_one_line_says_what_to_install(monkeypatch):

@@ -311,7 +311,7 @@ def test_what_cannot_be_repaired_is_rejected_with_both_reasons(digits):
 
 def test_what_the_guard_measured_is_on_record(digits):
     candidate = next(bench_of(study("sparsity=0.9"), digits).candidates(BROKEN, 11))
-    row, metrics = candidate.row(), scored(candidate, candidate.coordinate, 7).metrics
+    row, metrics = candidate.row(), scored(candidate, candidate.coordinate, None, 7).metrics
     found = candidate.connectivity
     assert row["guard/dead_channels"] == metrics["guard/dead_channels"] == found.dead_channels > 0
     assert row["guard/empty_channels"] == metrics["guard/empty_channels"] == found.empty_channels
