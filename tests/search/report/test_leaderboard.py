@@ -9,7 +9,7 @@ from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.result import TrialResult
 from fullspectrum.search.protocol.training import TrainingEnd
 from fullspectrum.search.report.leaderboard import Row, leaderboard, split_table
-from fullspectrum.search.report.verdicts import against_baselines
+from fullspectrum.search.report.verdicts import against_baselines, headline
 from fullspectrum.search.screen.tables import screen_table
 from fullspectrum.search.store.records import FinalRecord, TrialRecord
 from rich.console import Console
@@ -184,3 +184,16 @@ def test_a_trial_that_diverged_or_failed_ranks_last_however_far_it_came(outcome)
         "trial 2",
         "trial 0",
     ]
+
+
+def test_the_headline_says_at_equal_cost_only_where_it_was():
+    def rows(random: str, cost: int) -> list[Row]:
+        best = Row(Label("trial 3"), "snip", accuracy_final=0.975, number=3, cost=768)
+        return [best, Row(Label(random), accuracy_final=0.64, cost=cost)]
+
+    said = "beats an ERK-random one{}, 0.975 against 0.640 on the test split"
+    assert headline(rows("erk-random-equal-cost", 768), 400) == said.format(" at equal cost")
+    assert headline(rows("erk-random", 768), 400) == said.format(" at equal cost")
+    # The search was interrupted before the one at equal cost was trained.
+    assert headline(rows("erk-random", 128), 400) == said.format("")
+    assert headline([], 400) == headline(rows("dense", 768), 400) == ""
