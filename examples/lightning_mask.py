@@ -32,7 +32,7 @@ def main(mask: str) -> None:
     network.load_state_dict(load_state(mask.replace(".safetensors", ".init.safetensors")))
     images = DataLoader(TensorDataset(torch.rand(64, 1, 8, 8), torch.randint(10, (64,))), batch_size=16)
     trainer = lightning.Trainer(
-        # The mask is for the network that the module holds under this name; it need be named only beside another like it.
+        # The mask is for the network, which the module holds under this name.
         callbacks=[MaskCallback(mask, network="network")],
         accelerator="cpu",
         max_steps=5,

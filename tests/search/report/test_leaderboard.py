@@ -192,8 +192,8 @@ def test_the_headline_says_at_equal_cost_only_where_it_was():
         return [best, Row(Label(random), accuracy_final=0.64, cost=cost)]
 
     said = "beats an ERK-random one{}, 0.975 against 0.640 on the test split"
-    assert headline(rows("erk-random-equal-cost", 768), 400) == said.format(" at equal cost")
-    assert headline(rows("erk-random", 768), 400) == said.format(" at equal cost")
+    assert headline(rows("erk-random-equal-cost", 768), 400, 10) == said.format(" at equal cost")
+    assert headline(rows("erk-random", 768), 400, 10) == said.format(" at equal cost")
     # The search was interrupted before the one at equal cost was trained.
-    assert headline(rows("erk-random", 128), 400) == said.format("")
-    assert headline([], 400) == headline(rows("dense", 768), 400) == ""
+    assert headline(rows("erk-random", 128), 400, 10) == said.format("")
+    assert headline([], 400, 10) == headline(rows("dense", 768), 400, 10) == ""
