@@ -32,7 +32,8 @@ class Summary:
     """The verdict that says whether the score can be trusted."""
     rows: Sequence[JsonObject] = ()
     """The leaderboard, best first, as it is recorded."""
-    test_images: int = 0
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The 95 % intervals of test accuracies, by the masks of the rows."""
     pareto: Sequence[Label] | None = None
     """The trials on the Pareto front; None where that is not known."""
 

@@ -1,7 +1,5 @@
 """The description of a study in MLflow: what it came to, in the order in which a reader asks."""
 
-from scipy.stats import binomtest
-
 from ..config.study import Study
 from ..files import JsonObject
 from ..names import Metric
@@ -67,7 +65,7 @@ def _table(study: Study, summary: Summary, best: JsonObject) -> str:
     """Return the best mask beside the baselines."""
     rows = [best, *(row for row in summary.rows if Label(row["mask"]).is_baseline)]
     lines = [
-        f"| {_link(study, row, name_of(row))} | {_interval(row[Metric.ACCURACY_FINAL], summary.test_images)} "
+        f"| {_link(study, row, name_of(row))} | {_tested(row, summary)} "
         f"| {_number(row[Metric.ACCURACY_VAL_FINAL])} | {_steps(row[Metric.COST])} |"
         for row in rows
     ]
@@ -83,12 +81,10 @@ def _leaderboard(name: str) -> str:
     return f"[{name}]({VIEW_LINK}{LEADERBOARD})"
 
 
-def _interval(accuracy: float | None, images: int) -> str:
-    """Return an accuracy with Wilson's 95 % interval on so many images."""
-    if accuracy is None or not images:
-        return _number(accuracy)
-    interval = binomtest(round(accuracy * images), images).proportion_ci(method="wilson")
-    return f"{accuracy:.4f} ({interval.low:.3f} to {interval.high:.3f})"
+def _tested(row: JsonObject, summary: Summary) -> str:
+    """Return the test accuracy of a row with its interval, where these are known."""
+    ends = summary.intervals.get(row["mask"])
+    return _number(row[Metric.ACCURACY_FINAL]) + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
 
 
 def _number(value: float | None) -> str:

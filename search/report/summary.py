@@ -18,6 +18,7 @@ from .audit.audit import Audit, audit
 from .audit.document import document
 from .audit.ofstudy import study_table
 from .audit.verdict import verdict
+from .comparison import interval
 from .facts import StudyFacts
 from .gallery import draw_recorded
 from .leaderboard import Row, leaderboard, split_table
@@ -122,7 +123,7 @@ def summarise(search: RunningSearch) -> StudyResult:
                 headline(rows, images, classes),
                 verdict(audited),
                 [row.values() for row in rows],
-                images,
+                {row.label: interval([row.accuracy_final], images) for row in rows if row.accuracy_final is not None},
                 result.pareto,
             )
         )
