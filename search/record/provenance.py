@@ -44,14 +44,18 @@ def proposal_params(proposal: Proposal) -> dict[str, object]:
     }
 
 
-def study_params(study: Study, training: Values) -> dict[str, object]:
-    """Return the parameters of a study that say what a mask is for and how it is trained."""
+def task_params(study: Study) -> dict[str, object]:
+    """Return the parameters of a study that say what its masks are for."""
     return {
         Param.MODEL: study.model,
         Param.DATA: study.data,
         Param.SPARSITY: study.sparsity,
         Param.OBJECTIVE: ", ".join(study.objectives),
         Param.VARIANT: study.variant,
-        Param.EPOCHS: study.final.epochs,
-        **training_params(study.training.recipe(dict(training))),
     }
+
+
+def study_params(study: Study, training: Values) -> dict[str, object]:
+    """Return the parameters of a study that say what a mask is for and how it is trained."""
+    recipe = training_params(study.training.recipe(dict(training)))
+    return {**task_params(study), Param.EPOCHS: study.final.epochs, **recipe}

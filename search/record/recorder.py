@@ -20,6 +20,7 @@ from ..sampling.distribution import MaskDistribution
 from .bestfolder import BestFolder
 from .environment import environment
 from .note import best_row, closing_note, name_of, opening_note
+from .provenance import task_params
 from .runs import dataset_input, program_tags, reason_tag, run_name, run_status, training_params
 from .spool import Spool
 
@@ -79,11 +80,7 @@ class Recorder(Listener):
     def _study_params(self) -> dict[str, object]:
         study = self._study
         return {
-            Param.MODEL: study.model,
-            Param.DATA: study.data,
-            Param.SPARSITY: study.sparsity,
-            Param.OBJECTIVE: ", ".join(study.objectives),
-            Param.VARIANT: study.variant,
+            **task_params(study),
             Param.SEED: study.seed,
             **{Param.setting("search", key): value for key, value in study.search.model_dump().items()},
             Param.PRETRAINING: study.pretraining.iterations,
