@@ -16,11 +16,10 @@ from ..protocol.proposal import Proposal, Values
 from ..protocol.report import Measured, Scored, finite
 from ..protocol.result import Decision, TrialResult
 from ..protocol.training import CoordinateProgress, Entry, TrainingEnd, TrainingProgress
-from ..sampling.distribution import MaskDistribution
 from .bestfolder import BestFolder
 from .environment import environment
 from .note import best_row, closing_note, name_of, opening_note
-from .provenance import task_params
+from .provenance import proposal_params, task_params
 from .runs import dataset_input, program_tags, reason_tag, run_name, run_status, training_params
 from .spool import Spool
 
@@ -97,16 +96,9 @@ class Recorder(Listener):
         self._proposals[proposal.number] = proposal
         distribution = proposal.distribution
         params = {
-            Param.SOURCE: distribution.source,
-            Param.TEMPERATURE: distribution.temperature,
-            Param.SEED: proposal.seed,
-            Param.BATCH_SEED: distribution.batch_seed,
-            Param.ALLOCATION: distribution.allocation,
+            **proposal_params(proposal),
             **self._weights(distribution.pretraining),
-            **_rounds(distribution),
-            Param.GROUP: str(distribution.group),
             Param.GROUP_REASON: proposal.group_reason,
-            **{Param.theta(group): value for group, value in distribution.theta.items()},
             **(self._recipe(proposal.training) if trains else {}),
         }
         tags = {Tag.KIND: Kind.TRIAL, Tag.ATTEMPT: str(proposal.attempt), Tag.SOURCE: distribution.source}
@@ -265,12 +257,6 @@ class Recorder(Listener):
         if (proposal := self._proposals.get(label.number)) is not None:
             for file in BestFolder(self._study, self._folder).fill(proposal, best):
                 self.spool.artifact(self._parent, file, Artifact.BEST)
-
-
-def _rounds(distribution: MaskDistribution) -> dict[str, object]:
-    """Return the parameters of a source that removes weights in rounds."""
-    given = {Param.ROUNDS: distribution.rounds, Param.ROUND_ITERATIONS: distribution.round_iterations}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _known(metrics: Mapping[str, float | None]) -> dict[str, float]:
