@@ -92,7 +92,9 @@ def _contents(
     tables: dict[str, JsonObject],
     scratch: Path,
 ) -> Contents:
-    study = parse(tables.get(Artifact.STUDY) or {})
+    settings = tables.get(Artifact.STUDY) or {}
+    # The record holds it in digits, because a browser rounds large numbers.
+    study = parse(settings | {"seed": int(settings["seed"])} if "seed" in settings else settings)
     rows = rows_of_table(tables[Artifact.LEADERBOARD]) if Artifact.LEADERBOARD in tables else []
     runs = dict(_trial_runs(client, run, [row.label for row in rows if not row.is_baseline][:MOST]))
     pictures = {name: Path(client.download_artifacts(run.info.run_id, name, str(scratch))) for name in _recorded(there)}
