@@ -18,6 +18,7 @@ from ..masks import MaskSet
 from ..sharing import shared_again, shared_names
 from ..tensorfile import check_booleans, parse_strict_json
 from .format import Format
+from .onnxfields import weights_alone
 from .sparse import check_expansion, scattered
 from .tied import masked_first, under_every_name, under_one_name
 
@@ -115,8 +116,9 @@ def load(model):
         onnx = _onnx()
         with naming(path):
             content = _content(path)
+            needed = weights_alone(content)
             try:
-                model = onnx.ModelProto.FromString(content)
+                model = onnx.ModelProto.FromString(needed)
             except Exception as error:  # google.protobuf.message.DecodeError, and what a broken file brings about.
                 raise InputError(f"not a readable ONNX model ({first_line(error)})") from error
             if model.ByteSize() == 0 or not model.HasField("graph"):

@@ -169,6 +169,20 @@ def sparse(dims, places, values=None, **fields):
     )
 
 
+def field(number, content):
+    """A field of protobuf that holds bytes: 5 bytes of length, the last ones of which may count nothing."""
+    length = [len(content) >> shift & 127 | 128 for shift in (0, 7, 14, 21)] + [len(content) >> 28]
+    return bytes([number << 3 | 2, *length]) + content
+
+
+def empty_entries(*numbers):
+    """Millions of empty messages, the field `numbers[-1]` of a message in a message of an ONNX model."""
+    content = bytes([numbers[-1] << 3 | 2, 0]) * 5_000_000
+    for number in reversed(numbers[:-1]):
+        content = field(number, content)
+    return lambda path: path.write_bytes(b"\x08\x08" + content)
+
+
 def rows(**parts):
     good = {"crow_indices": [0, 1, 2], "col_indices": [0, 1], "values": [1.0, 1.0], "shape": [2, 2]}
     return {f"w.{key}": torch.tensor(value) for key, value in (good | parts).items()}
@@ -233,6 +247,11 @@ BAD = {
     ),
     "onnx values of text": (written(onnx_model(sparse([2, 2], [0], data_type=8))), "in a type that is not read"),
     "an onnx weight twice": (written(onnx_model(sparse([2, 2], [0]), sparse([2, 2], [1]))), "stands twice"),
+    "an onnx of empty nodes": (empty_entries(7, 1), "has more than 300,000 entries"),
+    "an onnx of empty tensors": (empty_entries(7, 5), "has more than 300,000 entries"),
+    "an onnx tensor of empty entries": (empty_entries(7, 5, 13), "has more than 300,000 entries"),
+    "an onnx index of empty entries": (empty_entries(7, 15, 2, 13), "has more than 300,000 entries"),
+    "onnx metadata of empty entries": (empty_entries(14), "has more than 300,000 entries"),
     "a dense onnx": (written(onnx_model()), "is dense"),
     "a broken onnx": (written(b"\x08\x08\x3a\xff\xff\xff\xff"), "not a readable ONNX model"),
 }
