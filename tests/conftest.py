@@ -20,7 +20,8 @@ WAITING = re.compile(
 #: Those that run commands as a user would, and hurt nothing.
 USING = re.compile(
     r"tests/test_(docs|examples|package)\.py|"
-    r"tests/search/(commands/test_(commands|export|search|status|sync|train)|guards/test_repair)"
+    r"tests/search/(commands/test_(commands|export|report|search|status|sync|train|ui)|guards/test_repair|"
+    r"record/test_pages)"
 )
 
 

@@ -52,6 +52,13 @@ def candidates_of(result: "StudyResult") -> dict[int, list[tuple[int, str]]]:
     return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give time to whichever test comes first of those that share a study: it has to be searched."""
+    for item in items:
+        if "finished" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> "StudyResult":
     """A tiny study that ran to its end, on two workers."""

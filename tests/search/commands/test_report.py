@@ -12,9 +12,6 @@ from fullspectrum.search.files import Home, plain
 from ..report.test_page import Page
 from ..synthetic import synthetic_study, written
 
-# The study that all tests share may have to be searched first.
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 def said(capsys):
