@@ -130,9 +130,8 @@ def _of_study(
     from ..report.audit.ofstudy import study_table
     from ..report.facts import network_of
     from ..store.ledger import Ledger
-    from ..store.storage import open_storage
 
-    ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
+    ledger = Ledger.of_folder(study, folder)
     trials, finals = ledger.trials(), ledger.finals()
     return study_table(study, trials, finals, _OF_STUDY[accuracy], scores, group, network_of(folder))
 

@@ -72,7 +72,6 @@ def compare(
 def _overview(study: "Study", folder: "StudyFolder") -> "Overview":
     from ..report.fromfolder import overview_of_folder
     from ..store.ledger import Ledger
-    from ..store.storage import open_storage
 
-    ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
+    ledger = Ledger.of_folder(study, folder)
     return overview_of_folder(study, folder, ledger)

@@ -117,9 +117,8 @@ def _of_study(home: "Home", text: str, settings: list[str]) -> "MaskFiles":
     from ..record.provenance import proposal_params, provenance, study_params
     from ..report.leaderboard import leaderboard
     from ..store.ledger import Ledger
-    from ..store.storage import open_storage
 
-    ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
+    ledger = Ledger.of_folder(study, folder)
     rows = [row for row in leaderboard(ledger) if row.number is not None]
     row = next((row for row in rows if number is None or row.number == number), None)
     if row is None or row.number is None:

@@ -62,18 +62,25 @@ def _of_folders(name: str, settings: list[str], home: Path, output: Path | None)
     found = find_members(name, settings, Home(home))
 
     from ..report.familypage import write_family_report
-    from ..report.fromfolder import contents_of_folder, overview_of_folder
+    from ..report.fromfolder import contents_of_folder
+    from ..report.overview import Overview
     from ..report.page import write_report
+    from ..report.status import status_of
     from ..store.ledger import Ledger
-    from ..store.storage import open_storage
 
     options = "" if home == RUNS else f" --home {shlex.quote(str(home))}"
-    members = []
-    for study, folder in found:
-        ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal, create=False))
-        members.append((contents_of_folder(study, folder, ledger, options), overview_of_folder(study, folder, ledger)))
-    if len(members) == 1:
-        return write_report(members[0][0], output or Path(f"report-{found[0][0].id}"))
+    ledgers = [Ledger.of_folder(study, folder) for study, folder in found]
+    contents = [
+        contents_of_folder(study, folder, ledger, options)
+        for (study, folder), ledger in zip(found, ledgers, strict=True)
+    ]
+    if len(found) == 1:
+        return write_report(contents[0], output or Path(f"report-{found[0][0].id}"))
+    # The facts, with their audit, are those of each study's own page.
+    members = [
+        (each, Overview(each.facts, status_of(study, folder, ledger).state))
+        for each, (study, folder), ledger in zip(contents, found, ledgers, strict=True)
+    ]
     return write_family_report(Path(name).stem, members, output or Path(f"report-{Path(name).stem}"))
 
 

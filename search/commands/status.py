@@ -58,12 +58,11 @@ def status(
     from ..report.status import status_of
     from ..screen.console import print_line
     from ..store.ledger import Ledger
-    from ..store.storage import open_storage
 
     console = Console()
     documents = []
     for index, (found, folder) in enumerate(members):
-        ledger = Ledger(found, open_storage(found.tracking.storage, folder.journal, create=False))
+        ledger = Ledger.of_folder(found, folder)
         if as_json:
             documents.append(status_of(found, folder, ledger).to_dict())
             continue

@@ -7,7 +7,6 @@ from ..config.study import Study
 from ..config.studyfile import parse
 from ..files import StudyFolder
 from .ledger import Ledger
-from .storage import open_storage
 
 
 def check_former_storage(study: Study, folder: StudyFolder) -> None:
@@ -33,7 +32,7 @@ def _trials(former: Study, folder: StudyFolder) -> int:
     if former.tracking.storage is None and not folder.journal.exists():
         return 0
     try:
-        return Ledger(former, open_storage(former.tracking.storage, folder.journal, create=False)).proposed
+        return Ledger.of_folder(former, folder).proposed
     except InputError as error:
         raise InputError(
             f"study {former.id} was kept in another storage before, which cannot be asked for its trials: {error}; "

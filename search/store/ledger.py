@@ -7,11 +7,12 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from ..config.study import Study
+from ..files import StudyFolder
 from ..names import Attribute
 from ..protocol.label import Label
 from ..protocol.outcome import Outcome
 from .records import FinalRecord, TrialRecord
-from .storage import RetryingStorage
+from .storage import RetryingStorage, open_storage
 
 #: The studies of a ledger: trials by their masks, by their training settings, full trainings of masks, and those of
 #: baselines, which would otherwise be taken for the best of them.
@@ -25,6 +26,11 @@ class Ledger:
     warm-up accuracy, in which trials that never trained teach nothing; `final`; and `baselines`. Whoever holds
     the study's lock writes to it; see `writer.take_over`.
     """
+
+    @classmethod
+    def of_folder(cls, study: Study, folder: StudyFolder) -> "Ledger":
+        """Return the ledger of a study that has begun. Raises InputError where its storage is not there."""
+        return cls(study, open_storage(study.tracking.storage, folder.journal, create=False))
 
     def __init__(self, study: Study, storage: optuna.storages.BaseStorage) -> None:
         """Read `study` from `storage`, in which it need not be yet."""
