@@ -53,7 +53,7 @@ def compare(
 
     overviews = [_overview(study, folder) for study, folder in found]
     if output:
-        if not any(each.winner and each.winner.accuracy_final is not None for each in overviews):
+        if not any(each.trained for each in overviews):
             raise InputError(
                 "none of these studies has a mask that was trained in full: there is nothing to draw; leave -o out"
             )

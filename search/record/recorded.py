@@ -7,6 +7,7 @@ from ...models.errors import InputError
 from ..names import Artifact, Kind, Param, Tag
 from ..protocol.label import Label
 from .exported import MaskFiles
+from .lookup import run_of, searches
 from .provenance import provenance
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class RecordedMasks:
 
     def _study(self, prefix: str) -> "Run":
         """Return the run of the search whose study's id begins with `prefix`."""
-        condition = f"tags.`{Tag.KIND}` = '{Kind.STUDY}' AND tags.`{Tag.KEY}` LIKE '{prefix}%'"
-        experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
-        found = list(self._client.search_runs(experiments, condition, max_results=10)) if prefix.isalnum() else []
+        found = searches(self._client, prefix) if prefix.isalnum() else []
         if len(found) != 1:
             ids = ", ".join(run.data.tags[Tag.KEY] for run in found)
             raise InputError(
@@ -52,11 +51,10 @@ class RecordedMasks:
         return found[0]
 
     def _trial(self, parent: "Run", label: Label) -> "Run":
-        key = f"{parent.data.tags[Tag.KEY]}/{label}"
-        found = self._client.search_runs([parent.info.experiment_id], f"tags.`{Tag.KEY}` = '{key}'", max_results=1)
-        if not found:
+        found = run_of(self._client, parent, label)
+        if found is None:
             raise InputError(f"study {parent.data.tags[Tag.KEY]} has no {label}")
-        return found[0]
+        return found
 
     def _best(self, parent: "Run") -> MaskFiles:
         label = parent.data.tags.get(Tag.BEST)

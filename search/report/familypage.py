@@ -20,7 +20,7 @@ def write_family_report(name: str, members: Sequence[tuple[Contents, Overview]],
     for contents, overview in members:
         write_report(contents, folder / overview.study.id)
     overviews = [overview for _, overview in members]
-    trained = any(each.winner and each.winner.accuracy_final is not None for each in overviews)
+    trained = any(each.trained for each in overviews)
     if trained:
         plot_overviews(overviews, f"{name}: {len(overviews)} studies", folder / Artifact.FAMILY_PLOT)
     settings = differing([each.study for each in overviews])

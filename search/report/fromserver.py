@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 from ...models.errors import InputError, first_line
 from ..config.studyfile import parse
 from ..files import JsonObject
-from ..names import Artifact, Kind, Metric, Tag
+from ..names import Artifact, Metric, Tag
 from ..protocol.label import Label
 from ..protocol.network import NetworkListing
+from ..record.lookup import run_of, searches
 from ..record.server import without_password
 from .contents import Contents, export_commands
 from .facts import StudyFacts, layer_sparsities, read_json
@@ -56,11 +57,7 @@ def contents_of_server(client: "MlflowClient", server: str, study: str, scratch:
 
 def _search_run(client: "MlflowClient", shown: str, study: str) -> "Run":
     """Return the run of the search."""
-    found = [
-        run
-        for experiment in client.search_experiments(filter_string=f"tags.`{Tag.KEY}` LIKE '{_prefix(study)}%'")
-        for run in client.search_runs([experiment.experiment_id], f"tags.`{Tag.KIND}` = '{Kind.STUDY}'")
-    ]
+    found = searches(client, _prefix(study))
     if len(found) != 1:
         ids = ", ".join(sorted(run.data.tags[Tag.KEY] for run in found))
         problem = f"more than one study begins with {study!r} at {shown}: {ids}" if found else f"no study {study!r}"
@@ -141,8 +138,7 @@ def _recorded(there: set[str]) -> list[str]:
 def _trial_runs(client: "MlflowClient", run: "Run", labels: Sequence[Label]) -> Iterator[tuple[Label, "Run"]]:
     """Yield the runs of trials of a search that are there."""
     for label in labels:
-        key = f"{run.data.tags[Tag.KEY]}/{label}"
-        for found in client.search_runs([run.info.experiment_id], f"tags.`{Tag.KEY}` = '{key}'"):
+        if (found := run_of(client, run, label)) is not None:
             yield label, found
 
 

@@ -32,6 +32,11 @@ class Overview:
         return self.facts.best
 
     @property
+    def trained(self) -> bool:
+        """Whether its best mask was trained in full."""
+        return self.winner is not None and self.winner.accuracy_final is not None
+
+    @property
     def random(self) -> Row | None:
         """The random mask that it is held against: at equal cost, where that is another; None where none trained."""
         rows = {row.label: row for row in self.facts.rows if row.accuracy_final is not None}
@@ -187,8 +192,7 @@ def pools(overviews: Sequence[Overview]) -> list[Pool]:
     alike: dict[str, list[Overview]] = {}
     for each in overviews:
         settings = dict(_flat(each.study.model_dump(mode="json"), ("seed", *RUNNING)))
-        trained = each.winner is not None and each.winner.accuracy_final is not None and each.random is not None
-        if trained and each.images:
+        if each.trained and each.random is not None and each.images:
             alike.setdefault(json.dumps(settings), []).append(each)
     found = []
     for members in alike.values():
