@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .errors import ClusterError
 from .tempfolder import fitting_folder, usual_folder
 
 #: Seconds within which a cluster's head node must answer.
@@ -19,10 +20,6 @@ CONNECT_TIMEOUT = 5.0
 
 #: The address of a Ray that is started on this machine, as Ray spells it.
 HERE = "local"
-
-
-class ClusterError(ValueError):
-    """A cluster that cannot be reached, or a Ray that does not start here, in one line."""
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from ..clusters.connection import ClusterError
+from ..clusters.errors import ClusterError
 from ..models.errors import InputError
 from .commands.audit import audit
 from .commands.check import check

@@ -6,7 +6,8 @@ import time
 
 import pytest
 import ray
-from fullspectrum.clusters.connection import CONNECT_TIMEOUT, ClusterError, connect
+from fullspectrum.clusters.connection import CONNECT_TIMEOUT, connect
+from fullspectrum.clusters.errors import ClusterError
 
 
 def mistake(address: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from fullspectrum.clusters.connection import ClusterError
+from fullspectrum.clusters.errors import ClusterError
 from fullspectrum.search import study
 from fullspectrum.search.cli import main
 

@@ -1,0 +1,1 @@
+"""The description of a cluster: one TOML file, whatever the kind."""
