@@ -1,5 +1,7 @@
 """The first phase of a search: the dense training that its masks start from, once for all of its workers."""
 
+from typing import TYPE_CHECKING
+
 import ray
 from torch import Tensor
 
@@ -14,12 +16,15 @@ from ..resumable.checkpoints import Checkpoints, last_attempt
 from ..resumable.training import LeaveRequested
 from ..worker.device import claim_device
 from ..worker.pretraining import pretrain
-from .running import RunningSearch
+
+if TYPE_CHECKING:
+    # The worker imports this module too, and what a driver needs takes it as long as torch does.
+    from .running import RunningSearch
 
 _LABEL = "pretraining"
 
 
-def make_pretrained_weights(search: RunningSearch) -> None:
+def make_pretrained_weights(search: "RunningSearch") -> None:
     """Train the dense network as far as the study's trials want it, and write the weights after each number of steps.
 
     What an earlier driver wrote is kept. A worker that dies costs a checkpoint interval, `faults.retries` times.

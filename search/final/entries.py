@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 from torch import Tensor
@@ -12,7 +13,6 @@ from ...models.masks import MaskSet
 from ...models.networks import build
 from ..config.study import Study
 from ..console import warn
-from ..driver.running import RunningSearch
 from ..files import StudyFolder
 from ..names import Artifact
 from ..protocol.label import (
@@ -37,6 +37,10 @@ from ..worker.workbench import Workbench
 from ..worker.workbenches import Workbenches
 from .baselines import erk_random, inverted, other_weights, shuffled
 
+if TYPE_CHECKING:
+    # A worker imports this module too, and what a driver needs takes it as long as torch does.
+    from ..driver.running import RunningSearch
+
 
 def finalists(trials: Sequence[TrialRecord], top_k: int | str) -> list[TrialRecord]:
     """Return the trials to be trained in full: the `top_k` best by warm-up accuracy of those that warmed up.
@@ -51,7 +55,7 @@ def finalists(trials: Sequence[TrialRecord], top_k: int | str) -> list[TrialReco
     return warmed if isinstance(top_k, str) else warmed[:top_k]
 
 
-def finalist_entries(search: RunningSearch, best: Sequence[TrialRecord]) -> list[Entry]:
+def finalist_entries(search: "RunningSearch", best: Sequence[TrialRecord]) -> list[Entry]:
     """Return the best masks of the study, and the two baselines of every study with the recipe of the best of them."""
     if not best:
         return []
@@ -73,7 +77,7 @@ def finalist_entries(search: RunningSearch, best: Sequence[TrialRecord]) -> list
     ]
 
 
-def winner_entries(search: RunningSearch) -> list[Entry]:
+def winner_entries(search: "RunningSearch") -> list[Entry]:
     """Return what depends on the winner: the random mask at its cost, and its checks where the study has any."""
     winner = winner_of(search.ledger)
     if winner is None:
@@ -83,7 +87,7 @@ def winner_entries(search: RunningSearch) -> list[Entry]:
     return sorted(entries, key=lambda entry: BASELINES.index(entry.label))
 
 
-def _at_equal_cost(search: RunningSearch, winner: TrialRecord) -> list[Entry]:
+def _at_equal_cost(search: "RunningSearch", winner: TrialRecord) -> list[Entry]:
     """Return the mask of `erk-random`, trained from the initial weights for as many steps as the winner cost in all.
 
     There is none where the winner's last training is all that it cost: `erk-random` is as long already.
@@ -100,7 +104,7 @@ def _at_equal_cost(search: RunningSearch, winner: TrialRecord) -> list[Entry]:
     return [Entry(label, masks, recipe, iterations=iterations, file=file, of=winner.label, ends=ends)]
 
 
-def _checks(search: RunningSearch, trial: TrialRecord) -> list[Entry]:
+def _checks(search: "RunningSearch", trial: TrialRecord) -> list[Entry]:
     """Return the checks of a trial, with its own recipe: what is left of it when its choices are taken away."""
     seed, winner, distribution = search.study.seed, trial.label, trial.distribution
     file = search.folder.trial(trial.number) / Artifact.MASK

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 from torch import Tensor, nn
@@ -12,7 +13,6 @@ from ...models.errors import InputError, first_line
 from ...models.networks import build, initial_state
 from ...models.weights import load_state, save_state
 from ..config.study import Study
-from ..driver.running import RunningSearch
 from ..files import StudyFolder, storage_failure
 from ..names import Artifact
 from ..process.shutdown import Shutdown
@@ -27,6 +27,10 @@ from ..worker.pretraining import pretrain
 from ..worker.shared import SharedInputs
 from .full import FullTraining, save_end, train_fully
 from .trajectory import Trajectory, draw
+
+if TYPE_CHECKING:
+    # Workers import this module too, and what a driver needs takes them as long as torch does.
+    from ..driver.running import RunningSearch
 
 
 # Not Ray's own retries, which begin anew and report everything again.
@@ -161,7 +165,7 @@ def train_entries(
                 yield attempts.entry, report
 
 
-def train_all(search: RunningSearch, entries: Sequence[Entry]) -> None:
+def train_all(search: "RunningSearch", entries: Sequence[Entry]) -> None:
     """Train every entry that the ledger does not hold yet; return early where a shutdown is requested.
 
     The others are announced again, in case the driver that trained them came no further than the ledger.
