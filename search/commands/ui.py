@@ -69,10 +69,11 @@ def ui(
     typer.echo(f"MLflow UI on {base} (stop with Ctrl-C)", err=True)
     set_up()
     store = server or place.tracking_uri
-    command = ["mlflow", "ui", "--backend-store-uri", store, "--host", host, "--port", str(port)]
+    # One process: it has one user, and each of the usual four loads all of MLflow first.
+    options = ["--backend-store-uri", store, "--host", host, "--port", str(port), "--workers", "1"]
     if opens:
         open_later(addresses[0])
-    os.execv(sys.executable, [sys.executable, "-m", *command])
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
 
 
 def _server(home: "Home", study: str | None) -> str | None:

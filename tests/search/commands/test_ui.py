@@ -68,9 +68,9 @@ def test_the_page_of_a_study_answers_at_the_address_that_is_printed(finished, st
     ]
     assert seen == [f"{page}/{run}{view}"]
     (command,) = started
-    assert command[-8:] == [
+    assert command[-10:] == [
         *("mlflow", "ui", "--backend-store-uri", Home(home).tracking_uri),
-        *("--host", "127.0.0.1", "--port", "5123"),
+        *("--host", "127.0.0.1", "--port", "5123", "--workers", "1"),
     ]
 
 
