@@ -12,6 +12,7 @@ from ..clusters.errors import ClusterError
 from ..models.errors import InputError
 from .commands.audit import audit
 from .commands.check import check
+from .commands.clusters.app import clusters
 from .commands.compare import compare
 from .commands.convert import convert
 from .commands.export import export
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (search, status, sample, layers, score, train, check, audit, report, compare, export, convert, sync, ui):
     app.command()(command)
+app.add_typer(clusters)
 
 
 def _print_version(wanted: bool) -> None:

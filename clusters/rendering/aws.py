@@ -1,0 +1,10 @@
+"""Rendering to aws."""
+
+from ..job import Job
+from ..spec.cluster import Cluster
+from .rendered import Rendered
+
+
+def render_aws(cluster: Cluster, job: Job) -> Rendered:
+    """Return the files of a cluster with its job."""
+    return Rendered({"job.sh": f"# {cluster.name}: {job.name}\n"})

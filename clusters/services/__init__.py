@@ -1,0 +1,1 @@
+"""Configuration of the services that searches share: PostgreSQL and MLflow."""

@@ -1,0 +1,1 @@
+"""`fullspectrum clusters`: the commands about clusters, one file each."""
