@@ -36,10 +36,9 @@ def target_of(cluster: Cluster, target: str | None = None) -> str:
     known = (cluster.kind, *_OTHERS.get(cluster.kind, ()))
     if target is None or target in known:
         return target or cluster.kind
-    close = difflib.get_close_matches(target, known, n=1)
-    meant = f', did you mean "{close[0]}"?' if close else ""
     raise ClusterError(
-        f"target {target!r}{meant}: a cluster of kind {cluster.kind} is rendered to {' or '.join(known)}"
+        f"target {target!r}{nearest(target, known)}: a cluster of kind {cluster.kind} is rendered to "
+        + " or ".join(known)
     )
 
 

@@ -1,7 +1,6 @@
 """A mistake in a cluster file, in one line."""
 
 import re
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo

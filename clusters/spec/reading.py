@@ -23,7 +23,8 @@ def example(name: str) -> str:
     """Return the text of a cluster file that comes with the package. Raise ClusterError for an unknown name."""
     if name not in bundled():
         raise ClusterError(
-            f"unknown cluster {name!r}{nearest(name, bundled())}; give a .toml file or one of the bundled clusters: {', '.join(bundled())}"
+            f"unknown cluster {name!r}{nearest(name, bundled())}; "
+            f"give a .toml file or one of the bundled clusters: {', '.join(bundled())}"
         )
     return (_examples() / f"{name}.toml").read_text(encoding="utf-8")
 
