@@ -13,6 +13,9 @@ from .section import Section
 
 Kind = Literal["local", "static", "aws", "gcp", "kuberay", "slurm"]
 
+#: The most characters of a name. GCP has 63 for a machine, whose name adds 28 to that of its cluster.
+_LONGEST = 35
+
 #: The name of an environment variable.
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -45,8 +48,8 @@ class Cluster(Section):
     """A cluster, as a cluster file describes it."""
 
     kind: Kind = Field(description="what it is made of")
-    name: Annotated[str, StringConstraints(pattern=LABEL, max_length=40)] = Field(
-        description="its name: small letters, digits and hyphens, a letter first, at most 40"
+    name: Annotated[str, StringConstraints(pattern=LABEL, max_length=_LONGEST)] = Field(
+        description="its name: small letters, digits and hyphens, a letter first, at most 35"
     )
     image: str | None = Field(
         None, min_length=1, description="container image that holds Python and all packages; none: the nodes' own"
@@ -175,7 +178,7 @@ class Cluster(Section):
         claim = self.kubernetes and self.kubernetes.claim
         if claim and not (self.storage or "").startswith("/"):
             raise ValueError(
-                f'[kubernetes] claim = "{claim}" is mounted at storage, so storage must be a folder, as in '
+                f'[kubernetes] claim = "{claim}" is mounted at storage, which must be a folder, as in '
                 'storage = "/mnt/shared"'
             )
 

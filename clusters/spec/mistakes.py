@@ -25,6 +25,11 @@ def one_line(error: ValidationError) -> str:
         return f"{name}: {reason}" if name else reason
     if first["type"] == "literal_error":
         reason += nearest(first["input"], re.findall("'([^']+)'", first["ctx"]["expected"]))
+    if first["loc"][0] == "secrets":
+        # What was given may be the secret itself.
+        return f"{name}: expected env:NAME or file:PATH, which say where the secret is on this machine"
+    if first["type"] in ("string_pattern_mismatch", "string_too_long") and field:
+        return f"{name} = {first['input']!r}: expected {field.description}"
     given = f"{name} = {first['input']!r}: {reason[0].lower()}{reason[1:]}"
     return f"{given} ({field.description})" if field else given
 

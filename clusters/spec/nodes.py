@@ -38,7 +38,7 @@ class Head(Node):
     """The node of the driver and of Ray's head."""
 
     trials: bool = Field(
-        False, description="whether trials run on the head too; they do where there are no workers, and in Slurm"
+        False, description="whether trials run on the head too; they always do where there are no workers"
     )
 
 
