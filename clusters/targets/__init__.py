@@ -1,0 +1,1 @@
+"""What each kind of cluster does with a job: start or reach it, submit, look, follow, stop, fetch."""
