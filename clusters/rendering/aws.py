@@ -1,10 +1,61 @@
-"""Rendering to aws."""
+"""The file of `ray up` for machines of AWS."""
+
+from typing import Any
 
 from ..job import Job
 from ..spec.cluster import Cluster
+from ..spec.nodes import Head, Workers
+from .rayup import ray_up, resources
 from .rendered import Rendered
 
 
 def render_aws(cluster: Cluster, job: Job) -> Rendered:
-    """Return the files of a cluster with its job."""
-    return Rendered({"job.sh": f"# {cluster.name}: {job.name}\n"})
+    """Return `cluster.yaml` and `job.json`. Raise ClusterError for what AWS would refuse."""
+    cloud = cluster.cloud
+    assert cloud
+    provider: dict[str, Any] = {"type": "aws", "region": cloud.region}
+    if cloud.zone:
+        provider["availability_zone"] = cloud.zone
+    own = {
+        "max_workers": cluster.most_workers,
+        # A stopped machine still costs its disk.
+        "provider": provider | {"cache_stopped_nodes": False},
+        "auth": {"ssh_user": cloud.user},
+        "head_node_type": "head",
+        "available_node_types": {
+            "head": {
+                "resources": resources(cluster.head, cluster.trials_on_head),
+                "min_workers": 0,
+                "max_workers": 0,
+                "node_config": _instance(cluster, cluster.head),
+            },
+            **{
+                group.name: {
+                    "resources": resources(group),
+                    "min_workers": group.least,
+                    "max_workers": group.most,
+                    "node_config": _instance(cluster, group),
+                }
+                for group in cluster.workers
+            },
+        },
+        "initialization_commands": cloud.setup,
+    }
+    return ray_up(cluster, job, own)
+
+
+def _instance(cluster: Cluster, node: Head | Workers) -> dict[str, Any]:
+    """Return what EC2's RunInstances is asked for."""
+    cloud = cluster.cloud
+    assert cloud
+    config: dict[str, Any] = {"InstanceType": node.machine}
+    if cloud.boot_image:
+        config["ImageId"] = cloud.boot_image
+    config["BlockDeviceMappings"] = [
+        {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": cloud.disk_gib, "VolumeType": "gp3"}}
+    ]
+    # Whoever makes a process of the machine fetch a URL does not get its credentials.
+    config["MetadataOptions"] = {"HttpTokens": "required"}
+    if isinstance(node, Workers) and node.spot:
+        config["InstanceMarketOptions"] = {"MarketType": "spot"}
+    return config

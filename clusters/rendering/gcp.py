@@ -1,10 +1,71 @@
-"""Rendering to gcp."""
+"""The file of `ray up` for machines of Google Cloud."""
+
+from typing import Any
 
 from ..job import Job
 from ..spec.cluster import Cluster
+from ..spec.machines import ATTACHED
+from ..spec.nodes import Head, Workers
+from .rayup import ray_up, resources
 from .rendered import Rendered
 
 
 def render_gcp(cluster: Cluster, job: Job) -> Rendered:
-    """Return the files of a cluster with its job."""
-    return Rendered({"job.sh": f"# {cluster.name}: {job.name}\n"})
+    """Return `cluster.yaml` and `job.json`. Raise ClusterError for what Google Cloud would refuse."""
+    cloud = cluster.cloud
+    assert cloud
+    own = {
+        "max_workers": cluster.most_workers,
+        "provider": {
+            "type": "gcp",
+            "region": cloud.region,
+            "availability_zone": cloud.zone,
+            "project_id": cloud.project,
+            # A stopped machine still costs its disk.
+            "cache_stopped_nodes": False,
+        },
+        "auth": {"ssh_user": cloud.user},
+        "head_node_type": "head",
+        "available_node_types": {
+            "head": {
+                "resources": resources(cluster.head, cluster.trials_on_head),
+                "min_workers": 0,
+                "max_workers": 0,
+                "node_config": _instance(cluster, cluster.head),
+            },
+            **{
+                group.name: {
+                    "resources": resources(group),
+                    "min_workers": group.least,
+                    "max_workers": group.most,
+                    "node_config": _instance(cluster, group),
+                }
+                for group in cluster.workers
+            },
+        },
+        "initialization_commands": cloud.setup,
+    }
+    return ray_up(cluster, job, own)
+
+
+def _instance(cluster: Cluster, node: Head | Workers) -> dict[str, Any]:
+    """Return the Instance that Compute Engine is asked for."""
+    cloud = cluster.cloud
+    assert cloud and node.machine
+    disk = {"diskSizeGb": cloud.disk_gib, "sourceImage": cloud.boot_image}
+    config: dict[str, Any] = {
+        "machineType": node.machine,
+        "disks": [{"boot": True, "autoDelete": True, "type": "PERSISTENT", "initializeParams": disk}],
+    }
+    if node.gpus and node.machine.startswith("n1-") and node.accelerator:
+        accelerator = ATTACHED[node.accelerator]
+        config["guestAccelerators"] = [{"acceleratorType": accelerator, "acceleratorCount": node.gpus}]
+    scheduling: list[dict[str, Any]] = []
+    if isinstance(node, Workers) and node.spot:
+        scheduling.append({"preemptible": True})
+    if node.gpus:
+        # A machine with GPUs cannot move to another host while it runs.
+        scheduling.append({"onHostMaintenance": "TERMINATE"})
+    if scheduling:
+        config["scheduling"] = scheduling
+    return config

@@ -156,7 +156,7 @@ class Cluster(Section):
     def _check_cloud(self) -> None:
         assert self.cloud
         if self.kind == "gcp":
-            for name in ("zone", "project"):
+            for name in ("zone", "project", "boot_image"):
                 if getattr(self.cloud, name) is None:
                     raise ValueError(f'[cloud] {name} is missing, which kind = "gcp" needs')
         for where, node in (("head", self.head), *((f'workers "{group.name}"', group) for group in self.workers)):

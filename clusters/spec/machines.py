@@ -62,6 +62,9 @@ def check_machine(kind: str, node: Node) -> None:
     """
     if node.machine is None:
         raise ValueError(f"machine is missing: a machine type of {kind}, such as {_example(kind, node)}")
+    if node.machine.startswith("n1-") and node.gpus and node.accelerator not in ATTACHED:
+        known = ", ".join(ATTACHED)
+        raise ValueError(f'accelerator = "{node.accelerator}": machine = "{node.machine}" takes one of {known}')
     found = _gpus(kind, node)
     if found is None:
         return

@@ -45,8 +45,8 @@ class Cloud(Section):
     boot_image: str | None = Field(
         None,
         min_length=1,
-        description="image that machines boot from, with Docker and the driver of the GPUs: an AMI, or "
-        "projects/PROJECT/global/images/family/FAMILY; none: a recent image for deep learning",
+        description="image that machines boot from, with Docker and the driver of the GPUs: an AMI (none: Ray's own "
+        "choice), or projects/PROJECT/global/images/family/FAMILY, which gcp needs",
     )
     disk_gib: int = Field(150, ge=30, description="GiB of the disk of one machine, which holds the container image")
     user: str = Field("ubuntu", min_length=1, description="user to log in as over SSH")

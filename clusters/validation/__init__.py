@@ -1,5 +1,6 @@
-"""Checks of rendered files by the schema that the target really uses, without the target."""
+"""Checks of rendered documents by the schema that the target really uses, without the target."""
 
+from .mistake import DocumentError
 from .registry import validate
 
-__all__ = ["validate"]
+__all__ = ["DocumentError", "validate"]

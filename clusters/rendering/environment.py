@@ -1,0 +1,26 @@
+"""What every node of a cluster has in its environment."""
+
+from ..job import Job
+from ..spec.cluster import Cluster
+
+#: Where the token is on a node, and the files of secrets, each named by its variable.
+TOKEN = "~/.fullspectrum/token"
+SECRETS = "~/.fullspectrum/secrets"
+
+#: Settings by which Ray notices a silently lost node within 8 s; by default it takes more than a minute.
+HEALTH = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+def node_environment(cluster: Cluster, job: Job) -> dict[str, str]:
+    """Return the environment variables of all nodes, but for token and secrets."""
+    return {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # By default Ray kills a job 3 s after it asked it to stop.
+        "RAY_JOB_STOP_WAIT_TIME_S": f"{job.grace_seconds:g}",
+        **HEALTH,
+        **cluster.environment,
+    }
