@@ -74,6 +74,9 @@ class Cluster(Section):
     idle_minutes: float = Field(10, gt=0, description="minutes after which an idle node is given back")
     deadline_hours: float | None = Field(None, gt=0, description="hours after which a search is ended in good order")
     retries: int = Field(3, ge=0, description="times that the platform starts a failed search again, which goes on")
+    overrides: dict[str, Any] = Field(
+        {}, description="what is merged into the rendered file, table by table; a list takes the place of a list"
+    )
     auth: Auth = Field(Auth(), description="who may use the cluster")
     head: Head = Field(Head(), description="the node of the driver and of Ray's head")
     workers: list[Workers] = Field([], description="groups of worker nodes, a [[workers]] each")
@@ -81,9 +84,6 @@ class Cluster(Section):
     cloud: Cloud | None = Field(None, description="where machines are rented (aws, gcp)")
     kubernetes: Kubernetes | None = Field(None, description="where pods run (kuberay)")
     slurm: Slurm | None = Field(None, description="where batch jobs run (slurm)")
-    overrides: dict[str, Any] = Field(
-        {}, description="what is merged into the rendered file, table by table; a list takes the place of a list"
-    )
 
     @property
     def most_workers(self) -> int:
@@ -152,6 +152,12 @@ class Cluster(Section):
         assert self.hosts
         if self.hosts.address and (self.image or self.overrides):
             raise ValueError("[hosts] address names a cluster that runs already; leave image and overrides out")
+
+        if self.hosts.head and self.most_workers != len(self.hosts.workers):
+            raise ValueError(
+                f"the groups of workers have {self.most_workers} nodes at most, but hosts names "
+                f"{len(self.hosts.workers)} workers; describe each under [[workers]], and set most to their number"
+            )
 
     def _check_cloud(self) -> None:
         assert self.cloud

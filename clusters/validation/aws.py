@@ -30,17 +30,23 @@ def check_aws(document: Mapping[str, Any]) -> None:
         config = {key: value for key, value in node["node_config"].items() if key not in _RAYS}
         given = {"MinCount": 1, "MaxCount": 1} | config
         for kind, place, details in ParamValidator().validate(given, operation.input_shape)._errors:
-            where = ("available_node_types", name, "node_config", *re.findall(r"\w+", place))
+            where = ("available_node_types", name, "node_config", *_parts(place))
             raise _mistake(kind, where, details)
 
 
-def _mistake(kind: str, where: tuple[str, ...], details: Mapping[str, Any]) -> DocumentError:
+def _parts(place: str) -> list[str | int]:
+    """Return the names and numbers of a place as botocore spells it, such as `.BlockDeviceMappings[0].Ebs`."""
+    return [int(part) if part.isdecimal() else part for part in re.findall(r"\w+", place)]
+
+
+def _mistake(kind: str, where: tuple[str | int, ...], details: Mapping[str, Any]) -> DocumentError:
     if kind == "unknown field":
         known = {*details["valid_names"], *(_RAYS if len(where) == 3 else ())} - {"MinCount", "MaxCount", "DryRun"}
         return unknown_name((*where, details["unknown_param"]), known)
     if kind == "missing required field":
         return DocumentError((*where, details["required_name"]), "missing")
     if kind == "invalid type":
-        expected = " or ".join(getattr(each, "__name__", str(each)) for each in details["valid_types"])
+        # It spells types as Python does: <class 'bool'>.
+        expected = " or ".join(re.sub(r"\W|class", "", str(each)) for each in details["valid_types"])
         return DocumentError(where, f"{details['param']!r} is of the wrong type, expected {expected}")
     return DocumentError(where, f"{kind}: {details.get('param')!r}")

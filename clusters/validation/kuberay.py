@@ -34,4 +34,6 @@ def _check_mounts(place: tuple[str | int, ...], pod: Mapping[str, Any]) -> None:
         for mount_number, mount in enumerate(container.get("volumeMounts", ())):
             if mount["name"] not in volumes:
                 where = (*place, "containers", number, "volumeMounts", mount_number, "name")
-                raise DocumentError(where, f'no volume is called "{mount["name"]}"; the pod has {", ".join(volumes)}')
+                raise DocumentError(
+                    where, f'no volume is called "{mount["name"]}"; the pod has {", ".join(volumes) or "none"}'
+                )

@@ -94,7 +94,7 @@ def _of_cluster(spec: Mapping[str, Any]) -> Iterator[Broken]:
     for number, group in enumerate(cluster.get("workerGroupSpecs", ())):
         where = (*place, "workerGroupSpecs", number)
         yield from _of_group(group, where, newer)
-        yield from _of_replicas(group, where, scales)
+        yield from _of_replicas(group, where)
     variables = _variables(head)
     if _AUTOSCALER in variables and (not scales or "version" in options):
         reason = "use autoscalerOptions.version" if scales else "needs enableInTreeAutoscaling: true"
@@ -116,11 +116,9 @@ def _of_group(group: Mapping[str, Any], place: tuple[str | int, ...], never: boo
         yield (*place, "template", "spec", "restartPolicy"), f'"{pod["restartPolicy"]}" is refused; expected Never'
 
 
-def _of_replicas(group: Mapping[str, Any], place: tuple[str | int, ...], scales: bool) -> Iterator[Broken]:
+def _of_replicas(group: Mapping[str, Any], place: tuple[str | int, ...]) -> Iterator[Broken]:
     least, most = group.get("minReplicas"), group.get("maxReplicas")
     for name, value in (("minReplicas", least), ("maxReplicas", most)):
-        if value is None and not scales:
-            yield (*place, name), "missing, which is needed without enableInTreeAutoscaling"
         if value is not None and value < 0:
             yield (*place, name), f"{value}: expected 0 or more"
     if least is not None and most is not None and least > most:

@@ -31,7 +31,11 @@ def check_ray_up(document: Mapping[str, Any]) -> None:
     try:
         # It prints warnings, such as of file mounts that are no folders.
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            validate_config(prepare_config(copy.deepcopy(dict(document))))
+            prepared = prepare_config(copy.deepcopy(dict(document)))
+            check_schema(prepared, schema)
+            validate_config(prepared)
+    except DocumentError:
+        raise
     except (AssertionError, ClickException, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines() or quiet.getvalue().strip().splitlines() or [type(error).__name__]
         raise DocumentError((), f"Ray refuses the cluster: {reason[0].rstrip('.')}") from None

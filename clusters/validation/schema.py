@@ -49,7 +49,7 @@ def _mistake(error: "ValidationError", place: tuple[str | int, ...]) -> Document
     if error.validator == "enum":
         listed = ", ".join(map(str, error.validator_value))
         return DocumentError(
-            where, f"{given}{nearest(error.instance, error.validator_value)}; expected one of {listed}"
+            where, f"{given}{nearest(error.instance, error.validator_value)}: expected one of {listed}"
         )
     return DocumentError(where, f"{given} does not fit {error.validator} {json.dumps(error.validator_value)[:60]}")
 

@@ -53,6 +53,10 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     if "items" in schema:
         found["items"] = _plain(schema["items"])
     if "properties" in schema:
+        # What has a default may be left out.
+        required = [name for name in schema.get("required", ()) if "default" not in schema["properties"][name]]
+        found = {key: value for key, value in found.items() if key != "required"}
+        found |= {"required": required} if required else {}
         found["properties"] = {name: _plain(inner) for name, inner in schema["properties"].items()}
         found["additionalProperties"] = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
     elif isinstance(schema.get("additionalProperties"), dict):
