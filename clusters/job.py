@@ -13,6 +13,8 @@ class Job:
     """By which it is submitted once, and found again: small letters, digits, hyphens."""
     command: Sequence[str]
     """The program and its arguments; no shell reads them."""
+    studies: Sequence[str] = ()
+    """The ids of what it searches, by which it is found too."""
     folder: Path | None = None
     """The folder that is shipped, and in which the command runs: the study file and the user's own modules."""
     wheel: Path | None = None
@@ -21,3 +23,5 @@ class Job:
     """Environment variables; no secrets."""
     grace_seconds: float = 30.0
     """Seconds between the request to leave and the end, in which running work is saved."""
+    deadline_seconds: float | None = None
+    """Seconds after which it is asked to leave; None: it may run as long as it likes."""

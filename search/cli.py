@@ -16,6 +16,7 @@ from .commands.clusters.app import clusters
 from .commands.compare import compare
 from .commands.convert import convert
 from .commands.export import export
+from .commands.launch import launch
 from .commands.layers import layers
 from .commands.report import report
 from .commands.sample import sample
@@ -36,7 +37,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (search, status, sample, layers, score, train, check, audit, report, compare, export, convert, sync, ui):
+for command in (
+    search,
+    launch,
+    status,
+    sample,
+    layers,
+    score,
+    train,
+    check,
+    audit,
+    report,
+    compare,
+    export,
+    convert,
+    sync,
+    ui,
+):
     app.command()(command)
 app.add_typer(clusters)
 
@@ -113,3 +130,7 @@ def _report(error: Exception) -> int:
         return 1
     complain(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)")
     return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,4 +27,16 @@ Address = Annotated[
         help="Ray cluster: HOST:PORT, ray://HOST:PORT or auto; without, and with local: this machine.",
     ),
 ]
+ClusterName = Annotated[
+    str, typer.Argument(metavar="CLUSTER", help="A .toml file, or a bundled cluster by name.", show_default=False)
+]
+ClusterSettings = Annotated[
+    list[str],
+    typer.Option("--cluster-set", metavar="KEY=VALUE", help="Override a setting of the cluster; may be given again."),
+]
+JobStudy = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study: its name or .toml with the --set of its launch, or its id.")
+]
 RUNS = Path("runs")
+#: Environment variable that names the command by which a user goes on with a search, where it is not `search` itself.
+AGAIN = "FULLSPECTRUM_AGAIN"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shlex
 import signal
 import sys
@@ -13,7 +14,7 @@ import typer
 
 from ..console import aside, complain
 from ..names import Artifact
-from .options import RUNS, Address, HomeFolder, Settings
+from .options import AGAIN, RUNS, Address, HomeFolder, Settings
 
 if TYPE_CHECKING:
     from ..config.study import Study
@@ -49,6 +50,8 @@ def search(
     given, study = study, _kept(study, settings, home)
     options = [*(f"--set={setting}" for setting in settings), "--home", str(home), "--resume"]
     again = shlex.join(["fullspectrum", "search", study, *options, *(["--address", address] if address else [])])
+    # A cluster's job is gone on with by whoever launched it.
+    again = os.environ.get(AGAIN, again)
     console = Screen()
     with _interruptible(console, again):
         # First, because a mistake is to be reported before anything that takes seconds is started.

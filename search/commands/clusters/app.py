@@ -2,7 +2,12 @@
 
 import typer
 
+from .down import down
+from .fetch import fetch
+from .logs import logs
 from .new import new
+from .status import status
+from .stop import stop
 
 clusters = typer.Typer(
     name="clusters",
@@ -10,5 +15,5 @@ clusters = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (new,):
+for command in (new, status, logs, stop, fetch, down):
     clusters.command()(command)

@@ -1,0 +1,1 @@
+"""Who may use a cluster: its token, and the secrets of its searches."""

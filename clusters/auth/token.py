@@ -1,0 +1,71 @@
+"""The token of a cluster, which each node and each client must have."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from ..errors import ClusterError
+from ..spec.cluster import Cluster
+
+#: The folder of what this machine knows of its clusters: tokens, and what `clusters down` ends.
+_OURS = "~/.fullspectrum"
+
+
+def known_of(cluster: Cluster) -> Path:
+    """Return the folder of what this machine knows of a cluster, for its owner alone; it is made."""
+    folder = Path(_OURS).expanduser() / cluster.name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def token_path(cluster: Cluster) -> Path:
+    """Return the file of the token of a cluster, whether it is there or not."""
+    return Path(cluster.auth.token_file or f"{_OURS}/{cluster.name}.token").expanduser()
+
+
+def make_token(cluster: Cluster) -> Path:
+    """Return the file of the token of a cluster; a random one is made where there is none. Raise ClusterError."""
+    file = token_path(cluster)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Never readable by others, not even for a moment.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return existing_token(cluster)
+    except OSError as error:
+        raise ClusterError(f"cannot write the token file {str(file)!r}: {error.strerror}") from None
+    with os.fdopen(descriptor, "w") as written:
+        written.write(secrets.token_hex(32))
+    return file
+
+
+def existing_token(cluster: Cluster) -> Path:
+    """Return the file of the token of a cluster that stands already.
+
+    Raise ClusterError where it is missing, empty, or readable by others.
+    """
+    file = token_path(cluster)
+    try:
+        mode = file.stat().st_mode
+        text = file.read_text().strip()
+    except FileNotFoundError:
+        raise ClusterError(
+            f"there is no token of cluster {cluster.name!r} in {str(file)!r}; copy that of its head there, for you "
+            "alone (chmod 600), or name the file under [auth] token_file"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClusterError(f"cannot read the token file {str(file)!r}: {error}") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ClusterError(
+            f"the token file {str(file)!r} is open to others (mode {stat.S_IMODE(mode):04o}); chmod 600 it, and choose "
+            "another token where somebody may have read it"
+        )
+    if not text:
+        raise ClusterError(f"the token file {str(file)!r} is empty; delete it, and a new token is made")
+    return file
+
+
+def token_environment(file: Path) -> dict[str, str]:
+    """Return the environment of a process of Ray that has, and asks for, the token of a file."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}

@@ -1,0 +1,223 @@
+"""This machine as a cluster: a Ray head that outlives the terminal, on loopback only, with a token."""
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..auth.secrets import secret_values
+from ..auth.token import existing_token, known_of, make_token, token_environment
+from ..errors import ClusterError
+from ..job import Job
+from .rayjobs import RayJobs, Unreachable
+from .withhead import HeadTarget
+
+#: Seconds that Ray may take to start.
+_START_SECONDS = 90.0
+
+#: Seconds that Ray has to end.
+_END_SECONDS = 15.0
+
+#: What Ray takes loopback by, and by what it leaves at once; a lost node is noticed within 8 seconds.
+_SETTINGS = {
+    # Ray's own way of saying that there will be no other nodes: nothing listens beyond 127.0.0.1 then.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "3",
+    # What is shipped is installed from a file, and asks no index.
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INDEX": "1",
+}
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The head that runs, as its file notes it."""
+
+    pid: int
+    born: float
+    """When the process started: a number of a process is used again."""
+    address: str
+    folder: str
+    """Ray's temporary folder."""
+    secrets: str
+    """By which one knows whether the secrets that it was started with are still the same; none can be read from it."""
+
+
+class LocalTarget(HeadTarget):
+    """One Ray head on this machine, a process of its own with its descendants."""
+
+    def home(self, here: Path) -> str:
+        """Return the home folder: `storage`, or that of this machine's commands, which see the search at once then."""
+        return self.cluster.storage or str(here.absolute())
+
+    def check(self, job: Job) -> None:
+        """Raise ClusterError where this Python cannot ship a wheel, and for secrets that are not there."""
+        secret_values(self.cluster)
+        if job.wheel and shutil.which("pip", path=_environment_path()) is None:
+            raise ClusterError(
+                f"Ray installs what is shipped with pip, which {sys.prefix} has not; add it with "
+                f"`{sys.executable} -m ensurepip`"
+            )
+
+    def up(self) -> None:
+        """Start the head, unless it runs."""
+        token = make_token(self.cluster)
+        secrets = secret_values(self.cluster)
+        mark = hmac.new(token.read_bytes(), json.dumps(secrets, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+        with self._alone():
+            if head := self._running():
+                if head.secrets != mark:
+                    raise ClusterError(
+                        f"cluster {self.cluster.name!r} runs with other [secrets] than there are now; end it first: "
+                        "`fullspectrum clusters down`"
+                    )
+                return
+            self.notice(f"starting a Ray head for cluster {self.cluster.name} on this machine")
+            self._start(token, secrets, mark)
+
+    def down(self) -> None:
+        """End the head and its descendants, and no other process."""
+        with self._alone():
+            head = self._running()
+            if head is None:
+                return
+            import psutil
+
+            with contextlib.suppress(psutil.NoSuchProcess):
+                leader = psutil.Process(head.pid)
+                _end([leader, *leader.children(recursive=True)])
+            shutil.rmtree(head.folder, ignore_errors=True)
+            self._file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _reach(self) -> Iterator[RayJobs]:
+        head = self._running()
+        if head is None:
+            raise Unreachable(f"cluster {self.cluster.name!r} does not run; `fullspectrum launch` starts it")
+        yield RayJobs(head.address, existing_token(self.cluster))
+
+    @property
+    def _file(self) -> Path:
+        return known_of(self.cluster) / "head.json"
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold off other commands that start or end this cluster."""
+        with (known_of(self.cluster) / "head.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _running(self) -> _Head | None:
+        """Return the head that was started here and still runs; None where there is none."""
+        try:
+            head = _Head(**json.loads(self._file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        import psutil
+
+        try:
+            process = psutil.Process(head.pid)
+            alive = process.create_time() == head.born and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            alive = False
+        return head if alive else None
+
+    def _start(self, token: Path, secrets: dict[str, str], mark: str) -> None:
+        import psutil
+
+        # A folder of its own keeps it apart from every other Ray, and short, as sockets lie in it.
+        folder = tempfile.mkdtemp(prefix="fs-", dir="/tmp")
+        dashboard, client = _free_ports(2)
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"]
+        command += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={folder}"]
+        # The ports that others of this machine may have by default are taken from those that are free.
+        command += ["--port=0", "--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]
+        command += [f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
+        command += [f"--num-cpus={self.cluster.head.cpus}", f"--num-gpus={self.cluster.head.gpus}"]
+        outside = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN")}
+        environment = outside | _SETTINGS | self.cluster.environment | secrets | token_environment(token)
+        log = known_of(self.cluster) / "head.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**environment, "PATH": _environment_path()},
+                cwd=folder,
+                # Ctrl-C and the end of the terminal do not reach it.
+                start_new_session=True,
+            )
+        head = _Head(
+            process.pid, psutil.Process(process.pid).create_time(), f"http://127.0.0.1:{dashboard}", folder, mark
+        )
+        self._file.write_text(json.dumps(asdict(head)))
+        try:
+            _wait_until_up(RayJobs(head.address, token), process, log)
+        except BaseException:
+            _end([psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)])
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+            self._file.unlink(missing_ok=True)
+            raise
+
+
+def _wait_until_up(jobs: RayJobs, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until the head takes jobs. Raise ClusterError where it does not start."""
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        with contextlib.suppress(ClusterError):
+            jobs.probe(1.0)
+            # Jobs need a node, which comes a little later than the head.
+            if any(node.alive for node in jobs.nodes()):
+                return
+        if process.poll() is not None or time.monotonic() > end:
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            said = lines[-1].strip() if lines else f"exit status {process.poll()}"
+            raise ClusterError(f"Ray does not start on this machine: {said}; all that it said is in {str(log)!r}")
+        time.sleep(0.2)
+
+
+def _end(processes: "list[psutil.Process]") -> None:  # type: ignore[name-defined]  # noqa: F821
+    """End a process (the first) and its descendants: SIGTERM to it, and SIGKILL to all that are left after a while."""
+    import psutil
+
+    leader = processes[0]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        leader.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(processes, timeout=_END_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=_END_SECONDS)
+
+
+def _environment_path() -> str:
+    """Return the search path of programs of this Python: what a job calls `python` and `pip` is this environment's."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
