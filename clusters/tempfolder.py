@@ -1,6 +1,7 @@
 """The folder of Ray's temporary files, in which its sockets lie."""
 
 import os
+import tempfile
 
 #: Ray's own folder where the environment names none.
 SHORT = "/tmp/ray"
@@ -25,3 +26,12 @@ def fitting_folder() -> str | None:
     usual = usual_folder()
     fits = usual.isascii() and os.path.isabs(usual) and len(usual + _SOCKET) <= _SOCKET_PATH
     return None if fits else SHORT
+
+
+def make_folder() -> str:
+    """Make a folder for one Ray alone, which only this user may enter, and return it: in the usual one's, or /tmp."""
+    parent = os.path.dirname(fitting_folder() or usual_folder())
+    # `fitting_folder` looks at the name `ray`, which is shorter.
+    if len(parent) + len("/ray-12345678") + len(_SOCKET) > _SOCKET_PATH:
+        parent = os.path.dirname(SHORT)
+    return tempfile.mkdtemp(prefix="ray-", dir=parent)
