@@ -6,6 +6,7 @@ from .down import down
 from .fetch import fetch
 from .logs import logs
 from .new import new
+from .services import services
 from .status import status
 from .stop import stop
 
@@ -15,5 +16,5 @@ clusters = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (new, status, logs, stop, fetch, down):
+for command in (new, services, status, logs, stop, fetch, down):
     clusters.command()(command)
