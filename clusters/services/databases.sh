@@ -11,7 +11,7 @@ SQL
     shift 2
     for database in "$@"; do
         psql --username=postgres --set=ON_ERROR_STOP=1 --set=name="$user" --set=database="$database" <<'SQL'
-CREATE DATABASE :"database" OWNER :"name";
+CREATE DATABASE :"database" OWNER :"name" ENCODING 'UTF8' TEMPLATE template0;
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 SQL
     done

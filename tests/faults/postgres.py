@@ -28,6 +28,13 @@ _CONFIGURATION = {
 }
 
 
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Postgres:
     """A server with one user, `ada`, on a free port of the loopback interface, and its data in `folder`."""
 
@@ -38,9 +45,7 @@ class Postgres:
         self._user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
         self._bin = self._binaries()
         self._process: subprocess.Popen | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         password = folder / "password"
         password.write_text(PASSWORD)
         # Without a locale the database has no encoding (SQL_ASCII), as on many a minimal machine.
@@ -68,6 +73,11 @@ class Postgres:
     def url(self) -> str:
         """The server's database, as a user writes it into a study."""
         return f"postgresql://ada:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def programs(self) -> Path:
+        """The folder of PostgreSQL's programs, such as psql."""
+        return self._bin
 
     @property
     def pid(self) -> int:
