@@ -39,12 +39,16 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.kills
 	$(BIN)/python -m tests.benchmarks.fuzz
 
-# The settings, as the command prints them, take the place of the block that ends their page.
+# The settings, as the commands print them, take the place of the block that ends their pages.
 docs: $(INSTALLED)
 	sed '/^```text$$/q' docs/settings.md > docs/settings.md.new
 	$(BIN)/fullspectrum search --list-settings >> docs/settings.md.new
 	echo '```' >> docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
+	sed '/^```text$$/q' docs/clusters.md > docs/clusters.md.new
+	$(BIN)/fullspectrum clusters new --list-settings >> docs/clusters.md.new
+	echo '```' >> docs/clusters.md.new
+	mv docs/clusters.md.new docs/clusters.md
 
 check: lint types
 

@@ -18,7 +18,13 @@ from .pages import blocks, environment, run
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Pages whose links must lead somewhere, but whose commands are for developers.
-TEXTS = [*PAGES, ROOT / "examples" / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+TEXTS = [
+    *PAGES,
+    *sorted((ROOT / "docs" / "clusters").glob("*.md")),
+    ROOT / "examples" / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+]
 #: The first line of a block that is a file.
 FILE = re.compile(r"# (\w+\.(?:py|toml))\n")
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")

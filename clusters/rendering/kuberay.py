@@ -10,7 +10,7 @@ from ..spec.nodes import Head, Workers
 from ..spec.places import Kubernetes
 from .entrypoint import deadline_seconds, entrypoint
 from .environment import node_environment
-from .jobfiles import config_map, paths_by_key
+from .jobfiles import config_map, keys_by_path
 from .merge import finished
 from .rendered import Rendered
 from .text import yaml_text
@@ -143,7 +143,7 @@ def _pod(cluster: Cluster, job: Job, node: Head | Workers, container: str) -> di
 
 def _items(job: Job) -> list[dict[str, str]]:
     folder = _STUDY.removeprefix(f"{_MOUNT}/")
-    paths = {key: f"{folder}/{path}" for key, path in paths_by_key(job).items()}
+    paths = {key: f"{folder}/{path}" for path, key in keys_by_path(job).items()}
     return [{"key": key, "path": path} for key, path in {_SCRIPT: _SCRIPT, **paths}.items()]
 
 

@@ -6,14 +6,15 @@ from ..errors import ClusterError
 from ..job import Job
 from ..secretfiles import token_file
 from ..spec.cluster import Cluster
+from .archive import unpacking
 from .entrypoint import entrypoint
 from .environment import TOKEN, node_environment
 from .merge import finished
 from .rendered import Rendered
 from .text import yaml_text
 
-#: Where the wheel of our package is on the nodes.
-_WHEELS = "~/.fullspectrum/wheels"
+#: Where the files of the job are on the nodes.
+_FOLDER = "~/fullspectrum-job"
 
 #: SkyPilot runs a Ray of its own on other ports.
 _PORT = 6379
@@ -21,6 +22,8 @@ _PORT = 6379
 
 def render_skypilot(cluster: Cluster, job: Job) -> Rendered:
     """Return `task.yaml`. All nodes are equal: the first runs the driver and Ray's head, and trials too.
+
+    The package itself is in the image, or what `setup` under [cloud] installs. Files are part of the task.
 
     Raise ClusterError for several groups of workers, and for what SkyPilot would refuse.
     """
@@ -44,13 +47,8 @@ def render_skypilot(cluster: Cluster, job: Job) -> Rendered:
     if cluster.image:
         resources["image_id"] = f"docker:{cluster.image}"
     mounts = {TOKEN: str(token_file(cluster))}
-    setup = [*cloud.setup, f"chmod 600 {TOKEN}"]
-    if job.wheel:
-        mounts[f"{_WHEELS}/{job.wheel.name}"] = str(job.wheel)
-        setup.append(f"python -m pip install --no-deps --force-reinstall {_WHEELS}/{job.wheel.name}")
+    setup = [*cloud.setup, f"chmod 600 {TOKEN}", *unpacking(job, _FOLDER)]
     document: dict[str, Any] = {"name": job.name, "resources": resources, "num_nodes": group.most}
-    if job.folder:
-        document["workdir"] = str(job.folder)
     document["envs"] = {"RAY_AUTH_MODE": "token", **node_environment(cluster, job), **job.environment}
     if cluster.secrets:
         # Their values are given when the task is launched.
@@ -64,6 +62,9 @@ def _run(cluster: Cluster, job: Job) -> str:
     """Return what each node runs: Ray, and on the first one the search."""
     lines = [
         f"export RAY_AUTH_TOKEN_PATH={TOKEN.replace('~', '$HOME')}",
+        f"cd {_FOLDER}",
+        # Workers import the user's modules from there.
+        'export PYTHONPATH="$PWD"',
         'head="$(echo "$SKYPILOT_NODE_IPS" | head -n 1)"',
         'if [ "$SKYPILOT_NODE_RANK" != 0 ]; then',
         # They leave with the head, at the end of the search.

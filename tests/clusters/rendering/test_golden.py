@@ -5,6 +5,7 @@ anew; look at what `git diff` then shows.
 """
 
 import os
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def test_a_bundled_cluster_is_rendered_as_ever(name, target, tmp_path, monkeypat
     monkeypatch.setenv("HOME", "/home/me")
     text = str(render(load_cluster(name), a_job(tmp_path / "job"), target))
     text = text.replace(str(tmp_path), "/tmp/launched").replace(version("ray"), "RAY.VERSION")
+    # What zlib makes of the files depends on its version.
+    text = re.sub(r"(?m)^  [A-Za-z0-9+/=]{20,100}\n", "", text)
     golden = GOLDEN / f"{name}{'-' + target if target else ''}.txt"
     if os.environ.get("REWRITE_GOLDEN"):
         golden.write_text(text)

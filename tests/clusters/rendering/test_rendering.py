@@ -1,6 +1,7 @@
 """What every rendering holds: no secret, a token on every node, and the job as it was given."""
 
 import json
+import os
 import shlex
 import stat
 import subprocess
@@ -156,8 +157,20 @@ def test_a_cluster_that_runs_already_gets_the_job_alone():
 def test_a_task_of_skypilot_has_nodes_of_one_kind():
     with pytest.raises(ClusterError, match="has 2 groups of workers; describe one"):
         documents("aws", "skypilot", "workers=[{name='a',machine='c7i.large'},{name='b',machine='c7i.large'}]")
-    (task,) = documents("aws", "skypilot")
+
+
+def test_a_task_of_skypilot_brings_its_files(tmp_path):
+    job = a_job(tmp_path / "job")
+    (task,) = documents("aws", "skypilot", job=job)
     subprocess.run(["bash", "-n"], input=task["run"] + task["setup"], text=True, check=True)
+    home = tmp_path / "home"
+    (home / ".fullspectrum").mkdir(parents=True)
+    (home / ".fullspectrum" / "token").touch()
+    subprocess.run(["bash", "-euc", task["setup"]], env={"HOME": str(home), "PATH": os.environ["PATH"]}, check=True)
+    assert (home / "fullspectrum-job" / "mine" / "net.py").read_text() == "import torch\n"
+    (job.folder / "noise").write_bytes(os.urandom(65536))
+    with pytest.raises(ClusterError, match="KiB when they are packed, but a task takes 64 KiB"):
+        documents("aws", "skypilot", job=job)
 
 
 def test_a_kind_is_rendered_to_its_own_targets_only():
