@@ -13,14 +13,14 @@ _FOLDER = "~/.fullspectrum"
 
 def token_file(cluster: Cluster) -> Path:
     """Return the file of a cluster's token, which need not be there."""
-    return Path(cluster.auth.token_file or f"{_FOLDER}/{cluster.name}.token").expanduser()
+    return Path(cluster.auth.token_file or f"{_FOLDER}/{cluster.name}.token").expanduser().absolute()
 
 
 def secret_file(cluster: Cluster, variable: str) -> Path:
     """Return the file of a secret: the one that the cluster file names, or where `keep_secrets` puts it."""
     source, _, name = cluster.secrets[variable].partition(":")
     if source == "file":
-        return Path(name).expanduser()
+        return Path(name).expanduser().absolute()
     return Path(f"{_FOLDER}/{cluster.name}.secrets/{variable}").expanduser()
 
 

@@ -1,4 +1,4 @@
-"""The pages of clusters say what can be done: their files are read, and their commands run as far as they can be here."""
+"""The pages of clusters say what can be done: files are read, and commands run as far as they can be here."""
 
 import contextlib
 import io

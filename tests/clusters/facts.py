@@ -4,6 +4,7 @@
     python -m tests.clusters.facts gcp compute.v1.json > clusters/validation/facts/gcp_instance.json
     python -m tests.clusters.facts skypilot > clusters/validation/facts/skypilot_task.json
 
+They were last written from KubeRay of August 2026 (commit feaf72f), google-api-python-client 2.202 and SkyPilot 0.14.
 The first file is the custom resource definition of KubeRay's Helm chart, the second the discovery document that
 google-api-python-client carries; the third needs the package skypilot. All texts for people are left out.
 """
