@@ -23,5 +23,3 @@ class Job:
     """Environment variables; no secrets."""
     grace_seconds: float = 30.0
     """Seconds between the request to leave and the end, in which running work is saved."""
-    deadline_seconds: float | None = None
-    """Seconds after which it is asked to leave; None: it may run as long as it likes."""

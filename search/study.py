@@ -10,6 +10,7 @@ from rich.console import Console
 from ..clusters.connection import connect
 from .config.study import Study
 from .driver.dispatch import Dispatcher
+from .driver.nodes import check_nodes
 from .driver.pretraining import make_pretrained_weights
 from .driver.running import RunningSearch
 from .driver.tuning import SETTINGS, run_trials
@@ -48,6 +49,8 @@ def run_study(
     notice = partial(print_line, console)
     with opened(study, folder, workbench.origins, resume, notice) as ledger, connect(address) as here:
         check_resources(study.resources, here)
+        if not here:
+            check_nodes(study, folder)
         workbench.save_initial_weights(folder.initial_weights)
         folder.write_settings(study.settings())
         with (

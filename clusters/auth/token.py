@@ -6,9 +6,10 @@ import stat
 from pathlib import Path
 
 from ..errors import ClusterError
+from ..secretfiles import token_file
 from ..spec.cluster import Cluster
 
-#: The folder of what this machine knows of its clusters: tokens, and what `clusters down` ends.
+#: The folder of what this machine knows of its clusters, such as what `clusters down` ends.
 _OURS = "~/.fullspectrum"
 
 
@@ -19,14 +20,9 @@ def known_of(cluster: Cluster) -> Path:
     return folder
 
 
-def token_path(cluster: Cluster) -> Path:
-    """Return the file of the token of a cluster, whether it is there or not."""
-    return Path(cluster.auth.token_file or f"{_OURS}/{cluster.name}.token").expanduser()
-
-
 def make_token(cluster: Cluster) -> Path:
     """Return the file of the token of a cluster; a random one is made where there is none. Raise ClusterError."""
-    file = token_path(cluster)
+    file = token_file(cluster)
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Never readable by others, not even for a moment.
@@ -45,7 +41,7 @@ def existing_token(cluster: Cluster) -> Path:
 
     Raise ClusterError where it is missing, empty, or readable by others.
     """
-    file = token_path(cluster)
+    file = token_file(cluster)
     try:
         mode = file.stat().st_mode
         text = file.read_text().strip()

@@ -1,5 +1,7 @@
 """What every node of a cluster has in its environment."""
 
+import math
+
 from ..job import Job
 from ..spec.cluster import Cluster
 
@@ -19,8 +21,8 @@ def node_environment(cluster: Cluster, job: Job) -> dict[str, str]:
     """Return the environment variables of all nodes, but for token and secrets."""
     return {
         "RAY_USAGE_STATS_ENABLED": "0",
-        # By default Ray kills a job 3 s after it asked it to stop.
-        "RAY_JOB_STOP_WAIT_TIME_S": f"{job.grace_seconds:g}",
+        # By default Ray kills a job 3 s after it asked it to stop; it takes whole seconds.
+        "RAY_JOB_STOP_WAIT_TIME_S": str(math.ceil(job.grace_seconds)),
         **HEALTH,
         **cluster.environment,
     }

@@ -34,7 +34,8 @@ def own_modules(names: Iterable[str], folder: Path) -> list[Path]:
             raise ClusterError(f"cannot find the module {name!r} in {str(folder)!r}: {error}") from None
         except SyntaxError as error:
             raise ClusterError(f"the module {name!r} is no Python: {error}") from None
-    found.update(Path(module.__file__).resolve() for module in finder.modules.values() if module.__file__)
+    files = (getattr(module, "__file__", None) for module in finder.modules.values())
+    found.update(Path(file).resolve() for file in files if file)
     return sorted(file for file in found if file.is_relative_to(folder))
 
 

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,10 +16,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..auth.secrets import secret_values
 from ..auth.token import existing_token, known_of, make_token, token_environment
 from ..errors import ClusterError
 from ..job import Job
+from ..secretfiles import secret_values
+from .ports import free_ports
 from .rayjobs import RayJobs, Unreachable
 from .withhead import HeadTarget
 
@@ -144,7 +144,7 @@ class LocalTarget(HeadTarget):
 
         # A folder of its own keeps it apart from every other Ray, and short, as sockets lie in it.
         folder = tempfile.mkdtemp(prefix="fs-", dir="/tmp")
-        dashboard, client = _free_ports(2)
+        dashboard, client = free_ports(2)
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"]
         command += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={folder}"]
         # The ports that others of this machine may have by default are taken from those that are free.
@@ -212,12 +212,3 @@ def _end(processes: "list[psutil.Process]") -> None:  # type: ignore[name-define
 def _environment_path() -> str:
     """Return the search path of programs of this Python: what a job calls `python` and `pip` is this environment's."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

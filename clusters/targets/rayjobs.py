@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-import shlex
+import math
 import textwrap
 import time
 import urllib.error
@@ -96,8 +96,8 @@ class RayJobs:
         found = [job for job in self._client().list_jobs() if (job.submission_id or "").startswith(PREFIX)]
         return [_state(job) for job in sorted(found, key=lambda job: job.start_time or 0)]
 
-    def submit(self, job: Job) -> Submission:
-        """Submit a job, unless its latest submission runs."""
+    def submit(self, job: Job, line: str) -> Submission:
+        """Submit a job as the shell line that runs its command, unless its latest submission runs."""
         client = self._client()
         while True:
             submission = next_submission(job.name, self.submissions())
@@ -105,7 +105,7 @@ class RayJobs:
                 return submission
             try:
                 client.submit_job(
-                    entrypoint=f"exec {shlex.join([*_deadline(job), *job.command])}",
+                    entrypoint=line,
                     submission_id=submission.id,
                     runtime_env=_runtime_env(job),
                     metadata={"studies": ",".join(job.studies)},
@@ -119,7 +119,7 @@ class RayJobs:
 
     def logs(self, submission: str) -> str:
         """Return what a job has printed."""
-        return self._client().get_job_logs(submission)
+        return str(self._client().get_job_logs(submission))
 
     def follow(self, submission: str) -> Iterator[str]:
         """Yield what a job prints, in pieces, until it has ended. Raise ClusterError where the head is lost."""
@@ -145,18 +145,17 @@ class RayJobs:
                     ) from error
                 time.sleep(_LOOK_SECONDS)
 
-    def wait(self, submission: str, seconds: float) -> JobState:
-        """Return a job once it has ended, or after so many seconds."""
-        end = time.monotonic() + seconds
+    def wait(self, submission: str) -> JobState:
+        """Return a job once it has ended."""
         while True:
             state = _state(self._client().get_job_info(submission))
-            if state.phase.ended or time.monotonic() > end:
+            if state.phase.ended:
                 return state
             time.sleep(_LOOK_SECONDS)
 
     def stop(self, submission: str) -> bool:
         """Ask a job to leave: SIGTERM, and SIGKILL after its grace period. Return whether it ran."""
-        return self._client().stop_job(submission)
+        return bool(self._client().stop_job(submission))
 
     def forget(self, submission: str) -> None:
         """Strike a job that has ended from the list."""
@@ -197,16 +196,9 @@ class RayJobs:
             ) from None
 
 
-def _deadline(job: Job) -> list[str]:
-    """Return the program that asks a job to leave at its deadline, as stopping it does."""
-    if job.deadline_seconds is None:
-        return []
-    return ["timeout", "--foreground", "--signal=TERM", f"{job.deadline_seconds:.0f}"]
-
-
 def _runtime_env(job: Job) -> dict[str, Any]:
     # Who stops a job reads it from there, in whole seconds.
-    environment = {**job.environment, "RAY_JOB_STOP_WAIT_TIME_S": str(round(job.grace_seconds))}
+    environment = {**job.environment, "RAY_JOB_STOP_WAIT_TIME_S": str(math.ceil(job.grace_seconds))}
     shipped: dict[str, Any] = {"env_vars": environment}
     if job.folder:
         shipped["working_dir"] = str(job.folder)
@@ -219,9 +211,10 @@ def _state(job: "JobDetails") -> JobState:
     # Of a failed command it is the last page of its log, which follows the first line.
     message = (job.message or "").partition("\n")[0] if job.status == "FAILED" else ""
     studies = (job.metadata or {}).get("studies", "")
+    submission = job.submission_id or ""
     return JobState(
-        job.submission_id,
-        name_of(job.submission_id),
+        submission,
+        name_of(submission),
         _PHASES[str(job.status.value)],
         textwrap.shorten(message.partition(", last available logs")[0], 300, placeholder=" …"),
         job.driver_exit_code,
@@ -236,7 +229,7 @@ def _pieces(texts: AsyncIterator[str], quiet: Any) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     try:
         while True:
-            task = loop.create_task(anext(texts))  # type: ignore[arg-type]
+            task: asyncio.Task[str] = loop.create_task(anext(texts))  # type: ignore[arg-type]
             try:
                 while not loop.run_until_complete(asyncio.wait({task}, timeout=_QUIET_SECONDS))[0]:
                     quiet()

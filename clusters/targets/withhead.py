@@ -1,6 +1,7 @@
 """The base of the targets whose jobs go to a Ray head that stays: local, static, rented."""
 
 import contextlib
+import shlex
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -9,15 +10,10 @@ from pathlib import Path
 from ..errors import ClusterError
 from ..job import Job
 from ..jobs import ClusterState, JobState, Submission, latest
+from ..rendering.entrypoint import entrypoint
 from ..shipping.homecoming import copy_home, packing, unpack
 from .rayjobs import RayJobs, Unreachable
 from .target import Target
-
-#: Seconds after the grace period of a job within which its end is known.
-_END_SECONDS = 15.0
-
-#: Seconds that packing the files of studies may take on the head.
-_PACK_SECONDS = 600.0
 
 
 class HeadTarget(Target):
@@ -30,7 +26,7 @@ class HeadTarget(Target):
     def submit(self, job: Job) -> Submission:
         """Submit a job, unless it runs already."""
         with self._reach() as jobs:
-            return jobs.submit(job)
+            return jobs.submit(job, entrypoint(self.cluster, job))
 
     def status(self) -> ClusterState:
         """Return what the head says of its nodes and of our jobs."""
@@ -56,10 +52,8 @@ class HeadTarget(Target):
             if found.phase.ended:
                 return False
             jobs.stop(found.id)
-            # The job knows its grace period; the longest that is usual will do here.
-            ended = jobs.wait(found.id, _END_SECONDS + 600)
-            if not ended.phase.ended:
-                raise ClusterError(f"job {found.id} was asked to leave, but still runs")
+            # Its supervisor knows its grace period, and ends it after that.
+            jobs.wait(found.id)
             return True
 
     def fetch(self, home: str, studies: Sequence[str], to: Path) -> None:
@@ -69,8 +63,8 @@ class HeadTarget(Target):
             return
         with self._reach() as jobs:
             job = packing(home, studies)
-            submission = jobs.submit(job).id
-            ended = jobs.wait(submission, _PACK_SECONDS)
+            submission = jobs.submit(job, shlex.join(job.command)).id
+            ended = jobs.wait(submission)
             text = jobs.logs(submission)
             with contextlib.suppress(Exception):
                 jobs.forget(submission)

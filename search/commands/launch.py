@@ -123,7 +123,6 @@ def _job(place: "Target", name: str, settings: list[str], home: Path, scratch: P
         wheel,
         {**cluster.environment, AGAIN: again},
         study.faults.grace_seconds + _BEYOND_GRACE,
-        cluster.deadline_hours and cluster.deadline_hours * 3600,
     )
 
 

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 #: Exit status of a command that left a job running.
 _LEFT = 130
 
-#: Exit status of the program that ends a job at its deadline.
-_DEADLINE = 124
-
 
 def follow_job(place: "Target", name: str, names: str, later: Sequence[str] = ()) -> int:
     """Print the output of a job until it has ended; return the exit status of the command that follows.
@@ -53,8 +50,6 @@ def _report(state: "JobState", names: str, later: Sequence[str]) -> int:
             aside(f"  {way}")
         return 0
     ended = "was stopped" if state.phase is Phase.STOPPED else f"failed: {state.message}" if state.message else "failed"
-    if state.exit_status == _DEADLINE:
-        ended = "was asked to leave at its deadline"
     complain(f"job {state.id} {ended}; go on with: fullspectrum launch {names}")
     # A mistake of the study is a mistake here too.
     return 2 if state.exit_status == 2 else 1
