@@ -6,12 +6,17 @@ from .errors import ClusterError
 from .spec.cluster import Cluster
 
 
+def is_described(cluster: Cluster) -> bool:
+    """Return whether a cluster's file says what its nodes have; of one that runs already it need not."""
+    return not (cluster.hosts and cluster.hosts.address) or bool({"head", "workers"} & cluster.model_fields_set)
+
+
 def check_fits(cluster: Cluster, cpus: float, gpus: float) -> None:
     """Raise ClusterError where no node of the description can hold so many CPU cores and GPUs at once.
 
     A cluster that runs already, and whose file does not describe it, is asked itself: see `check_holds`.
     """
-    if cluster.hosts and cluster.hosts.address and not {"head", "workers"} & cluster.model_fields_set:
+    if not is_described(cluster):
         return
     nodes = [*cluster.workers, *([cluster.head] if cluster.trials_on_head else [])]
     _check(cluster.name, [(node.cpus, node.gpus) for node in nodes], cpus, gpus, "describe such nodes")

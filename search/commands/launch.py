@@ -63,6 +63,7 @@ def launch(
             return
         place.check(job)
         place.up()
+        _check_nodes(place, study, settings)
         submission = place.submit(job)
     aside(f"job {submission.id} {'runs already' if submission.already else 'is submitted'} on cluster {found.name}")
     away = place.home(home) != str(home.absolute())
@@ -124,6 +125,19 @@ def _job(place: "Target", name: str, settings: list[str], home: Path, scratch: P
         {**cluster.environment, AGAIN: again},
         study.faults.grace_seconds + _BEYOND_GRACE,
     )
+
+
+def _check_nodes(place: "Target", name: str, settings: list[str]) -> None:
+    """Raise ClusterError where a cluster that runs already, and is not described, has no node that can hold a trial."""
+    from ...clusters.fit import check_holds, is_described
+    from ..config.studyfile import load_study
+
+    if is_described(place.cluster):
+        return
+    resources = load_study(name, settings).resources
+    nodes = [node.resources for node in place.status().nodes if node.alive]
+    has = [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes]
+    check_holds(place.cluster.name, has, resources.cpus, resources.gpus)
 
 
 def _settings_of(cluster: "Cluster") -> list[str]:

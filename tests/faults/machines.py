@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -126,7 +127,7 @@ class Network:
         self._machines.append(made)
         return made
 
-    def __enter__(self) -> "Network":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
