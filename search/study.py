@@ -11,6 +11,7 @@ from ..clusters.connection import connect
 from .config.study import Study
 from .driver.dispatch import Dispatcher
 from .driver.nodes import check_nodes
+from .driver.placement import Placement
 from .driver.pretraining import make_pretrained_weights
 from .driver.running import RunningSearch
 from .driver.tuning import SETTINGS, run_trials
@@ -24,7 +25,7 @@ from .report.summary import StudyResult, summarise
 from .screen.console import print_line
 from .screen.progress import Progress
 from .store.opening import opened
-from .worker.device import check_resources
+from .worker.device import awaited, check_resources
 from .worker.preparation import prepare
 
 
@@ -63,13 +64,16 @@ def run_study(
             listeners = Listeners(recorder, progress, listener or Listener())
             search = RunningSearch.open(workbench, folder, ledger, listeners, shutdown)
             listeners.study_started(workbench.network)
+            if not here and (line := awaited(study.resources)):
+                listeners.noticed(line)
             _search(search, lambda: delivery.state)
             return summarise(search)
 
 
 def _search(search: RunningSearch, spool: Callable[[], SpoolState]) -> None:
     """Pretrain, run the trials, then the full trainings, while `status` can see how far they are."""
-    dispatcher, shutdown, phase = Dispatcher(search), search.shutdown, "pretraining"
+    placement = Placement(search.study.resources)
+    dispatcher, shutdown, phase = Dispatcher(search, placement.scoring_slots), search.shutdown, "pretraining"
 
     def snapshot() -> Snapshot:
         return Snapshot(phase=phase, ended=dispatcher.ended, running=dispatcher.running, spool=spool())
@@ -79,7 +83,7 @@ def _search(search: RunningSearch, spool: Callable[[], SpoolState]) -> None:
             make_pretrained_weights(search)
             phase = "trials"
             if not shutdown.requested:
-                _run_trials(search, dispatcher)
+                _run_trials(search, dispatcher, placement)
             if not shutdown.requested and not search.ledger.remaining:
                 phase = "full training"
                 train_finalists(search)
@@ -87,10 +91,10 @@ def _search(search: RunningSearch, spool: Callable[[], SpoolState]) -> None:
             phase = "done"
 
 
-def _run_trials(search: RunningSearch, dispatcher: Dispatcher) -> None:
+def _run_trials(search: RunningSearch, dispatcher: Dispatcher, placement: Placement) -> None:
     """Run the trials; after an interruption a fresh Ray Tune run goes on from the ledger."""
     dispatcher.take_up()
-    run_trials(search, dispatcher)
+    run_trials(search, dispatcher, placement)
     if dispatcher.done:
         # What trials saved that trained on while it was decided that they had been stopped.
         for left in (search.folder.path / "checkpoints").glob("trial-*"):

@@ -1,6 +1,8 @@
 """The tables that only say where and how a study runs: no part of its id, and new ones are taken when it is resumed."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from .searchable import Section
 from .stages import Fraction
@@ -11,6 +13,29 @@ class Resources(Section):
 
     cpus: int = Field(1, ge=1, description="CPU cores a trial")
     gpus: float = Field(0.0, ge=0, description="GPUs a trial; a fraction shares one GPU among trials")
+    accelerator: str | None = Field(
+        None, min_length=1, description="type of GPU to run on, as Ray names it, such as T4, A100, H100; none: any"
+    )
+    scoring_cpus: int | None = Field(
+        None,
+        ge=1,
+        description="CPU cores a trial while its candidates are scored, without a GPU and on nodes without one where "
+        "there are any; only past the gate it takes the resources above; none: it holds those from its start on",
+    )
+
+    @model_validator(mode="after")
+    def _scoring_frees_something(self) -> Self:
+        if self.scoring_cpus is not None and not self.gpus and self.accelerator is None:
+            raise ValueError(
+                f"scoring_cpus = {self.scoring_cpus} frees GPUs while trials are scored, but gpus = 0; set gpus, or "
+                "leave scoring_cpus out"
+            )
+        return self
+
+    @property
+    def while_scoring(self) -> "Resources":
+        """What a trial holds while it is scored apart from its training."""
+        return Resources(cpus=self.scoring_cpus or self.cpus)
 
 
 class Faults(Section):

@@ -1,11 +1,11 @@
 """The dispatcher between workers and ledger: proposals out, reports in, outcomes decided, kept and passed on."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..process.heartbeat import RunningTrial
 from ..protocol.outcome import Outcome
-from ..protocol.proposal import Proposal
+from ..protocol.proposal import Proposal, Stage
 from ..protocol.report import Ended, LeftOnRequest, Measured, Report, Scored, StorageFailed
 from ..resumable.checkpoints import Checkpoints
 from ..store.records import TrialRecord
@@ -13,6 +13,7 @@ from .budget import FailureBudget
 from .opentrial import OpenTrial, Worker, reports_of
 from .referee import Referee
 from .running import RunningSearch
+from .turns import Turns
 
 
 class Dispatcher:
@@ -20,14 +21,18 @@ class Dispatcher:
 
     Knows nothing of Ray. Reports of an attempt that is not the last one, and of a trial whose end is decided, are
     refused. A result that comes again, after a restart from a checkpoint, counts once.
+
+    With `resources.scoring_cpus` a trial leaves its worker once it is scored; past the gate it is handed out again, the
+    same attempt, to be trained. `scoring_slots` returns how many trials can be scored at once beside the trainings.
     """
 
-    def __init__(self, search: RunningSearch) -> None:
+    def __init__(self, search: RunningSearch, scoring_slots: Callable[[], int] | None = None) -> None:
         study = search.study
         self._search = search
         self._referee = Referee(study.warmup, study.gate, study.seed)
         self._budget = FailureBudget(study.faults)
         self._open: dict[int, OpenTrial] = {}
+        self._turns = Turns(study, self._open, self._referee, scoring_slots)
         self._leaving = False
 
     def take_up(self) -> None:
@@ -90,12 +95,21 @@ class Dispatcher:
         if self._search.shutdown.requested:
             self._announce_leaving()
             return None
-        proposal = self._search.proposer.propose()
-        if proposal is None:
-            return None
-        opened = self._open.setdefault(proposal.number, OpenTrial(proposal))
-        opened.proposal, opened.running, opened.worker, opened.since = proposal, True, None, None
-        return proposal.with_mask(opened.digest)
+        while (number := self._turns.next()) is None:
+            if not self._turns.may_score:
+                return None
+            proposal = self._search.proposer.propose(self._turns.may_open)
+            if proposal is None:
+                return None
+            opened = self._open.setdefault(proposal.number, OpenTrial(proposal))
+            opened.proposal, opened.waits = proposal, self._turns.stage(proposal, opened)
+        return self._hand_out(self._open[number])
+
+    def _hand_out(self, opened: OpenTrial) -> Proposal:
+        assert opened.waits is not None, "it is its turn"
+        opened.stage, opened.waits = opened.waits, None
+        opened.running, opened.worker, opened.since = True, None, None
+        return opened.proposal.handed_out(opened.stage, opened.digest)
 
     def _announce_leaving(self) -> None:
         if not self._leaving and not self.idle:
@@ -132,8 +146,10 @@ class Dispatcher:
             self._end(number, opened, Ended(end.outcome, max(end.iteration, opened.reached), end.reason), new)
         else:
             self._keep(number, attempt, new)
+            if opened.stage is Stage.SCORING:
+                opened.running, opened.waits = False, Stage.TRAINING
         self._settle()
-        return number in self._open and not end
+        return number in self._open and opened.running
 
     def _inform_referee(self, proposal: Proposal, report: Scored | Measured) -> None:
         number = proposal.number
@@ -163,7 +179,7 @@ class Dispatcher:
     def lost(self, number: int, attempt: int, reason: str) -> None:
         """Take that the worker of a trial died: the trial is retried, or has failed."""
         opened = self._current(number, attempt)
-        if opened is None:
+        if opened is None or not opened.running:
             return
         opened.running = False
         if self._search.shutdown.requested:

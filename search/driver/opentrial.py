@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..protocol.outcome import Outcome
-from ..protocol.proposal import Proposal
+from ..protocol.proposal import Proposal, Stage
 from ..protocol.report import Ended, Measured, Scored
 from ..protocol.result import TrialResult
 from ..store.records import TrialRecord
@@ -23,6 +23,10 @@ class OpenTrial:
 
     proposal: Proposal
     running: bool = False
+    stage: Stage = Stage.WHOLE
+    """The part that was handed out last."""
+    waits: Stage | None = None
+    """The part that it waits to be handed out for; None where it runs, or has to be proposed again."""
     worker: Worker | None = None
     """Known from its first report on."""
     since: float | None = None

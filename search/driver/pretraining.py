@@ -14,7 +14,7 @@ from ..console import warn
 from ..files import StudyFolder, storage_failure
 from ..resumable.checkpoints import Checkpoints, last_attempt
 from ..resumable.training import LeaveRequested
-from ..worker.device import claim_device
+from ..worker.device import claim_device, task_options
 from ..worker.pretraining import pretrain
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ def make_pretrained_weights(search: "RunningSearch") -> None:
     study, folder = search.study, search.folder.absolute
     digests = {k: _digest(folder, k) for k in study.pretraining.each}
     if missing := [k for k, digest in digests.items() if k and digest is None]:
-        resources = study.resources
         plural = "" if max(missing) == 1 else "s"
         search.listeners.noticed(f"dense pretraining for {max(missing):,} iteration{plural}, once for all trials")
         # It goes on from its checkpoints, so that Ray's own retries will do.
-        task = _pretrain.options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=study.faults.retries)
+        task = _pretrain.options(max_retries=study.faults.retries, **task_options(study.resources))
         work = task.remote(study, search.shared.data, search.shared.state, missing, folder)
         while not search.shutdown.overdue:
             if ray.wait([work], timeout=1.0)[0]:

@@ -20,10 +20,12 @@ from ...models.errors import InputError
 from ..files import storage_failure
 from ..names import Metric
 from ..process.shutdown import Shutdown
+from ..protocol.proposal import Stage
 from ..protocol.report import from_json
 from ..worker.trial import trainable_of
 from .dispatch import Dispatcher
 from .opentrial import Worker
+from .placement import Placement
 from .running import RunningSearch
 from .tune_internals import forget_ended, trainable_kept, worker_starts
 
@@ -48,6 +50,8 @@ class TrialConfig(TypedDict):
     attempt: int
     proposal: str
     """The proposal as JSON."""
+    stage: Stage
+    """The part of the trial that it is, which says what resources it needs."""
 
 
 class TuneAdapter:
@@ -81,7 +85,9 @@ class TuneAdapter:
         if proposal is None:
             # A trial that runs may have to be proposed again; where nothing runs, Tune would wait for minutes.
             return Searcher.FINISHED if self.shutdown.requested or self._dispatcher.idle else None
-        return TrialConfig(number=proposal.number, attempt=proposal.attempt, proposal=proposal.to_json())
+        return TrialConfig(
+            number=proposal.number, attempt=proposal.attempt, proposal=proposal.to_json(), stage=proposal.stage
+        )
 
     def started(self, trial: Trial) -> None:
         """Pass on that a worker took up a trial."""
@@ -215,14 +221,14 @@ class _Overdue(tune.Stopper):
         return self._shutdown.overdue
 
 
-def run_trials(search: RunningSearch, dispatcher: Dispatcher) -> None:
+def run_trials(search: RunningSearch, dispatcher: Dispatcher, placement: Placement) -> None:
     """Run all that the dispatcher proposes; return when that is done, or when the shutdown is due."""
     # The dispatcher reports failed trials better than Tune prints them.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     adapter = TuneAdapter(dispatcher, search.shutdown)
     while True:
         try:
-            _run(search, adapter)
+            _run(search, adapter, placement)
             return
         except RuntimeError as error:
             # Ray Tune handles workers that die, but not those that Ray kills because the memory runs out.
@@ -233,16 +239,19 @@ def run_trials(search: RunningSearch, dispatcher: Dispatcher) -> None:
         gc.collect()
 
 
-def _run(search: RunningSearch, adapter: TuneAdapter) -> None:
+def _run(search: RunningSearch, adapter: TuneAdapter, placement: Placement) -> None:
     study, workspace = search.study, search.folder.path / "tune"
     trainable = trainable_of(study, search.shared, search.workbench.sources, search.folder)
+    # With scoring apart as many trials may be scored, or wait for it, as train.
+    stages = 1 if study.resources.scoring_cpus is None else 2
     tuner = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": study.resources.cpus, "gpu": study.resources.gpus}),
+        tune.with_resources(trainable, lambda config: placement.of(config["stage"])),
         tune_config=tune.TuneConfig(
             search_alg=Proposals(adapter),
             scheduler=Decisions(adapter),
             num_samples=-1,
-            max_concurrent_trials=study.search.max_concurrent,
+            # So many may wait for a worker at once, too, so that an autoscaler sees all that is asked for.
+            max_concurrent_trials=stages * study.search.max_concurrent,
             reuse_actors=True,
             # By default it is the whole proposal.
             trial_dirname_creator=lambda trial: trial.trial_id,

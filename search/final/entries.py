@@ -31,7 +31,7 @@ from ..report.leaderboard import winner_of
 from ..sampling.distribution import MaskDistribution
 from ..sources import Source
 from ..store.records import TrialRecord
-from ..worker.device import claim_device
+from ..worker.device import claim_device, task_options
 from ..worker.shared import SharedInputs
 from ..worker.workbench import Workbench
 from ..worker.workbenches import Workbenches
@@ -135,8 +135,7 @@ def inverted_by_worker(
     """Return `inverted`, its scores computed where a trial computes them: the driver's machine may have no GPU."""
     if not workbench.source(distribution.source).has_saliency:
         return None
-    resources = workbench.study.resources
-    task = _inverted.options(num_cpus=resources.cpus, num_gpus=resources.gpus)
+    task = _inverted.options(**task_options(workbench.study.resources))
     given = (workbench.sources, workbench.folder, masks, distribution)
     reference = task.remote(workbench.study, shared.data, shared.state, *given)
     try:

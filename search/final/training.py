@@ -22,7 +22,7 @@ from ..protocol.training import CoordinateProgress, Entry, TrainingEnd, Training
 from ..resumable.checkpoints import Checkpoints, last_attempt
 from ..resumable.training import LeaveRequested
 from ..store.records import FinalRecord
-from ..worker.device import claim_device
+from ..worker.device import claim_device, task_options
 from ..worker.pretraining import pretrain
 from ..worker.shared import SharedInputs
 from .full import FullTraining, save_end, train_fully
@@ -131,8 +131,7 @@ def train_entries(
     `shutdown` is requested, also for a worker that cannot write, the workers leave, and some entries have no end.
     """
     folder = folder.absolute
-    resources = {"num_cpus": study.resources.cpus, "num_gpus": study.resources.gpus, "num_returns": "streaming"}
-    task = _train_remotely.options(**resources)
+    task = _train_remotely.options(num_returns="streaming", **task_options(study.resources))
 
     def start(attempts: _Attempts) -> ray.ObjectRefGenerator:
         checkpoints = Checkpoints(attempts.folder, last_attempt(attempts.folder) + 1)

@@ -70,13 +70,16 @@ class Proposer:
         """Let a trial be proposed again."""
         heapq.heappush(self._retries, number)
 
-    def propose(self) -> Proposal | None:
-        """Return the next trial; None when there is none. Those to be run again come first, the lowest number first."""
+    def propose(self, new: bool = True) -> Proposal | None:
+        """Return the next trial; None when there is none. Those to be run again come first, the lowest number first.
+
+        Without `new` there is none but those.
+        """
         while self._retries:
             if (proposal := self._ledger.repropose(heapq.heappop(self._retries))) is not None:
                 return proposal
         study, number = self._study, self._ledger.proposed
-        if number >= study.search.trials:
+        if not new or number >= study.search.trials:
             return None
         training = self._propose_training(number)
         choice = self._groups.choose(number)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from typing import Self
 
 from ..files import JsonObject
@@ -13,6 +14,14 @@ from .ranking import Ranking
 #: A value of a searched setting.
 Value = bool | int | float | str
 Values = Mapping[str, Value]
+
+
+class Stage(StrEnum):
+    """The part of a trial that a worker is handed."""
+
+    WHOLE = "whole"
+    SCORING = "scoring"
+    TRAINING = "training"
 
 
 @dataclass(frozen=True)
@@ -32,15 +41,17 @@ class Proposal:
     group_reason: str = ""
     """Why its group (source, pretraining, allocation) was chosen."""
     digest: str | None = None
-    """Digest of the mask that an earlier attempt chose, where it is known; it is no part of the record."""
+    """Digest of the mask that was chosen before, where it is known; it is no part of the record."""
+    stage: Stage = Stage.WHOLE
+    """The part that is handed out; it is no part of the record."""
 
     def again(self) -> Self:
         """Return the proposal of the next attempt."""
         return replace(self, attempt=self.attempt + 1)
 
-    def with_mask(self, digest: str | None) -> Self:
-        """Return the proposal with the digest of the mask that an earlier attempt chose."""
-        return replace(self, digest=digest)
+    def handed_out(self, stage: Stage, digest: str | None) -> Self:
+        """Return the proposal as a worker gets it: a part of it, with the digest of a mask that was chosen before."""
+        return replace(self, stage=stage, digest=digest)
 
     def to_dict(self) -> JsonObject:
         """Return the proposal as it is kept: JSON-ready values."""
@@ -77,4 +88,4 @@ class Proposal:
     def from_json(cls, text: str) -> Self:
         """Return the proposal of `to_json`."""
         sent = json.loads(text)
-        return replace(cls.from_dict(sent), digest=sent["digest"])
+        return replace(cls.from_dict(sent), digest=sent["digest"], stage=Stage(sent["stage"]))

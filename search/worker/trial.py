@@ -18,7 +18,7 @@ from ..config.study import Study
 from ..files import JsonObject, StudyFolder, storage_failure, write_json
 from ..names import Artifact, Metric
 from ..protocol.outcome import Outcome
-from ..protocol.proposal import Proposal
+from ..protocol.proposal import Proposal, Stage
 from ..protocol.report import Ended, LeftOnRequest, Measured, Report, StorageFailed, to_json
 from ..resumable.checkpoints import Checkpoints
 from ..resumable.training import LeaveRequested, ResumableTraining
@@ -53,6 +53,9 @@ class MaskTrial(tune.Trainable):
         folder: StudyFolder,
     ) -> None:
         """Load what every trial of this worker shares."""
+        if Proposal.from_json(config["proposal"]).stage is Stage.SCORING:
+            # An actor is only used again for what asks for the same resources.
+            study = study.model_copy(update={"resources": study.resources.while_scoring})
         self._study, self._folder = study, folder
         self._device = device = claim_device(study.resources)
         self._data = data.to(device)

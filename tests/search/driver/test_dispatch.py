@@ -16,7 +16,7 @@ from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.process.shutdown import Shutdown
 from fullspectrum.search.protocol.events import Listeners
 from fullspectrum.search.protocol.outcome import Outcome
-from fullspectrum.search.protocol.proposal import Proposal
+from fullspectrum.search.protocol.proposal import Proposal, Stage
 from fullspectrum.search.protocol.report import Ended, LeftOnRequest, Measured, Report, Scored, StorageFailed
 from fullspectrum.search.record.recorder import Recorder
 from fullspectrum.search.record.spool import Spool
@@ -59,8 +59,8 @@ class Driver:
         progress = Progress(Console(file=io.StringIO()), settings.search.trials, "distance")
         listeners = Listeners(Recorder(settings, folder, self.spool), progress)
         bench = SimpleNamespace(start=SimpleNamespace(study=settings))
-        search = RunningSearch(bench, folder, self.ledger, opened.proposer, listeners, self.shutdown, None)
-        self.dispatcher = Dispatcher(search)
+        self.search = RunningSearch(bench, folder, self.ledger, opened.proposer, listeners, self.shutdown, None)
+        self.dispatcher = Dispatcher(self.search)
         self.dispatcher.take_up()
 
     def report(self, number: int, attempt: int, *reports: Report) -> bool:
@@ -87,10 +87,12 @@ def script(settings: Study, proposal: Proposal) -> list[list[Report]]:
     steps = [[scored(round(float(generator.random()), 1), str(proposal.seed))]]
     for iteration in settings.warmup.reports:
         if generator.random() < 0.05:
-            return [*steps, [Ended(Outcome.DIVERGED, iteration, "the loss is nan")]]
+            steps.append([Ended(Outcome.DIVERGED, iteration, "the loss is nan")])
+            return steps[proposal.stage is Stage.TRAINING :]
         steps.append([measured(iteration, *np.round(generator.random(2), 1).tolist())])
     steps[-1].append(Ended(Outcome.FINISHED, iteration))
-    return steps
+    # A worker that only trains has the mask from the one that scored.
+    return steps[proposal.stage is Stage.TRAINING :]
 
 
 def play(driver: Driver, generator: np.random.Generator | None, workers: int, stop_after: float = np.inf) -> None:
@@ -387,3 +389,101 @@ def test_a_worker_that_cannot_write_stops_the_search_and_not_its_trial(tmp_path)
     assert not driver.report(0, 1, StorageFailed("No space left on device"))
     assert driver.shutdown.reason == "No space left on device"
     assert driver.ledger.trials()[0].outcome is None
+
+
+#: As the workers of one study that has both are told apart.
+APART = ("resources.accelerator='T4'", "resources.scoring_cpus=1")
+
+
+def apart(undisturbed: Driver, storage, folder: StudyFolder, *overrides: str) -> Driver:
+    """A driver of the same study that scores trials apart from their training."""
+    settings = undisturbed.settings.model_copy(update={"resources": study(*APART, *overrides).resources})
+    return Driver(settings, storage, folder)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_scoring_apart_changes_no_outcome_and_no_attempt(undisturbed, tmp_path, workers, seed):
+    driver = apart(undisturbed, InMemoryStorage(), folder_at(tmp_path / "apart"))
+    play(driver, np.random.default_rng(seed), workers)
+    assert driver.dispatcher.done
+    assert state(driver.ledger.trials()) == state(undisturbed.ledger.trials())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_driver_that_scores_apart_and_dies_anywhere_changes_nothing(undisturbed, tmp_path, seed):
+    """P1, P3."""
+    generator, storage = np.random.default_rng(200 + seed), InMemoryStorage()
+    folder = folder_at(tmp_path / "killed")
+    driver = apart(undisturbed, storage, folder)
+    while not driver.dispatcher.done:
+        play(driver, generator, 3, stop_after=int(generator.integers(1, 25)))
+        driver = apart(undisturbed, storage, folder)
+    assert state(driver.ledger.trials()) == state(undisturbed.ledger.trials())
+    assert all(len(mine) == len(set(mine)) for mine in told(folder).values())
+
+
+def test_a_trial_leaves_its_scoring_worker_and_takes_another_only_past_the_gate(tmp_path):
+    driver = Driver(study(*APART, "gate.control=0"), InMemoryStorage(), folder_at(tmp_path / "study"))
+    dispatcher = driver.dispatcher
+    proposals = [dispatcher.propose() for _ in range(3)]
+    assert {one.stage for one in proposals} == {Stage.SCORING}
+    # Trial 1 waits for the gate, which decides on trial 0 first.
+    assert not driver.report(1, 1, scored(2.0, "of 1"))
+    assert dispatcher.propose().stage is Stage.SCORING
+    assert not driver.report(0, 1, scored(1.0, "of 0"))
+    first, second = dispatcher.propose(), dispatcher.propose()
+    assert [(one.number, one.attempt, one.stage, one.digest) for one in (first, second)] == [
+        (0, 1, Stage.TRAINING, "of 0"),
+        (1, 1, Stage.TRAINING, "of 1"),
+    ]
+    assert driver.report(0, 1, measured(10, 0.5))
+
+
+def test_a_lost_scoring_worker_is_retried_as_one_and_a_lost_training_worker_as_one(tmp_path):
+    driver = Driver(study(*APART), InMemoryStorage(), folder_at(tmp_path / "study"))
+    dispatcher = driver.dispatcher
+    dispatcher.propose()
+    dispatcher.lost(0, 1, "its worker died")
+    again = dispatcher.propose()
+    assert (again.number, again.attempt, again.stage) == (0, 2, Stage.SCORING)
+    driver.report(0, 2, scored())
+    # Nobody has it now: whoever scored it may die.
+    dispatcher.lost(0, 2, "its worker died")
+    assert (dispatcher.propose().attempt, dispatcher.running) == (2, [])
+    dispatcher.lost(0, 2, "its worker died")
+    again = dispatcher.propose()
+    assert (again.number, again.attempt, again.stage, again.digest) == (0, 3, Stage.TRAINING, "d")
+
+
+def test_scoring_takes_no_core_of_a_training_and_never_stands_still_without_one(tmp_path):
+    driver = Driver(study(*APART, "gate.quantile=1.0"), InMemoryStorage(), folder_at(tmp_path / "study"))
+    driver.dispatcher = Dispatcher(driver.search, lambda: 0)
+    dispatcher = driver.dispatcher
+    assert dispatcher.propose().stage is Stage.SCORING
+    assert dispatcher.propose() is None and not dispatcher.idle
+    driver.report(0, 1, scored())
+    assert dispatcher.propose().stage is Stage.TRAINING
+    assert dispatcher.propose() is None
+    driver.report(0, 1, Ended(Outcome.DIVERGED, 5, "x"))
+    assert (dispatcher.propose().number, dispatcher.propose()) == (1, None)
+
+
+def test_no_more_trials_train_or_are_open_beside_them_than_run_at_once(tmp_path):
+    settings = study(*APART, "gate.quantile=1.0", "search.max_concurrent=3", "search.trials=12")
+    driver = Driver(settings, InMemoryStorage(), folder_at(tmp_path / "study"))
+    stages = Counter()
+    for _ in range(10):
+        for proposal in iter(driver.dispatcher.propose, None):
+            stages[proposal.stage] += 1
+            if proposal.stage is Stage.SCORING:
+                driver.report(proposal.number, 1, scored())
+    # Nothing has been trained to its end: three train, and three more are scored and wait.
+    assert stages == {Stage.TRAINING: 3, Stage.SCORING: 6}
+
+
+def test_a_trial_of_a_source_that_trains_keeps_its_worker_for_its_whole_life(tmp_path):
+    settings = study(*APART, "search.sources=['imp']", "search.rounds=2", "gate.quantile=1.0")
+    driver = Driver(settings, InMemoryStorage(), folder_at(tmp_path / "study"))
+    assert driver.dispatcher.propose().stage is Stage.WHOLE
+    assert driver.report(0, 1, scored())
