@@ -18,6 +18,7 @@ from .commands.convert import convert
 from .commands.export import export
 from .commands.launch import launch
 from .commands.layers import layers
+from .commands.plan import plan
 from .commands.report import report
 from .commands.sample import sample
 from .commands.score import score
@@ -40,6 +41,7 @@ app = typer.Typer(
 for command in (
     search,
     launch,
+    plan,
     status,
     sample,
     layers,

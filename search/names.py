@@ -83,6 +83,17 @@ class Metric:
         return f"check/{baseline}"
 
 
+class Seconds:
+    """Keys under which the ledger keeps how long a part of a trial took in its worker, in seconds."""
+
+    SOURCE = "seconds/source"
+    """The scores of its source, which other trials may share; or waiting for whoever computes them."""
+    SCORING = "seconds/scoring"
+    """Drawing, guarding and scoring its candidates."""
+    TRAINING = "seconds/training"
+    VALIDATION = "seconds/validation"
+
+
 class Tag:
     """MLflow tags."""
 

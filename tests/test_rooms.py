@@ -30,6 +30,7 @@ ROOMS = (
     "record",
     "report",
     "final",
+    "plan",
     "screen",
     "studies",
     "testing",

@@ -34,8 +34,13 @@ class Resources(Section):
 
     @property
     def while_scoring(self) -> "Resources":
-        """What a trial holds while it is scored apart from its training."""
+        """The resources of a trial while it is scored apart from its training."""
         return Resources(cpus=self.scoring_cpus or self.cpus)
+
+    @property
+    def on_cpu(self) -> "Resources":
+        """The resources of a trial without its GPU."""
+        return Resources(cpus=self.cpus)
 
 
 class Faults(Section):

@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
 
 from ..files import JsonObject
-from ..names import Metric
+from ..names import Metric, Seconds
 from .outcome import Outcome
 
 _DIGEST, _OUTCOME, _REASON = "digest", "outcome", "reason"
@@ -23,6 +23,10 @@ class Scored:
     """Scores, sparsities, what the guard measured and the cost so far, by their names in the record; all finite."""
     digest: str
     """Digest of the mask."""
+    source_seconds: float = field(default=0.0, compare=False)
+    """Seconds for the scores of its source, or for waiting for them."""
+    seconds: float = field(default=0.0, compare=False)
+    """Seconds for drawing, guarding and scoring the candidates."""
     iteration: ClassVar[int] = 0
 
     @property
@@ -32,13 +36,15 @@ class Scored:
 
     def to_dict(self) -> JsonObject:
         """Return the result as it is kept."""
-        return {Metric.ITERATIONS: self.iteration, **self.metrics, _DIGEST: self.digest}
+        seconds = {Seconds.SOURCE: self.source_seconds, Seconds.SCORING: self.seconds}
+        return {Metric.ITERATIONS: self.iteration, **self.metrics, _DIGEST: self.digest, **seconds}
 
     @classmethod
     def from_dict(cls, kept: JsonObject) -> Self:
         """Return the result of `to_dict`'s values."""
-        metrics = {name: value for name, value in kept.items() if name not in (Metric.ITERATIONS, _DIGEST)}
-        return cls(metrics, kept[_DIGEST])
+        others = (Metric.ITERATIONS, _DIGEST, Seconds.SOURCE, Seconds.SCORING)
+        metrics = {name: value for name, value in kept.items() if name not in others}
+        return cls(metrics, kept[_DIGEST], kept.get(Seconds.SOURCE, 0.0), kept.get(Seconds.SCORING, 0.0))
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,10 @@ class Measured:
     """Validation accuracy, in [0, 1]."""
     loss: float
     """Mean training loss since the last measurement."""
+    seconds: float = field(default=0.0, compare=False)
+    """Seconds of training since the last measurement."""
+    validation_seconds: float = field(default=0.0, compare=False)
+    """Seconds of the measurement itself."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -59,12 +69,13 @@ class Measured:
 
     def to_dict(self) -> JsonObject:
         """Return the measurement as it is kept."""
-        return self.metrics
+        return self.metrics | {Seconds.TRAINING: self.seconds, Seconds.VALIDATION: self.validation_seconds}
 
     @classmethod
     def from_dict(cls, kept: JsonObject) -> Self:
         """Return the measurement of `to_dict`'s values."""
-        return cls(kept[Metric.ITERATIONS], kept[Metric.ACCURACY], kept[Metric.LOSS])
+        seconds = kept.get(Seconds.TRAINING, 0.0), kept.get(Seconds.VALIDATION, 0.0)
+        return cls(kept[Metric.ITERATIONS], kept[Metric.ACCURACY], kept[Metric.LOSS], *seconds)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from ..files import JsonObject
-from ..names import Metric
+from ..names import Metric, Seconds
 from .report import Ended, Measured, Scored
 
 Decision = Literal["passed", "control", "stopped"]
 """The gate's decision on a trial."""
 
 _DIGEST, _GATE, _REASON = "digest", "gate", "reason"
+_SECONDS = "seconds/"
 _SCORES = (Metric.SPECTRAL, Metric.SCORES)
 _CANDIDATE = (*_SCORES, Metric.SPARSITIES, Metric.GUARDS, Metric.COSTS)
 
@@ -34,6 +35,8 @@ class TrialResult:
     """The gate's decision; None where there was nothing to decide."""
     reason: str | None = None
     """The reason why the trial did not finish."""
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """How long its parts took in its workers, by `names.Seconds`, as far as known; no part of what it came to."""
 
     @property
     def objective(self) -> float | None:
@@ -64,11 +67,18 @@ class TrialResult:
         """Return the result once `report` counts too."""
         match report:
             case Scored():
-                return replace(self, metrics=report.metrics, digest=report.digest)
+                timed = self._timed({Seconds.SOURCE: report.source_seconds, Seconds.SCORING: report.seconds})
+                return replace(timed, metrics=report.metrics, digest=report.digest)
             case Measured():
-                return replace(self.trained(report.iteration), accuracy=report.accuracy, loss=report.loss)
+                timed = self._timed({Seconds.TRAINING: report.seconds, Seconds.VALIDATION: report.validation_seconds})
+                return replace(timed.trained(report.iteration), accuracy=report.accuracy, loss=report.loss)
             case Ended():
                 return replace(self.trained(report.iteration), reason=report.reason)
+
+    def _timed(self, seconds: Mapping[str, float]) -> Self:
+        """Return the result with what a report took beside what those before it took."""
+        added = {name: self.seconds.get(name, 0.0) + more for name, more in seconds.items()}
+        return replace(self, seconds={**self.seconds, **added})
 
     def trained(self, iterations: int) -> Self:
         """Return the result with a warm-up of so many iterations, and the cost of it."""
@@ -89,7 +99,11 @@ class TrialResult:
             _GATE: self.gate,
             _REASON: self.reason,
         }
-        return dict(self.metrics) | {name: value for name, value in known.items() if value is not None}
+        return (
+            dict(self.metrics)
+            | dict(self.seconds)
+            | {name: value for name, value in known.items() if value is not None}
+        )
 
     @classmethod
     def from_dict(cls, kept: JsonObject) -> Self:
@@ -102,4 +116,5 @@ class TrialResult:
             kept.get(Metric.LOSS),
             kept.get(_GATE),
             kept.get(_REASON),
+            {name: value for name, value in kept.items() if name.startswith(_SECONDS)},
         )

@@ -2,7 +2,9 @@
 
 import contextlib
 import copy
+import time
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -123,6 +125,10 @@ class MaskTrial(tune.Trainable):
         best: Candidate | None = None
         rows = []
         proposal = self._proposal
+        begun = time.perf_counter()
+        # Kept by the workbench: the candidates are drawn from them.
+        self._workbench.scores(proposal.distribution)
+        known = time.perf_counter()
         for candidate in self._workbench.candidates(proposal.distribution, proposal.seed, proposal.ranking):
             if self._folder.leave.exists():
                 raise LeaveRequested
@@ -140,6 +146,7 @@ class MaskTrial(tune.Trainable):
         write_json(folder / Artifact.COORDINATE, coordinate_table(best.coordinate))
         network = self._workbench.costs.cost(best.masks).network
         report = scored(best, best.coordinate, network, self._workbench.source_cost(self._proposal.distribution))
+        report = replace(report, source_seconds=known - begun, seconds=time.perf_counter() - known)
         return [report] if self._study.warmup.iterations else [report, Ended(Outcome.FINISHED)]
 
     def _rejection(self, rows: list[JsonObject]) -> str:
@@ -169,11 +176,13 @@ class MaskTrial(tune.Trainable):
         try:
             # The first report that is not behind; a checkpoint may lie between two.
             until = next(iteration for iteration in self._reports if iteration > resumable.reported)
+            begun = time.perf_counter()
             loss = resumable.run_to(until)
+            trained = time.perf_counter()
             accuracy = training.accuracy("val")
         except Diverged as error:
             return [Ended(Outcome.DIVERGED, training.iteration, str(error))]
-        report = Measured(training.iteration, accuracy, loss)
+        report = Measured(training.iteration, accuracy, loss, trained - begun, time.perf_counter() - trained)
         if training.iteration < self._study.warmup.iterations:
             return [report]
         return [report, Ended(Outcome.FINISHED, training.iteration)]

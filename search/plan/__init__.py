@@ -1,0 +1,1 @@
+"""The plan of a search on a cluster: hours, GPU hours, money and disk, from measured trials."""
