@@ -47,9 +47,10 @@ class Dispatcher:
                 self._inform_referee(trial.proposal, report)
             if trial.end or trial.outcome:
                 self._referee.ended(trial.number)
+            opened.announced = trial.proposal.attempt
             if trial.outcome:
                 self._replay(trial, self._open.pop(trial.number))
-        self._settle()
+        self._settle(*self._open)
 
     def _replay(self, trial: TrialRecord, opened: OpenTrial) -> None:
         history = self._search.listeners.of_history
@@ -121,6 +122,7 @@ class Dispatcher:
         """Take that a worker took up a trial."""
         if (opened := self._open.get(number)) is not None:
             opened.worker, opened.since, opened.iteration = None, time.time(), opened.reached
+            opened.announced = opened.proposal.attempt
             self._search.listeners.trial_started(opened.proposal)
 
     def report(self, number: int, attempt: int, reports: Sequence[Report], worker: Worker, iteration: int = 0) -> bool:
@@ -148,7 +150,7 @@ class Dispatcher:
             self._keep(number, attempt, new)
             if opened.stage is Stage.SCORING:
                 opened.running, opened.waits = False, Stage.TRAINING
-        self._settle()
+        self._settle(number)
         return number in self._open and opened.running
 
     def _inform_referee(self, proposal: Proposal, report: Scored | Measured) -> None:
@@ -192,7 +194,7 @@ class Dispatcher:
             self._search.listeners.noticed(f"trial {number}: {reason}; it is tried again")
             return
         self._end(number, opened, Ended(Outcome.FAILED, opened.reached, reason))
-        self._settle()
+        self._settle(number)
 
     def interrupted(self) -> None:
         """Take that all running trials lost their workers through no fault of their own: they are proposed again."""
@@ -206,9 +208,12 @@ class Dispatcher:
         opened = self._open.get(number)
         return opened if opened is not None and opened.proposal.attempt == attempt else None
 
-    def _settle(self) -> None:
-        """Count and record what the referee's decisions allow."""
-        for number in sorted(self._open):
+    def _settle(self, *numbers: int) -> None:
+        """Count and record what the referee's decisions allow of these trials, and of those that it has decided on.
+
+        Not of all that are open: with hundreds of workers that would be the most of what the driver does.
+        """
+        for number in sorted(self._referee.news().union(numbers) & self._open.keys()):
             self._settle_one(number, self._open[number])
 
     def _settle_one(self, number: int, opened: OpenTrial) -> None:
@@ -225,8 +230,9 @@ class Dispatcher:
         attempt = opened.proposal.attempt
         if outcome and self._search.ledger.finish(number, attempt, outcome, result):
             self._search.proposer.learn(number, outcome, result)
-        if counting or outcome:
+        if (counting or outcome) and opened.announced != attempt:
             # A worker that died before it took the trial up has not reported so.
+            opened.announced = attempt
             self._search.listeners.of_history.trial_started(opened.proposal)
         for report in counting:
             self._search.listeners.trial_reported(number, report, gate)

@@ -32,6 +32,8 @@ class OpenTrial:
     since: float | None = None
     """When a worker took it up, in seconds since the epoch."""
     iteration: int = 0
+    announced: int | None = None
+    """The last attempt whose start the listeners have heard."""
     known: set[int] = field(default_factory=set)
     """Iterations of which the ledger has the result."""
     waiting: list[Scored | Measured] = field(default_factory=list)

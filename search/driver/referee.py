@@ -53,6 +53,7 @@ class Referee:
         self._gated = 0
         self._compared = [0] * len(self._rungs)
         self._reached: list[list[float]] = [[] for _ in self._rungs]
+        self._news: set[int] = set()
 
     def scored(self, number: int, score: float, group: Group) -> None:
         """Take the score of a trial of a group."""
@@ -78,6 +79,11 @@ class Referee:
         """Take that a trial came to an end of its own: finished, diverged, rejected or failed."""
         self._of(number).over = True
         self._decide()
+
+    def news(self) -> set[int]:
+        """Return the trials on which the gate or a rung has decided since this was asked last."""
+        news, self._news = self._news, set()
+        return news
 
     def gate(self, number: int) -> Decision | None:
         """Return what the gate decided on a trial; None where it has not yet, or there is nothing to decide."""
@@ -118,10 +124,12 @@ class Referee:
         while (facts := self._of(self._gated)).score is not None or facts.over:
             if facts.score is not None and self._gate.decide(self._gated, facts.score, facts.group) == "stopped":
                 facts.stopped = 0
+            self._news.add(self._gated)
             self._gated += 1
         before = self._gated
         for index, rung in enumerate(self._rungs):
             while self._compared[index] < before and self._compare(index, rung):
+                self._news.add(self._compared[index])
                 self._compared[index] += 1
             before = self._compared[index]
 
