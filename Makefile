@@ -32,6 +32,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.search
 	$(BIN)/python -m tests.benchmarks.startup
 	$(BIN)/python -m tests.benchmarks.overhead
+	$(BIN)/python -m tests.benchmarks.scaling
 	$(BIN)/python -m tests.benchmarks.paths
 	$(BIN)/python -m tests.benchmarks.maskrules
 	$(BIN)/python -m tests.benchmarks.report

@@ -1,6 +1,6 @@
 """How many workers one driver keeps busy: a simulated cluster of 1 to 512 workers around the real driver.
 
-    python -m tests.benchmarks.scaling [--journal | --sqlite | --postgres] [--workers N …] [--trial SECONDS]
+    python -m tests.benchmarks.scaling [--storage journal sqlite postgres] [--workers N …] [--trial SECONDS]
 
 A small study is run here first; its trials' times, stretched to a mean of 60 s, are replayed on workers that only a
 simulated clock knows. Proposer, dispatcher, referee, ledger, storage and record are the real ones: what each call takes
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import heapq
 import io
+import os
 import statistics
 import tempfile
 import time
@@ -203,9 +204,8 @@ class TuneCost:
         for actors in ACTORS:
             trials = 4 * actors
             short, self.start = tune_seconds(actors, trials, 2)
-            long, _ = tune_seconds(actors, trials, 12)
-            # Those of the first round began before the clock did.
-            result = max(0.0, (long - short) / (trials * 10))
+            long, _ = tune_seconds(actors, trials, 7)
+            result = max(0.0, (long - short) / (trials * 5))
             self.measured[actors] = max(0.0, short / trials - 2 * result), result
         ray.shutdown()
         sizes = np.array(list(self.measured))
@@ -301,7 +301,8 @@ class Run:
         self._idle = deque([0.0] * workers)
         self.free = 0.0
         """When the driver has done what there was."""
-        self.driver_busy = self.last_start = 0.0
+        self.driver_busy = 0.0
+        self._starts: list[float] = []
         self._worked: list[tuple[float, float]] = []
         self.events = self.trials = 0
         self._fill()
@@ -325,7 +326,8 @@ class Run:
                 return
             _, start = self._driver.take("a start", dispatcher.started, proposal.number)
             now = self._spend(self._idle.popleft(), took + start + self._cost.trial(self._workers))
-            self.trials, self.last_start = self.trials + 1, now
+            self.trials += 1
+            self._starts.append(now)
             steps = self._timeline.of(proposal)
             self._push(now, proposal, steps)
 
@@ -346,13 +348,19 @@ class Run:
         self._fill()
 
     @property
+    def filled(self) -> float:
+        """When every worker had its first trial."""
+        return self._starts[min(self._workers, self.trials) - 1]
+
+    @property
     def efficiency(self) -> float:
-        """The part of the workers' time in which they worked, from the first proposal to the last.
+        """The part of the workers' time in which they worked, from when each had its first trial to the last proposal.
 
         After that fewer trials are left than workers, which no driver changes.
         """
-        worked = sum(min(end, self.last_start) - begin for begin, end in self._worked if begin < self.last_start)
-        return worked / (self._workers * self.last_start)
+        first, last = self.filled, self._starts[-1]
+        worked = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in self._worked)
+        return worked / (self._workers * (last - first))
 
 
 @contextlib.contextmanager
@@ -390,12 +398,12 @@ def main() -> None:
     """Measures and prints the tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, nargs="+", default=WORKERS)
-    parser.add_argument("--storage", choices=("journal", "sqlite", "postgres"), nargs="+", default=["journal"])
+    parser.add_argument(
+        "--storage", choices=("journal", "sqlite", "postgres"), nargs="+", default=["journal", "postgres"]
+    )
     parser.add_argument("--trial", type=float, default=TRIAL)
     given = parser.parse_args()
     console = Console(width=120)
-    import os
-
     os.environ.update(SETTINGS)
     cost = TuneCost()
     table = Table(title="what Ray Tune takes of the driver", title_justify="left")
@@ -418,7 +426,15 @@ def measure(
 ) -> None:
     """Runs the study on each number of workers, over one kind of storage, and prints what came of it."""
     table = Table(title=f"trials of {given.trial:g} s, storage: {kind}", title_justify="left")
-    for heading in ("workers", "trials", "efficiency", "driver busy", "ms a trial", "trials a second at most"):
+    for heading in (
+        "workers",
+        "trials",
+        "efficiency",
+        "all at work after",
+        "driver busy",
+        "ms a trial",
+        "trials/s at most",
+    ):
         table.add_column(heading, justify="right")
     for workers in given.workers:
         settings = study(max(LEAST, ROUNDS * workers), workers)
@@ -432,6 +448,7 @@ def measure(
             str(workers),
             str(run.trials),
             f"{run.efficiency:.1%}",
+            f"{run.filled:.1f} s",
             f"{run.driver_busy / run.seconds:.1%}",
             f"{1000 * each:.1f}",
             f"{1 / each:.0f}",
@@ -441,16 +458,12 @@ def measure(
     for heading in ("what", "times", "ms each", "ms a trial"):
         parts.add_column(heading, justify="left" if heading == "what" else "right")
     for name, found in sorted(driver.seconds.items()):
-        parts.add_row(
-            name, str(len(found)), f"{1000 * statistics.mean(found):.2f}", f"{1000 * sum(found) / run.trials:.2f}"
-        )
+        whole = 1000 * sum(found)
+        parts.add_row(name, str(len(found)), f"{whole / len(found):.2f}", f"{whole / run.trials:.2f}")
     reports = len(driver.seconds["a report"]) / run.trials
-    parts.add_row(
-        "Ray Tune, a trial", str(run.trials), f"{1000 * cost.trial(workers):.2f}", f"{1000 * cost.trial(workers):.2f}"
-    )
-    parts.add_row(
-        "Ray Tune, a result", "", f"{1000 * cost.result(workers):.2f}", f"{1000 * reports * cost.result(workers):.2f}"
-    )
+    trial, result = 1000 * cost.trial(workers), 1000 * cost.result(workers)
+    parts.add_row("Ray Tune, a trial", str(run.trials), f"{trial:.2f}", f"{trial:.2f}")
+    parts.add_row("Ray Tune, a result", f"{reports * run.trials:.0f}", f"{result:.2f}", f"{reports * result:.2f}")
     console.print(parts)
     more = Table(title="several drivers on one study, as these times say", title_justify="left")
     for heading in ("drivers", "storage", "trials a second at most", f"workers at {given.trial:g} s"):
