@@ -1,7 +1,7 @@
 # The image of all targets: `docker build --tag REGISTRY/fullspectrum:VERSION .`
 #
 # KubeRay wants bash and wget, `ray up` rsync and ssh (its head reaches the workers), HOME in the environment, and a user
-# of the id that ubuntu has on the machines. The GPU driver is that of the machine; torch brings the rest of CUDA.
+# with the id of the one on the machines. The GPU driver is that of the machine; torch brings the rest of CUDA.
 FROM python:3.11-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
@@ -17,7 +17,9 @@ FROM python:3.11-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bash ca-certificates openssh-client procps rsync wget \
     && rm -rf /var/lib/apt/lists/*
-RUN useradd --uid 1000 --create-home --shell /bin/bash ray
+# The id of the user that logs in to machines of `ray up`; pods run as 1000.
+ARG UID=1000
+RUN useradd --uid ${UID} --create-home --shell /bin/bash ray
 COPY requirements.lock /tmp/
 COPY --from=build /wheel/ /tmp/wheel/
 # Only what the package needs, in the versions that its tests ran with.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from ..errors import ClusterError
 from ..job import Job
 from ..spec.cluster import Cluster
 from ..spec.nodes import Head, Workers
@@ -44,6 +45,7 @@ def render_kuberay(cluster: Cluster, job: Job) -> Rendered:
     Raise ClusterError for what Kubernetes or KubeRay would refuse, and for files of more than 1 MiB.
     """
     place = cluster.kubernetes or Kubernetes()
+    _check_metadata(cluster.overrides.get("metadata"))
     metadata = {"name": job.name, "namespace": place.namespace, "labels": {"fullspectrum/cluster": cluster.name}}
     files = config_map(job, {_SCRIPT: _script(cluster, job)})
     spec: dict[str, Any] = {
@@ -71,6 +73,14 @@ def render_kuberay(cluster: Cluster, job: Job) -> Rendered:
     document = finished("kuberay", document, cluster.overrides)
     comment = f"Search {job.name} on cluster {cluster.name}, to be started by `kubectl apply`"
     return Rendered({"rayjob.yaml": yaml_text(comment, files | {"metadata": metadata}, document)})
+
+
+def _check_metadata(overrides: Any) -> None:
+    """Raise ClusterError for another name or namespace than files, secrets and all commands know the job by."""
+    ways = {"name": "it is how the job is found again; leave it out", "namespace": "set it under [kubernetes]"}
+    for name, way in ways.items():
+        if isinstance(overrides, Mapping) and name in overrides:
+            raise ClusterError(f"overrides.metadata.{name} = {overrides[name]!r}: {way}")
 
 
 def _script(cluster: Cluster, job: Job) -> str:

@@ -53,8 +53,9 @@ def refused(name: str, override: str, target: str | None = None) -> str:
         ("kuberay", f"{POD}.volumes=[]", 'no volume is called "shared-memory"; the pod has none'),
         ("kuberay", f"{POD}.restartPolicy=Always", f'{POD}.restartPolicy: "Always" is refused; expected Never'),
         ("kuberay", "overrides.spec.rayClusterSpec.rayVersion='2.40.0'", "tokens need the version of Ray, 2.52.0"),
-        ("kuberay", "overrides.metadata.name=Digits", 'metadata.name: "Digits" is refused: expected small letters'),
-        ("kuberay", "overrides.metadata.name=" + "a" * 48, "has 48 characters, expected at most 47"),
+        ("kuberay", "overrides.metadata.name=digits", "overrides.metadata.name = 'digits': it is how the job is found"),
+        ("kuberay", "overrides.metadata.namespace=x", "overrides.metadata.namespace = 'x': set it under [kubernetes]"),
+        ("kuberay", "overrides.metadata.label={a='b'}", 'overrides.metadata.label: unknown, did you mean "labels"?'),
         ("kuberay", "overrides.spec.backoffLimit=-1", "overrides.spec.backoffLimit: expected 0 or more"),
         ("kuberay", "overrides.spec.submissionMode=HTTPmode", '"HTTPmode" is unknown'),
     ],
@@ -101,6 +102,12 @@ def test_the_rules_of_kuberay_hold_for_any_document():
     assert "does not go with clusterSelector" in broken(clusterSelector={"ray.io/cluster": "a"}, backoffLimit=1)
     assert "is not valid YAML" in broken(runtimeEnvYAML="{")
     assert "expected 1 or more" in broken(activeDeadlineSeconds=0)
+    for name, said in (
+        ("Digits", "is refused: expected small letters"),
+        ("a" * 48, "has 48 characters, expected at most"),
+    ):
+        with pytest.raises(DocumentError, match=said):
+            validate("kuberay", job | {"metadata": {"name": name}})
     with pytest.raises(DocumentError, match=r"spec\.rayClusterSpec: missing"):
         validate("kuberay", job | {"spec": {}})
 
