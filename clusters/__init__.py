@@ -1,1 +1,1 @@
-"""Where a search runs: this machine, or a Ray cluster that is already up."""
+"""Where a search runs: this machine, a Ray cluster that is up, or one that is described in a file and launched."""

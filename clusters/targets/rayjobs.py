@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import math
+import os
 import textwrap
 import time
 import urllib.error
@@ -37,6 +38,9 @@ _TALKATIVE = (
     "ray.dashboard.modules.job.sdk",
     "ray._private.runtime_env.packaging",
 )
+
+#: Variables that name a cluster to Ray's client.
+_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 _PHASES = {
     "PENDING": Phase.PENDING,
@@ -174,7 +178,12 @@ class RayJobs:
 
         for talkative in _TALKATIVE:
             logging.getLogger(talkative).setLevel(logging.WARNING)
-        return JobSubmissionClient(self.address, headers={"Authorization": f"Bearer {self._token}"})
+        # In the environment stands another cluster, if any, which the client would take in the place of this address.
+        elsewhere = {name: os.environ.pop(name) for name in _ADDRESSES if name in os.environ}
+        try:
+            return JobSubmissionClient(self.address, headers={"Authorization": f"Bearer {self._token}"})
+        finally:
+            os.environ.update(elsewhere)
 
     def _get(self, path: str, seconds: float = ANSWER_SECONDS) -> Any:
         request = urllib.request.Request(self.address + path, headers={"Authorization": f"Bearer {self._token}"})
@@ -208,15 +217,15 @@ def _runtime_env(job: Job) -> dict[str, Any]:
 
 
 def _state(job: "JobDetails") -> JobState:
-    # Of a failed command it is the last page of its log, which follows the first line.
-    message = (job.message or "").partition("\n")[0] if job.status == "FAILED" else ""
+    # Of a failed command the last page of its log follows the first line.
+    message = (job.message or "") if job.status == "FAILED" else ""
     studies = (job.metadata or {}).get("studies", "")
     submission = job.submission_id or ""
     return JobState(
         submission,
         name_of(submission),
         _PHASES[str(job.status.value)],
-        textwrap.shorten(message.partition(", last available logs")[0], 300, placeholder=" …"),
+        textwrap.shorten(message.partition(", last available logs")[0], 600, placeholder=" …"),
         job.driver_exit_code,
         job.start_time and job.start_time / 1000,
         job.end_time and job.end_time / 1000,

@@ -97,6 +97,16 @@ class Machine:
         finally:
             _ip("link", "set", self._link, "up")
 
+    @contextlib.contextmanager
+    def covered(self, folder: Path) -> Iterator[None]:
+        """A folder of the others is another one on it meanwhile, as where a file system is not mounted."""
+        inside = ["nsenter", f"--target={psutil.Process(self._process.pid).children()[0].pid}", "--mount"]
+        subprocess.run([*inside, "mount", "-t", "tmpfs", "tmpfs", str(folder)], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*inside, "umount", "--lazy", str(folder)], check=True)
+
     def remove(self) -> None:
         """Kills it, and takes its namespace and its link away."""
         self.kill()

@@ -4,6 +4,7 @@ Where namespaces are refused, `test_cluster.py` loses a node of `ray.cluster_uti
 """
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 
 import pytest
+from fullspectrum.clusters.job import Job
 from fullspectrum.clusters.targets.rayjobs import RayJobs
 
 from .machines import Machine, Network, can_be_had, wait
@@ -20,7 +22,7 @@ from .test_cluster import secured
 from .test_tracking import server
 
 pytestmark = [
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not can_be_had(), reason="only root may make network namespaces; test_cluster.py needs none"),
 ]
 
@@ -41,13 +43,24 @@ token_file = "{token}"
 address = "http://{head}:8265"
 """
 
+#: A driver that looks at the nodes as a search does.
+_LOOK = """
+import pathlib, sys, ray
+from fullspectrum.clusters.preflight import Needs, unfit_nodes
+ray.init(log_to_driver=False)
+for line in unfit_nodes(Needs(pathlib.Path(sys.argv[1]))):
+    print(line)
+"""
+
 _MAIN = "import sys; from fullspectrum.search.cli import main; sys.exit(main())"
 
 
 def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_path, undisturbed, monkeypatch):
     """P1 to P5 (faults 2, 4, 6): the same final set, each result once, each loss noticed within the bound."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    environment = secured(tmp_path) | {"PGPASSWORD": PASSWORD, "OMP_NUM_THREADS": "1"}
+    # A node whose head is gone ends after 10 s, and not after a minute, to join the next one.
+    more = {"PGPASSWORD": PASSWORD, "OMP_NUM_THREADS": "1", "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
+    environment = secured(tmp_path) | more
     times = []
 
     def passed(what: str) -> None:
@@ -59,7 +72,7 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
         head, one, two = (network.machine(name) for name in ("head", "one", "two"))
         alone = ["--head", "--port=6379", "--dashboard-port=8265", f"--dashboard-host={head.address}", "--num-cpus=0"]
         joined = [f"--address={head.address}:6379", "--num-cpus=1"]
-        small = ["--object-store-memory=200000000", "--disable-usage-stats"]
+        small = ["--object-store-memory=200000000", "--disable-usage-stats", "--include-log-monitor=false"]
 
         def boot(machine: Machine) -> Machine:
             options = alone if machine is head else joined
@@ -96,6 +109,16 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
                 assert done.returncode == status, (done.stdout, done.stderr)
                 return done.stdout + done.stderr
 
+            # Where a node does not see the files of the search, the look at the nodes says so with its name.
+            shared = search.folder / "runs"
+            shared.mkdir()
+            with two.covered(shared):
+                look = Job("fullspectrum-00000000000a", ["python", "-c", _LOOK, str(shared)])
+                jobs.wait(jobs.submit(look, shlex.join(look.command)).id)
+            (line,) = [line for line in jobs.logs(look.name).splitlines() if line.startswith("node ")]
+            assert line.startswith(f"node {two.address} (two) does not see the driver's {str(shared)!r}")
+            passed("looked")
+
             assert f"job fullspectrum-{search.study.id} is submitted on cluster lab" in launch("--detach")
             passed("submitted")
 
@@ -126,7 +149,6 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
                 passed("driver again")
                 time.sleep(max(0.0, 30 - (time.monotonic() - cut)))
             passed("link again")
-            print("ended", ended())
 
             # The head machine dies, and a new one takes its place; the search is launched again.
             assert ended() < search.study.search.trials
@@ -136,9 +158,12 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
             passed("new head")
             said = launch()
             passed("done")
-            print(said)
-        print([(t.number, t.proposal.attempt, t.outcome) for t in search.ledger().trials()])
-        assert search.state() == undisturbed.state()
+            assert "best masks beside the baselines" in said
+            assert search.state() == undisturbed.state()
+            assert search.runs(uri) == undisturbed.runs()
+            assert max(trial.proposal.attempt for trial in search.ledger().trials()) >= 2
+            # The new head has seen one job only: what the command said of the first one is history.
+            assert [job.id for job in jobs.submissions()] == [f"fullspectrum-{search.study.id}"]
 
 
 def _alive(jobs: RayJobs) -> set[str]:

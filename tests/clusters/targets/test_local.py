@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,13 @@ class Place:
         assert SECRET not in done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """A command that goes on, on a terminal's terms: it ends at Ctrl-C."""
+        program = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {_MAIN}"
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, "-c", program, *arguments]
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **pipes)
+
     def follow(self) -> str:
         """What the next command of the page prints."""
         program, *arguments = shlex.split(self.to_run.pop(0))
@@ -101,7 +109,13 @@ def test_a_search_is_launched_once_stopped_in_good_order_and_goes_on(place):
     said = place.follow()
     assert f"job {submission} is submitted on cluster here" in said
     assert "nets.py, widths.py, study.toml" in said
-    assert f"job {submission} runs already" in place.run("launch", "here.toml", "study.toml", "--detach")
+    # Another launch follows the same job, until Ctrl-C.
+    with place.start("launch", "here.toml", "study.toml") as following:
+        assert any(f"study {place.study}: nets:tiny" in line for line in following.stdout)
+        following.send_signal(signal.SIGINT)
+        said = following.stderr.read()
+    assert following.returncode == 130
+    assert f"job {submission} runs already" in said and "left it running" in said
     changed = _with(place, DATA_KEY="another")
     assert "runs with other [secrets]" in changed.run("launch", "here.toml", "study.toml", status=2)
 
