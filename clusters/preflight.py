@@ -59,9 +59,9 @@ def unfit_nodes(needs: Needs) -> list[str]:
         answers = {look: [f"does not answer within {ANSWER_SECONDS:g} s"] for look in late}
         answers |= {look: _answer(look) for look in looks if look not in answers}
         lost = {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
-        for look, node in looks.items():
+        for asked, node in looks.items():
             if node["NodeID"] not in lost:
-                mistakes += [f"node {_name(node)} {mistake}" for mistake in answers[look]]
+                mistakes += [f"node {_name(node)} {mistake}" for mistake in answers[asked]]
     return sorted(mistakes)
 
 

@@ -170,7 +170,7 @@ class LocalTarget(HeadTarget):
         )
         self._file.write_text(json.dumps(asdict(head)))
         try:
-            _wait_until_up(RayJobs(head.address, token), process, log)
+            _wait_until_up(RayJobs(head.address, token), process, folder, log)
         except BaseException:
             _end([psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)])
             process.wait()
@@ -179,14 +179,14 @@ class LocalTarget(HeadTarget):
             raise
 
 
-def _wait_until_up(jobs: RayJobs, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_up(jobs: RayJobs, process: "subprocess.Popen[bytes]", folder: str, log: Path) -> None:
     """Wait until the head takes jobs. Raise ClusterError where it does not start."""
     end = time.monotonic() + _START_SECONDS
     while True:
         with contextlib.suppress(ClusterError):
             jobs.probe(1.0)
-            # Jobs need a node, which comes a little later than the head.
-            if any(node.alive for node in jobs.nodes()):
+            # Jobs need a node, which comes a little later than the head, and the file by which it is found.
+            if Path(folder, "ray_current_cluster").exists() and any(node.alive for node in jobs.nodes()):
                 return
         if process.poll() is not None or time.monotonic() > end:
             lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]

@@ -146,7 +146,7 @@ class Network:
         _ip("link", "del", self.name)
 
 
-def wait(reached, seconds: float = 60.0):
+def wait(reached, seconds: float = 120.0):
     """Waits until `reached` is true, and returns what it was and after how many seconds."""
     began = time.monotonic()
     while not (found := reached()):

@@ -103,7 +103,7 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
                     env=os.environ | {"HOME": str(tmp_path)},
                     capture_output=True,
                     text=True,
-                    timeout=200,
+                    timeout=400,
                     check=False,
                 )
                 assert done.returncode == status, (done.stdout, done.stderr)
@@ -129,7 +129,7 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
                 return sum(trial.outcome is not None for trial in search.ledger().trials())
 
             # A worker machine dies in the middle of a trial.
-            wait(lambda: begun() and one.runs("ray::MaskTrial"), 90)
+            wait(lambda: begun() and one.runs("ray::MaskTrial"), 240)
             passed("first checkpoint")
             one.kill()
             _, seconds = wait(lambda: one.address not in _alive(jobs))
@@ -154,7 +154,7 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
             assert ended() < search.study.search.trials
             head.kill()
             boot(head)
-            wait(lambda: len(_alive(jobs)) == 3, 90)
+            wait(lambda: len(_alive(jobs)) == 3, 120)
             passed("new head")
             said = launch()
             passed("done")
