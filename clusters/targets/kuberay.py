@@ -40,6 +40,8 @@ _PHASES = {
 class KubeRayTarget(Target):
     """A namespace of Kubernetes in which KubeRay runs; kubectl knows how to reach it."""
 
+    ships_package = False
+
     def check(self, job: Job) -> None:
         """Raise ClusterError where kubectl or KubeRay is missing, and for what they would refuse in the job."""
         program("kubectl", "kind kuberay")

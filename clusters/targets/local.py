@@ -65,7 +65,7 @@ class LocalTarget(HeadTarget):
 
     def home(self, here: Path) -> str:
         """Return the home folder: `storage`, or that of this machine's commands, which see the search at once then."""
-        return self.cluster.storage or str(here.absolute())
+        return super().home(here) if self.cluster.storage else str(here.absolute())
 
     def check(self, job: Job) -> None:
         """Raise ClusterError where this Python cannot ship a wheel, and for secrets that are not there."""

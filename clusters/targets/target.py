@@ -16,6 +16,9 @@ class Target(ABC):
     Methods raise ClusterError, in one line, where the cluster cannot be reached or refuses.
     """
 
+    ships_package = True
+    """Whether the package travels as a wheel; else the nodes have it, as part of their image."""
+
     def __init__(self, cluster: Cluster, notice: Callable[[str], None] = lambda line: None):
         self.cluster = cluster
         self.notice = notice

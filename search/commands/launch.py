@@ -111,8 +111,9 @@ def _job(place: "Target", name: str, settings: list[str], home: Path, scratch: P
     where = place.home(home)
     files = _travelling(study, Path.cwd()) | ({Path(name).name: Path(name)} if is_file else {})
     stage(files, scratch / "job")
-    wheel = build_wheel(scratch)
-    aside(", ".join([f"ships {wheel.name.removesuffix('-py3-none-any.whl')}", *files]))
+    wheel = build_wheel(scratch) if place.ships_package else None
+    package = wheel.name.removesuffix("-py3-none-any.whl") if wheel else "no package: that of the image runs"
+    aside(", ".join([f"ships {package}", *files]))
     command = ["python", "-m", "fullspectrum.search.cli", "search", Path(name).name if is_file else name]
     command += [*(f"--set={setting}" for setting in settings), f"--home={where}", "--resume"]
     studies = [member.id for member in study.members()]
