@@ -23,7 +23,7 @@ from fullspectrum.search.config.studyfile import load_study
 from ...faults.machines import wait
 from ...pages import blocks
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 PAGE = Path(__file__).parents[3] / "docs" / "clusters" / "local.md"
 #: The first line of a block that is a file.
@@ -56,7 +56,7 @@ class Place:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=300,
             check=False,
         )
         assert done.returncode == status, (done.stdout, done.stderr)
@@ -126,7 +126,7 @@ def test_a_search_is_launched_once_stopped_in_good_order_and_goes_on(place):
     assert "launch it again to go on" in place.follow()
     assert "had ended before" in place.run("clusters", "stop", "here.toml", place.study[:6])
     log = place.run("clusters", "logs", "here.toml", "study.toml")
-    assert "SIGTERM: what runs saves a checkpoint and leaves" in log
+    assert "Interrupted" in log
     assert "fullspectrum launch here.toml study.toml" in log
 
     said = place.follow()
@@ -136,9 +136,9 @@ def test_a_search_is_launched_once_stopped_in_good_order_and_goes_on(place):
         (submission, "stopped"),
         (f"{submission}-2", "succeeded"),
     ]
-    assert state["jobs"][1]["studies"][place.study]["ended"] == 4
+    assert state["jobs"][1]["studies"][place.study]["ended"] == 6
     assert state["nodes"][0]["resources"]["CPU"] == 2
-    assert "4 of 4 trials ended" in place.run("clusters", "status", "here.toml")
+    assert "6 of 6 trials ended" in place.run("clusters", "status", "here.toml")
 
 
 def test_a_search_comes_home_by_a_job_too(place):
