@@ -67,9 +67,11 @@ def awaited(resources: Resources) -> str | None:
     if any(all(node.get(name, 0) >= much for name, much in asked.items()) for node in nodes):
         return None
     parts = [f"{resources.cpus} CPU core{'' if resources.cpus == 1 else 's'}"]
-    parts += [f"{resources.gpus:g} GPU"] if resources.gpus else []
-    kind = "" if resources.accelerator is None else f" of type {resources.accelerator}"
-    return f"no node of the cluster has {' and '.join(parts)}{kind} yet; trials wait until one joins"
+    if resources.gpus:
+        parts.append(f"{resources.gpus:g} {resources.accelerator or 'GPU'}")
+    elif resources.accelerator:
+        parts.append(f"a {resources.accelerator}")
+    return f"no node of the cluster has {' and '.join(parts)} yet; trials wait until one joins"
 
 
 def claim_device(resources: Resources) -> str:

@@ -78,7 +78,7 @@ def test_tasks_ask_for_what_trials_ask_for():
 def test_a_cluster_without_a_node_for_a_trial_is_told_what_it_has_to_grow_by(monkeypatch):
     nodes = [node("head", CPU=4), node("other", CPU=8, GPU=1, **{"accelerator_type:T4": 1})]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    line = "no node of the cluster has 2 CPU cores and 1 GPU of type A100 yet; trials wait until one joins"
+    line = "no node of the cluster has 2 CPU cores and 1 A100 yet; trials wait until one joins"
     assert awaited(TRAINING) == line
     nodes.append(node("new", CPU=2, GPU=1, **{"accelerator_type:A100": 1}))
     assert awaited(TRAINING) is None
