@@ -14,13 +14,13 @@ PER_FILE = 40
 #: Where the tests stand that start Ray, searches or servers, and mostly wait for them.
 WAITING = re.compile(
     r"tests/(faults|clusters)/|tests/search/("
-    r"test_study|test_pinned_names|config/test_training_settings|driver/test_tune_internals|"
+    r"test_study|test_pinned_names|config/test_training_settings|driver/test_(tune_internals|placement)|"
     r"final/test_(check|full_training|zscores)|process/|report/test_status|screen/|sources/test_source_file)"
 )
 #: Those that run commands as a user would, and hurt nothing.
 USING = re.compile(
     r"tests/test_(docs|examples|package)\.py|"
-    r"tests/search/(commands/test_(commands|export|report|search|status|sync|train|ui)|guards/test_repair|"
+    r"tests/search/(commands/test_(commands|export|plan|report|search|status|sync|train|ui)|guards/test_repair|"
     r"record/test_pages)"
 )
 
