@@ -14,10 +14,12 @@ from ..job import Job
 from ..spec.cluster import Cluster
 from ..spec.nodes import Node
 from ..spec.places import Slurm
+from ..validation.mistake import DocumentError
+from ..validation.sbatch import check_options
 from .environment import HEALTH
 from .merge import merged
 from .rendered import Rendered
-from .sbatchoptions import check_options, option_lines
+from .sbatchoptions import option_lines
 
 #: Seconds by which Slurm may send a signal too early.
 _RESOLUTION = 60
@@ -52,7 +54,10 @@ def storage_folder(cluster: Cluster) -> str:
 
 def render_slurm(cluster: Cluster, job: Job) -> Rendered:
     """Return the batch script of a job. Raise ClusterError for what a batch job cannot be, and for unknown options."""
-    check_options(cluster.overrides)
+    try:
+        check_options(cluster.overrides)
+    except DocumentError as error:
+        raise DocumentError(["overrides", *error.place], error.reason) from None
     options = merged(_options(cluster, job), cluster.overrides)
     if options["requeue"] is False:
         # Sites may begin jobs again by default.
