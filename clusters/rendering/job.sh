@@ -20,7 +20,7 @@ on_node() {
 
 mkdir -p "$folder"
 rm -f "$folder/ended"
-say "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, begun ${SLURM_RESTART_COUNT:-0} times before"
+say "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, begun for the $((${SLURM_RESTART_COUNT:-0} + 1)). time"
 setup
 command -v python >/dev/null || fail "there is no python on this node: [slurm] setup has to bring it into the PATH"
 if [ -e "$folder/secrets" ]; then
@@ -55,7 +55,9 @@ for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do
 done
 
 # SIGTERM asks the search to save its work and leave: before the deadline, from `stop`, or as Slurm takes the job away.
-child= leaving=
+child=''
+leaving=''
+# shellcheck disable=SC2329
 leave() {
   leaving=yes
   say "SIGTERM: the search has $grace s to leave"
@@ -76,13 +78,18 @@ attend() {
     [ "$waited" -eq 127 ] || status=$waited
     [ "$before" != "$leaving" ]
   do :; done
-  child=
+  child=''
   return "$status"
 }
 
 cd "$work" || fail "cannot enter $work"
-attend python -m fullspectrum.clusters.batch.assembly "$SLURM_JOB_NUM_NODES" 300 "${steps[0]}" && attend "${command[@]}"
-status=$?
+if attend python -m fullspectrum.clusters.batch.assembly "$SLURM_JOB_NUM_NODES" 300 "${steps[0]}"; then
+  attend "${command[@]}"
+  status=$?
+else
+  status=1
+  [ -z "$leaving" ] || status=143
+fi
 
 # Where Ray's head has gone, the search could not go on here; begun again, it does.
 if [ "$status" -eq 1 ] && ! kill -0 "${steps[0]}" 2>/dev/null && [ "${SLURM_RESTART_COUNT:-0}" -lt "$retries" ]; then

@@ -68,6 +68,8 @@ def render_slurm(cluster: Cluster, job: Job) -> Rendered:
         f"# A search on the Slurm cluster {cluster.name}, as `fullspectrum launch` submits it.",
         *option_lines(options),
         "",
+        "# Dollar signs in single quotes are to stay.",
+        "# shellcheck disable=SC2016",
         *_values(cluster, job),
         "",
         "# What the cluster file says under [slurm] setup: it runs first on each node.",

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 #: Where the packages are unpacked, once: 14 MB.
@@ -21,14 +21,15 @@ PLACE = Path(__file__).parent.parent.parent / "build" / "slurm"
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 
-#: What is written in `slurm.conf`, in which the nodes follow.
+#: What is written in `slurm.conf`, in which the nodes follow. A job that is put back into the queue begins again when
+#: its old credential has expired, which is after two minutes by default.
 _CONFIGURATION = """
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 PluginDir={plugins}
 SlurmctldPort={port}
@@ -80,7 +81,6 @@ class Slurm:
             port=controller,
             kill_wait=kill_wait,
         )
-        # Boards of one CPU each, whatever the machine has, so that a node may say that it has more.
         nodes = [
             f"NodeName={name} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={port} CPUs={CPUS} "
             "RealMemory=4096 State=UNKNOWN"
@@ -140,7 +140,7 @@ class Slurm:
             environment = os.environ | self._environment
             self._processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
 
-    def _reached(self, condition, seconds: float = 30) -> None:
+    def _reached(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while True:
             with contextlib.suppress(RuntimeError):
@@ -161,10 +161,15 @@ def unpacked() -> Path:
     with tempfile.TemporaryDirectory(dir=PLACE.parent) as scratch:
         archives, root = Path(scratch, "archives"), Path(scratch, "root")
         (archives / "partial").mkdir(parents=True)
-        fetch = ["apt-get", "install", "--yes", "--no-install-recommends", "--download-only"]
+        # What is installed on this machine already is fetched too.
+        fetch = ["apt-get", "install", "--reinstall", "--yes", "--no-install-recommends", "--download-only"]
         # Nothing is locked, as nothing is installed; apt's own user cannot write here.
         fetch += ["-o", f"Dir::Cache::archives={archives}", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]
         done = subprocess.run([*fetch, *PACKAGES], capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode and os.geteuid() == 0:
+            # On a new machine the lists of packages are missing or old.
+            subprocess.run(["apt-get", "update"], capture_output=True, timeout=300, check=False)
+            done = subprocess.run([*fetch, *PACKAGES], capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
             raise RuntimeError(f"Debian's packages of Slurm cannot be fetched (apt-get update?): {done.stderr}")
         for archive in archives.glob("*.deb"):
