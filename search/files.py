@@ -111,7 +111,7 @@ class StudyFolder:
         return self.path / Artifact.STUDY
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Write the study's settings, for their owner alone: a database URL may hold a password."""
+        """Write the study's settings, which hold no password, for their owner alone: they say where the study is."""
         write_json(self.settings, dict(settings))
         self.settings.chmod(0o600)
 

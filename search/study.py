@@ -8,6 +8,7 @@ from functools import partial
 from rich.console import Console
 
 from ..clusters.connection import connect
+from .config.secrets import settings_without_secrets
 from .config.study import Study
 from .driver.dispatch import Dispatcher
 from .driver.nodes import check_nodes
@@ -53,7 +54,7 @@ def run_study(
         if not here:
             check_nodes(study, folder)
         workbench.save_initial_weights(folder.initial_weights)
-        folder.write_settings(study.settings())
+        folder.write_settings(settings_without_secrets(study.settings()))
         with (
             shutdown_on_signals(folder.leave, study.faults.grace_seconds) as shutdown,
             recording(study, destination, folder, ledger.record_runs, lambda: shutdown.seconds_left) as record,

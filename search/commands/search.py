@@ -40,6 +40,7 @@ def search(
 
     Example: fullspectrum search digits --set search.trials=50
     """
+    from ..config.secrets import override_without_secret
     from ..process.link import SupervisorLink
     from ..screen.console import Screen
 
@@ -48,7 +49,8 @@ def search(
         return
     link = SupervisorLink.from_environment()
     given, study = study, _kept(study, settings, home)
-    options = [*(f"--set={setting}" for setting in settings), "--home", str(home), "--resume"]
+    shown = map(override_without_secret, settings)
+    options = [*(f"--set={setting}" for setting in shown), "--home", str(home), "--resume"]
     again = shlex.join(["fullspectrum", "search", study, *options, *(["--address", address] if address else [])])
     # A cluster's job is gone on with by whoever launched it.
     again = os.environ.get(AGAIN, again)

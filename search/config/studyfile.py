@@ -16,6 +16,7 @@ from ...models.errors import nearest
 from ...models.files import write_atomically
 from ..files import Home, StudyFolder
 from .help import one_line
+from .secrets import check_file, without_secret
 from .study import ConfigError, Study
 
 #: The study file that is read from stdin.
@@ -69,7 +70,7 @@ def keep_study(study: str, overrides: Iterable[str], home: Home) -> str:
     _study_of_text(study, text, overrides)
     kept = home.create().path / f"study-{hashlib.sha256(text.encode()).hexdigest()[:12]}.toml"
     write_atomically(kept, text.encode())
-    # A database URL may hold a password.
+    # As all that says how services are reached, it is for its owner alone.
     kept.chmod(0o600)
     return str(kept)
 
@@ -96,6 +97,7 @@ def _study_of_text(study: str, text: str, overrides: Iterable[str]) -> Study:
     except (ValueError, RecursionError) as error:
         # Of a number of too many digits and of tables nested too deeply Python complains, and not its TOML reader.
         raise ConfigError(f"{study} is not valid TOML: {error}") from None
+    check_file(study, settings)
     return parse(with_overrides(settings, overrides))
 
 
@@ -123,13 +125,27 @@ def find_members(name: str, overrides: Iterable[str], home: Home) -> list[tuple[
     was given, apart from those that only say where and how it runs: of a family, the members that have been begun.
     Raises InputError where there is no such study.
     """
-    folders = []
-    if names_file(name) or name in bundled():
-        members = load_study(name, overrides).members()
-        folders = [folder for member in members if (folder := home.study(member.id)).settings.exists()]
-        # Where there is none, it says which studies there are.
-        name = members[0].id
-    return [(parse(json.loads(folder.settings.read_text())), folder) for folder in folders or [home.find(name)]]
+    if not (names_file(name) or name in bundled()):
+        folder = home.find(name)
+        return [(_kept_study(folder), folder)]
+    members = load_study(name, overrides).members()
+    found = [(member, folder) for member in members if (folder := home.study(member.id)).settings.exists()]
+    # Where there is none, it says which studies there are.
+    found = found or [(members[0], home.find(members[0].id))]
+    return [(_with_password(_kept_study(folder), member), folder) for member, folder in found]
+
+
+def _kept_study(folder: StudyFolder) -> Study:
+    """Return the study of a folder, with the settings that it ran with last, but for passwords."""
+    return parse(json.loads(folder.settings.read_text()))
+
+
+def _with_password(kept: Study, given: Study) -> Study:
+    """Return the study as it was kept, in the same storage with the password that is given now."""
+    storage = given.tracking.storage
+    if storage is None or without_secret(storage) != kept.tracking.storage:
+        return kept
+    return kept.model_copy(update={"tracking": kept.tracking.model_copy(update={"storage": storage})})
 
 
 def study_id(name: str, overrides: Iterable[str]) -> str:

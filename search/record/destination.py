@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from ..config.secrets import without_secret
 from ..files import Home, write_json
 
 
@@ -18,10 +19,15 @@ class Destination:
     """What the experiment is found by, also where it was renamed in MLflow: a study's id, or `checks`."""
     experiment: str
     """Name of an experiment that is made."""
-    server: str | None = None
+    server: str | None = field(default=None, compare=False)
     """Its tracking URI; None for the store of `home`."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of an experiment that is made."""
+    shown: str | None = field(init=False)
+    """The tracking URI without its password, which may stand in files."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown", self.server and without_secret(self.server))
 
     @property
     def artifacts(self) -> str | None:
@@ -31,7 +37,7 @@ class Destination:
     @property
     def place(self) -> tuple[str | None, str]:
         """Server and experiment: two destinations of the same place are the same."""
-        return self.server, self.key
+        return self.shown, self.key
 
     @classmethod
     def read(cls, path: Path, home: Home) -> Self | None:
@@ -42,9 +48,12 @@ class Destination:
             return None
 
     def write(self, path: Path) -> None:
-        """Write the destination as JSON, for the file's owner alone; the home, which may be moved, is left out."""
-        write_json(path, {name: value for name, value in vars(self).items() if name != "home"})
-        # A URL may hold a password.
+        """Write the destination as JSON, for the file's owner alone.
+
+        The home, which may be moved, and a password of the server are left out.
+        """
+        values = {name: value for name, value in vars(self).items() if name not in ("home", "shown")}
+        write_json(path, values | {"server": self.shown})
         path.chmod(0o600)
 
 

@@ -22,13 +22,8 @@ class CMAES(Sampler):
 
     def build(self, seed: int, space: "Mapping[str, BaseDistribution]", asked: int) -> "BaseSampler":
         from optuna.distributions import CategoricalDistribution
-        from optuna.samplers import CmaEsSampler
 
-        from .joint import Joint, experimental
+        from .covariance import CovarianceAdaptation
 
         numbers = {name: one for name, one in space.items() if not isinstance(one, CategoricalDistribution)}
-        with experimental():
-            found = CmaEsSampler(
-                seed=seed, n_startup_trials=0, use_separable_cma=len(numbers) > 1, warn_independent_sampling=False
-            )
-        return Joint(found, numbers)
+        return CovarianceAdaptation(seed, numbers)

@@ -3,6 +3,7 @@
 import json
 
 from ...models.errors import InputError
+from ..config.secrets import without_secret
 from ..config.study import Study
 from ..config.studyfile import parse
 from ..files import StudyFolder
@@ -17,7 +18,7 @@ def check_former_storage(study: Study, folder: StudyFolder) -> None:
     if not folder.settings.exists():
         return
     former = parse(json.loads(folder.settings.read_text()))
-    if former.tracking.storage == study.tracking.storage or not (trials := _trials(former, folder)):
+    if former.tracking.storage == _kept(study) or not (trials := _trials(former, folder)):
         return
     where = "the database that tracking.storage named before" if former.tracking.storage else str(folder.journal)
     raise InputError(
@@ -25,6 +26,11 @@ def check_former_storage(study: Study, folder: StudyFolder) -> None:
         "which holds none of them; go on with the storage of before, or make another study, for example with "
         "--set seed=1"
     )
+
+
+def _kept(study: Study) -> str | None:
+    """Return the storage of a study as its folder keeps it."""
+    return study.tracking.storage and without_secret(study.tracking.storage)
 
 
 def _trials(former: Study, folder: StudyFolder) -> int:

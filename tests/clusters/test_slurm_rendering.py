@@ -14,7 +14,7 @@ from fullspectrum.clusters.spec.cluster import Cluster
 from fullspectrum.clusters.spec.reading import load_cluster
 
 #: A name that a shell would take apart, run, and look up.
-STRANGE = "it's $(touch /tmp/never) `id` \"a b\"; \\ $HOME *"
+STRANGE = 'it\'s $(touch /tmp/never) `id` "a b"; \\ $HOME *'
 
 JOB = Job("fullspectrum-0123456789ab", ["python", "-m", "fullspectrum.search.cli", "search", "digits"])
 

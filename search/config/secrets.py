@@ -1,0 +1,69 @@
+"""Passwords in the URLs of [tracking]: refused in a study file, and kept out of every file that a search writes."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
+
+from .study import ConfigError
+
+#: Parts of a query whose values are secret, whatever the service.
+_SECRET = {"password", "passwd", "pwd", "token", "access_token", "secret", "sslpassword", "key", "apikey", "api_key"}
+
+#: How each setting is given its secret otherwise.
+_WAYS_OUT = {
+    "storage": "leave it out, and set PGPASSWORD, or name a file of passwords by PGPASSFILE or ?passfile=PATH",
+    "mlflow": "leave it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+}
+
+
+def holds_secret(url: str) -> bool:
+    """Return whether a URL names a password, or has a secret in its query."""
+    try:
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        # What is no URL is refused where it is used; it may hold anything.
+        return "@" in url
+    return parts.password is not None or any(name.lower() in _SECRET for name, _ in query)
+
+
+def without_secret(url: str) -> str:
+    """Return a URL without its password and without what is secret in its query; one without them as it is.
+
+    Of HTTP no user is left either: a user without a password would take the place of what the environment says.
+    """
+    if not holds_secret(url):
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("://")[0] + "://…"
+    user, _, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    place = host if not name or parts.scheme in ("http", "https") else f"{name}@{host}"
+    kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if key.lower() not in _SECRET]
+    return urlunsplit((parts.scheme, place, parts.path, urlencode(kept, quote_via=quote_plus), parts.fragment))
+
+
+def check_file(study: str, settings: Mapping[str, Any]) -> None:
+    """Raise ConfigError where the file `study`, of these nested values, holds a secret, without repeating it."""
+    tracking = settings.get("tracking")
+    for name, way_out in _WAYS_OUT.items():
+        value = tracking.get(name) if isinstance(tracking, Mapping) else None
+        if isinstance(value, str) and holds_secret(value):
+            raise ConfigError(f"{study}: tracking.{name} holds a password, which has no place in a file; {way_out}")
+
+
+def settings_without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings of a study without the secrets of [tracking]."""
+    tracking = settings.get("tracking", {})
+    cleaned = {name: without_secret(value) if isinstance(value, str) else value for name, value in tracking.items()}
+    return {**settings, **({"tracking": cleaned} if tracking else {})}
+
+
+def override_without_secret(override: str) -> str:
+    """Return an override `KEY=VALUE` as it may be shown and repeated."""
+    key, equals, value = override.partition("=")
+    quote = value[:1] if value[:1] in ("'", '"') and value[-1:] == value[:1] else ""
+    bare = value.strip(quote) if quote else value
+    return f"{key}{equals}{quote}{without_secret(bare)}{quote}" if key.strip().startswith("tracking.") else override
