@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..console import aside, complain
+from ..console import aside, complain, warn
 from ..names import Artifact
 from .options import AGAIN, RUNS, Address, HomeFolder, Settings
 
@@ -60,8 +60,11 @@ def search(
         studies = _studies(study, settings)
 
         if context.obj and not link.connected:
+            from ..config.secrets import shown_in_process_lists
             from ..process.supervisor import supervise
 
+            for setting in shown_in_process_lists(settings):
+                warn(f"the password in --set {setting} can be read in lists of processes, by whoever uses this machine")
             # The very command, with the interpreter's own options; a stream is not there to be read again.
             command = [study if argument == given else argument for argument in sys.orig_argv[1:]]
             raise typer.Exit(supervise([sys.executable, *command], again))

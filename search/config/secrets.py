@@ -1,6 +1,6 @@
 """Passwords in the URLs of [tracking]: refused in a study file, and kept out of every file that a search writes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
 
@@ -67,3 +67,8 @@ def override_without_secret(override: str) -> str:
     quote = value[:1] if value[:1] in ("'", '"') and value[-1:] == value[:1] else ""
     bare = value.strip(quote) if quote else value
     return f"{key}{equals}{quote}{without_secret(bare)}{quote}" if key.strip().startswith("tracking.") else override
+
+
+def shown_in_process_lists(overrides: Iterable[str]) -> list[str]:
+    """Return the keys of the overrides that hold a password, which a command line shows to all users of a machine."""
+    return [override.partition("=")[0] for override in overrides if override_without_secret(override) != override]
