@@ -31,7 +31,9 @@ def check_options(options: Mapping[str, Any]) -> None:
     known: dict[str, str] = facts("sbatch")
     for name, value in options.items():
         if name not in known:
-            raise DocumentError([name], f"unknown option of sbatch{nearest(name, known)}; expected one without its --")
+            raise DocumentError(
+                [name], f"unknown option of sbatch{nearest(name, known) or '; it is written without its --'}"
+            )
         if name in _OURS:
             raise DocumentError([name], f"cannot be chosen: {_OURS[name]}; leave it out")
         if isinstance(value, bool):

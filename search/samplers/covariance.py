@@ -4,7 +4,7 @@ Optuna's own sampler keeps its state in the study, as a pickle, and so runs what
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import cmaes
 import numpy as np
@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 #: Attributes of a trial: the generation that it is drawn from, and the numbers of the trials by which that was made.
 GENERATION, TOLD = "cma:generation", "cma:told"
 
-_Optimizer = cmaes.CMA | cmaes.SepCMA
+_Optimizer: TypeAlias = cmaes.CMA | cmaes.SepCMA
 
 
 class CovarianceAdaptation(BaseSampler):
