@@ -10,13 +10,13 @@ from .postgres import PASSWORD, running
 from .searches import Search
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_password_that_a_search_is_given_is_nowhere_in_what_it_leaves(tmp_path):
     # Ray's sockets need a short path.
     with running() as server, tempfile.TemporaryDirectory(prefix="ray-") as ray:
         settings = [f"tracking.storage={server.url}", "warmup.iterations=0", "search.trials=500", "final.top_k=0"]
         search = Search(tmp_path / "search", *settings).start(environment={"RAY_TMPDIR": ray})
-        search.wait(lambda: search.heartbeat().get("running"))
+        search.wait(lambda: search.heartbeat().get("ended"), 150)
         search.process.send_signal(signal.SIGTERM)
         out, err = search.end(143)
         assert "--set=tracking.storage=postgresql://ada@127.0.0.1" in out

@@ -88,7 +88,7 @@ class _Site:
         return found
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_batch_job_that_slurm_takes_away_begins_again_and_comes_to_the_same(tmp_path, undisturbed: Search):
     study, finished = undisturbed.study, "] trial "
     with running() as slurm:
