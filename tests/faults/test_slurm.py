@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from fullspectrum.clusters.validation.schema import facts
 from fullspectrum.search.files import Home
 from fullspectrum.search.store.ledger import Ledger
 from fullspectrum.search.store.storage import open_storage
@@ -93,6 +95,8 @@ def test_a_batch_job_that_slurm_takes_away_begins_again_and_comes_to_the_same(tm
     study, finished = undisturbed.study, "] trial "
     with running() as slurm:
         site = _Site(tmp_path, slurm)
+        # Whatever this sbatch takes is known where overrides are checked.
+        assert set(re.findall(r"--([a-z][a-z0-9-]+)", slurm.run("sbatch", "--help"))) <= set(facts("sbatch"))
         folder = Home(site.storage).study(study.id)
         assert "is submitted" in site.fullspectrum("launch", "cluster.toml", "study.toml", "--detach")
         site.wait(lambda: site.log().count(finished) >= 2)
