@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..auth.secrets import secret_values
 from ..errors import ClusterError
 from ..job import Job
 from ..jobs import PREFIX, ClusterState, JobState, NodeState, Phase, Submission, latest, name_of, next_submission
 from ..rendering.slurm import package_folder, render_slurm, storage_folder
+from ..secretfiles import secret_values
 from ..shipping.homecoming import copy_home
 from .target import Target
 
