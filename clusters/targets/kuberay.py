@@ -58,9 +58,9 @@ class KubeRayTarget(Target):
         if submission.already:
             return submission
         if self.cluster.secrets:
-            self._kubectl("apply", "--filename=-", stdin=json.dumps(self._secret()))
+            self._apply(json.dumps(self._secret()))
         for text in render(self.cluster, replace(job, name=submission.id)).files.values():
-            self._kubectl("apply", "--filename=-", stdin=text)
+            self._apply(text)
         return submission
 
     def status(self) -> ClusterState:
@@ -171,6 +171,10 @@ class KubeRayTarget(Target):
         answer = json.loads(self._kubectl("get", kind, *which, "--output=json"))
         found = answer.get("items", [answer])
         return sorted(found, key=lambda each: each["metadata"].get("creationTimestamp", ""))
+
+    def _apply(self, text: str) -> None:
+        # On the side of the client kubectl keeps a copy in an annotation: of a secret too, and of 256 KiB at most.
+        self._kubectl("apply", "--server-side", "--filename=-", stdin=text)
 
     def _kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return run(self._command(*arguments), stdin)
