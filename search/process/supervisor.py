@@ -20,16 +20,20 @@ PAUSE = 1.0
 #: Signals by which a user ends a search.
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
+#: Exit status of a driver that found a mistake of the user's.
+_MISTAKE = 2
+
 #: Exit statuses by which a driver ends on purpose: done, a user's mistake, Ctrl-C, SIGTERM; 1 where it reported so.
-_ENDS = (0, 2, *(128 + number for number in _INTERRUPTS))
+_ENDS = (0, _MISTAKE, *(128 + number for number in _INTERRUPTS))
 
 
 def supervise(command: Sequence[str], again: str) -> int:
     """Run `command` until it ends on purpose, and return its exit status.
 
-    Where it crashes (a signal, or any other status) it is started again with --resume, as many times in a row without a
-    trial's end as the driver allows over its link (`restarts N`); after the last one the status is 1. SIGINT and
-    SIGTERM are passed on to it. Neither torch nor Ray is loaded. `again` is the command by which the user can go on.
+    Where it crashes (a signal, or any other status; after a crash a mistake counts too) it is started again with
+    --resume, as many times in a row without a trial's end as the driver allows over its link (`restarts N`); after the
+    last one the status is 1. SIGINT and SIGTERM are passed on to it. Neither torch nor Ray is loaded. `again` is the
+    command by which the user can go on.
     """
     return _Supervisor(list(command), again).run()
 
@@ -47,7 +51,9 @@ class _Supervisor:
         with self._handlers():
             while True:
                 code, words = self._drive()
-                if code in _ENDS or (code == 1 and (FAILED in words or self._received)):
+                # What ran before has no mistake of the user's: the head of a lost cluster may still be away.
+                on_purpose = code in _ENDS and not (code == _MISTAKE and crashes and not self._received)
+                if on_purpose or (code == 1 and (FAILED in words or self._received)):
                     return code
                 _restore_screen()
                 if -code in _INTERRUPTS:

@@ -156,6 +156,13 @@ def test_a_driver_that_crashes_is_started_again_with_resume(supervised):
     ]
 
 
+def test_what_was_away_after_a_crash_is_asked_for_again(supervised):
+    """The head of a cluster that was lost may come back."""
+    code, err = supervised.start(["restarts 3", "die 9"], ["exit 2"], ["exit 0"]).result()
+    assert (code, supervised.starts) == (0, 3)
+    assert "the driver died (exit status 2); starting it again, 2 of 3" in err
+
+
 def test_after_the_last_restart_the_user_is_told_how_to_go_on(supervised):
     status, err = supervised.start(*[["restarts 2", f"die {signal.SIGSEGV:d}"]] * 3).result()
     assert status == 1
