@@ -100,7 +100,7 @@ class Machine:
     @contextlib.contextmanager
     def covered(self, folder: Path) -> Iterator[None]:
         """A folder of the others is another one on it meanwhile, as where a file system is not mounted."""
-        inside = ["nsenter", f"--target={psutil.Process(self._process.pid).children()[0].pid}", "--mount"]
+        inside = ["nsenter", f"--target={psutil.Process(self._process.pid).children()[0].pid}", "--mount", "--pid"]
         subprocess.run([*inside, "mount", "-t", "tmpfs", "tmpfs", str(folder)], check=True)
         try:
             yield

@@ -31,6 +31,24 @@ FILE = re.compile(r"# (\w+\.(?:py|toml))\n")
 
 SECRET = "correct-horse-battery-staple"
 
+#: What the network does beside: it takes its time, until a file says that all has been looked at that runs.
+SLOW = """
+
+def slow(*_):
+    if not os.path.exists({go!r}):
+        time.sleep(0.1)
+
+
+import time
+made = tiny
+
+
+def tiny(channels, size, classes):
+    network = made(channels, size, classes)
+    network.register_forward_pre_hook(slow)
+    return network
+"""
+
 _MAIN = "import sys; from fullspectrum.search.cli import main; sys.exit(main())"
 
 
@@ -42,6 +60,8 @@ class Place:
         found = blocks(PAGE)
         for _, text in (block for block in found if block[0] in ("toml", "python")):
             (folder / FILE.match(text)[1]).write_text(text)
+        with (folder / "nets.py").open("a") as network:
+            network.write(SLOW.format(go=str(folder / "go")))
         exported, *self.to_run = [line for language, text in found if language == "sh" for line in text.splitlines()]
         assert exported == f"export DATA_KEY={SECRET}"
         # A cluster of somebody else, which does not answer, is not joined.
@@ -116,8 +136,9 @@ def test_a_search_is_launched_once_stopped_in_good_order_and_goes_on(place):
         said = following.stderr.read()
     assert following.returncode == 130
     assert f"job {submission} runs already" in said and "left it running" in said
-    changed = _with(place, DATA_KEY="another")
-    assert "runs with other [secrets]" in changed.run("launch", "here.toml", "study.toml", status=2)
+    place.environment["DATA_KEY"] = "another"
+    assert "runs with other [secrets]" in place.run("launch", "here.toml", "study.toml", status=2)
+    place.environment["DATA_KEY"] = SECRET
 
     (job,), _ = wait(lambda: [each for each in place.state()["jobs"] if any(each["studies"].values())], 90)
     assert job["phase"] == "running"
@@ -129,6 +150,7 @@ def test_a_search_is_launched_once_stopped_in_good_order_and_goes_on(place):
     assert "Interrupted" in log
     assert "fullspectrum launch here.toml study.toml" in log
 
+    (place.folder / "go").touch()
     said = place.follow()
     assert f"job {submission}-2 is submitted" in said and "best masks beside the baselines" in said
     state = place.state()
@@ -136,9 +158,9 @@ def test_a_search_is_launched_once_stopped_in_good_order_and_goes_on(place):
         (submission, "stopped"),
         (f"{submission}-2", "succeeded"),
     ]
-    assert state["jobs"][1]["studies"][place.study]["ended"] == 6
+    assert state["jobs"][1]["studies"][place.study]["ended"] == 4
     assert state["nodes"][0]["resources"]["CPU"] == 2
-    assert "6 of 6 trials ended" in place.run("clusters", "status", "here.toml")
+    assert "4 of 4 trials ended" in place.run("clusters", "status", "here.toml")
 
 
 def test_a_search_comes_home_by_a_job_too(place):
@@ -217,10 +239,3 @@ def test_nothing_listens_beyond_loopback_and_the_end_ends_all_and_nothing_else(p
         other.wait()
     assert not folder.exists()
     assert place.state()["running"] is False
-
-
-def _with(place: Place, **variables: str) -> Place:
-    """The same place with other variables in the environment."""
-    other = Place(place.folder)
-    other.environment = place.environment | variables
-    return other
