@@ -94,12 +94,12 @@ def _job(place: "Target", name: str, settings: list[str], home: Path, scratch: P
     `again` is the command by which the user goes on. Raises InputError or ClusterError for what can be known to fail.
     """
     from ...clusters.auth.secrets import refuse_secrets
-    from ...clusters.fit import check_fits
     from ...clusters.job import Job
     from ...clusters.jobs import job_name
     from ...clusters.shipping.folder import stage
     from ...clusters.shipping.wheel import build_wheel
     from ..config.studyfile import load_study, names_file
+    from ..plan.machines import check_room, machines_of
 
     cluster = place.cluster
     settings = [*settings, *_settings_of(cluster)]
@@ -107,7 +107,8 @@ def _job(place: "Target", name: str, settings: list[str], home: Path, scratch: P
     is_file = names_file(name)
     texts = [(f"--set {setting.partition('=')[0]}", setting) for setting in settings]
     refuse_secrets([*texts, *([(f"the study file {name}", Path(name).read_text("utf-8-sig"))] if is_file else [])])
-    check_fits(cluster, study.resources.cpus, study.resources.gpus)
+    if _is_described(cluster):
+        check_room(cluster, machines_of(cluster, {}), study.resources)
     where = place.home(home)
     files = _travelling(study, Path.cwd()) | ({Path(name).name: Path(name)} if is_file else {})
     stage(files, scratch / "job")
@@ -128,17 +129,19 @@ def _job(place: "Target", name: str, settings: list[str], home: Path, scratch: P
     )
 
 
+def _is_described(cluster: "Cluster") -> bool:
+    """Return whether a cluster's file says what its nodes have; of one that runs already it need not."""
+    return not (cluster.hosts and cluster.hosts.address) or bool({"head", "workers"} & cluster.model_fields_set)
+
+
 def _check_nodes(place: "Target", name: str, settings: list[str]) -> None:
     """Raise ClusterError where a cluster that runs already, and is not described, has no node that can hold a trial."""
-    from ...clusters.fit import check_holds, is_described
     from ..config.studyfile import load_study
+    from ..plan.machines import check_room, running_machines
 
-    if is_described(place.cluster):
-        return
-    resources = load_study(name, settings).resources
-    nodes = [node.resources for node in place.status().nodes if node.alive]
-    has = [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes]
-    check_holds(place.cluster.name, has, resources.cpus, resources.gpus)
+    if not _is_described(place.cluster):
+        nodes = {node.name: node.resources for node in place.status().nodes if node.alive}
+        check_room(place.cluster, running_machines(nodes), load_study(name, settings).resources)
 
 
 def _settings_of(cluster: "Cluster") -> list[str]:

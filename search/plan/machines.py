@@ -9,6 +9,9 @@ from ...clusters.spec.cluster import Cluster
 from ...clusters.spec.nodes import Node
 from ..config.study import Resources
 
+#: How the names begin by which Ray counts the types of accelerators.
+_ACCELERATOR = "accelerator_type:"
+
 
 @dataclass
 class Machine:
@@ -62,6 +65,20 @@ def machines_of(cluster: Cluster, speeds: Mapping[str, float]) -> list[Machine]:
         for name, node, always, trials in nodes
     ]
     return sorted(found, key=lambda machine: not machine.always)
+
+
+def running_machines(nodes: Mapping[str, Mapping[str, float]]) -> list[Machine]:
+    """Return the machines of a cluster that runs, by what Ray counts of each node, whose name is given."""
+    found = []
+    for name, has in nodes.items():
+        if not (cpus := int(has.get("CPU", 0))):
+            # Ray puts no trial there.
+            continue
+        types = [key.removeprefix(_ACCELERATOR) for key in has if key.startswith(_ACCELERATOR)]
+        gpus = int(has.get("GPU", 0))
+        node = Node(cpus=cpus, gpus=gpus, accelerator=types[0] if types and gpus else None)
+        found.append(Machine(name, node, always=True, holds_trials=True))
+    return found
 
 
 def check_room(cluster: Cluster, machines: list[Machine], resources: Resources) -> None:

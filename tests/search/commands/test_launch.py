@@ -35,8 +35,14 @@ def refused(capsys, *arguments: str) -> str:
         (["lokal", "digits"], "unknown cluster 'lokal', did you mean \"local\"?"),
         (["local", "digit"], "unknown study 'digit'"),
         (["local", "digits", "--cluster-set", "head.cpu=2"], "head.cpu"),
-        (["local", "digits", "--set", "resources.gpus=0.5"], "no node of cluster 'here' has a GPU"),
-        (["local", "digits", "--set", "resources.cpus=64"], "resources.cpus = 64, but the most that a node"),
+        (
+            ["local", "digits", "--set", "resources.gpus=0.5"],
+            "a trial needs 1 CPU core and 0.5 GPU, which no node of cluster here has (head: 4 CPU cores)",
+        ),
+        (
+            ["local", "digits", "--set", "resources.cpus=64"],
+            "a trial needs 64 CPU cores, which no node of cluster here has",
+        ),
         (["local", "digits", "--set", "model=nets:tiny"], "there is no module 'nets' in"),
         (["local", "digits", "--set", "data=imagefolder:photos"], "data does not travel"),
         (["local", "digits", "--set", 'search.sources=["file:../masks.safetensors"]'], "lies outside this folder"),
@@ -83,8 +89,12 @@ def test_a_head_that_does_not_answer_or_refuses_the_token_is_one_line(folder, ca
 def test_a_study_that_no_node_of_a_running_cluster_can_hold_is_refused(folder, capsys):
     with fake_head("right") as head:
         lab(folder, head.address)
-        assert "no node of cluster 'lab' has a GPU" in refused(capsys, "lab.toml", "digits", "--set=resources.gpus=1")
+        line = refused(capsys, "lab.toml", "digits", "--set=resources.gpus=1")
+        assert "1 GPU, which no node of cluster lab has (10.0.0.1: 4 CPU cores)" in line
         assert head.jobs == {}
+        # Where the file says what there may be, it need not be there yet.
+        (folder / "lab.toml").write_text((folder / "lab.toml").read_text() + "[[workers]]\ngpus = 1\n")
+        assert main(["launch", "lab.toml", "digits", "--set=resources.gpus=1", "--detach"]) == 0
 
 
 def test_a_job_carries_the_study_its_settings_and_where_its_files_are(folder, capsys):
