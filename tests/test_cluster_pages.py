@@ -48,7 +48,7 @@ def follow(line: str, folder: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("page", ["aws", "gcp", "static", "kuberay", "services"])
+@pytest.mark.parametrize("page", ["aws", "gcp", "static", "kuberay", "slurm", "services"])
 def test_a_page_says_what_can_be_done(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
