@@ -16,6 +16,7 @@ ROOMS = (
     "sampling",
     "protocol",
     "scores",
+    "remote",
     "resumable",
     "sources",
     "samplers",

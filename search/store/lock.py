@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,11 @@ class StudyLock:
         self.stale = stale
         """A sentence on the driver that held the study before and died; None where that driver released the lock."""
         self._server = server
+
+    def give_up_when(self, give_up: Callable[[], bool]) -> None:
+        """Stop waiting for a server that is away where `give_up` returns true."""
+        if self._server:
+            self._server.give_up = give_up
 
     def check(self) -> None:
         """Return where this driver still holds the study; call it before each write, from one thread.

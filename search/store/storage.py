@@ -1,8 +1,8 @@
 """The Optuna storage of a study: a journal file, or a database, which may be away for a while."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,14 +14,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from ...models.errors import InputError
 from ..config.study import ConfigError
-from ..console import warn
 from ..files import sqlite_file
+from ..remote.retries import RETRY_SECONDS, retrying
 from .journal import open_journal
 
 Value = TypeVar("Value")
-
-#: Seconds for which an operation on a database that is away is retried.
-RETRY_SECONDS = 300.0
 
 #: Settings of PostgreSQL's client, in seconds, the last one in milliseconds: a driver notices within half a minute that
 #: a server is gone. From a database without an encoding (SQL_ASCII), psycopg would otherwise return bytes, which
@@ -51,11 +48,29 @@ _REASONS = (
     "timeout expired",
     "failed to resolve host",
     "name or service not known",
+    "access denied",
+    "unknown database",
+    "can't connect",
+    "lost connection",
     "no route to host",
     "closed the connection unexpectedly",
     "terminating connection",
     "unable to open database file",
     "database is locked",
+)
+
+
+#: Those of them that no waiting mends.
+_MISTAKES = (
+    "password authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "failed to resolve host",
+    "name or service not known",
+    "access denied",
+    "unknown database",
+    "unable to open database file",
 )
 
 
@@ -77,7 +92,10 @@ def open_storage(database: str | None, journal: Path, create: bool = True) -> op
         return open_journal(journal, create)
     with explained_errors():
         _check_present(database, create)
-        storage = optuna.storages.RDBStorage(database, engine_settings(database), skip_table_creation=not create)
+        settings = engine_settings(database)
+        open_it = partial(optuna.storages.RDBStorage, database, settings, skip_table_creation=not create)
+        # A reader is a command, whose user waits in front of it.
+        storage = with_retries(open_it, first=True) if create else open_it()
     if storage.engine.dialect.name != "sqlite":
         event.listen(storage.engine, "handle_error", _raise_disconnected)
     return storage
@@ -129,36 +147,28 @@ def explained_errors() -> Iterator[None]:
 
 
 def with_retries(
-    operation: Callable[[], Value], seconds: float = RETRY_SECONDS, give_up: Callable[[], bool] = lambda: False
+    operation: Callable[[], Value],
+    seconds: float = RETRY_SECONDS,
+    give_up: Callable[[], bool] = lambda: False,
+    first: bool = False,
 ) -> Value:
     """Return the value of `operation` on the study's storage; retry it while the database is away.
 
     The pauses grow from 0.2 s to 10 s, until `seconds` have passed or `give_up` returns true; then raise StorageLost.
     `operation` must be idempotent: it may have been committed and only the answer lost. Errors of another kind (a full
-    disk, a missing table) are raised at once.
+    disk, a missing table) are raised at once; of the `first` operation also what may be a mistake in the URL.
     """
-    pause, end = 0.2, None
-    while True:
-        try:
-            return operation()
-        except (DBAPIError, StorageInternalError, Disconnected) as error:
-            if not _away(error):
-                raise
-            reason = _reason(error)
-        now = time.monotonic()
-        if end is None:
-            if seconds > 0:
-                warn(f"the study's database does not answer ({reason}); trying again for {seconds:g} s")
-            begun, end = now, now + seconds
-        if now >= end or give_up():
-            raise StorageLost(
-                f"the study's database has not answered for {now - begun:.0f} s ({reason}); nothing that was recorded "
-                "is lost: when it answers again, go on with --resume"
-            )
-        again = now + min(pause, end - now)
-        while (wait := again - time.monotonic()) > 0 and not give_up():
-            time.sleep(min(wait, 0.5))
-        pause = min(2 * pause, 10.0)
+
+    def away(error: Exception) -> str | None:
+        if not isinstance(error, DBAPIError | StorageInternalError | Disconnected) or not _away(error):
+            return None
+        reason = _reason(error)
+        return None if first and reason in _MISTAKES else reason
+
+    def lost(clause: str) -> StorageLost:
+        return StorageLost(f"{clause}; nothing that was recorded is lost: when it answers again, go on with --resume")
+
+    return retrying(operation, away, "the study's database", lost, seconds, give_up)
 
 
 class RetryingStorage:

@@ -18,7 +18,7 @@ from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.store import serverlock
 from fullspectrum.search.store.lock import study_lock
 from fullspectrum.search.store.owner import LockOwner
-from fullspectrum.search.store.storage import open_storage, with_retries
+from fullspectrum.search.store.storage import StorageLost, open_storage, with_retries
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
@@ -226,6 +226,31 @@ def test_a_driver_whose_connection_was_cut_takes_the_lock_from_its_own_lost_sess
             cut.execute(text("SELECT 1"))
 
 
-def test_a_lock_needs_a_server_that_answers(folders):
-    study = study_on(f"postgresql://ada:{PASSWORD}@127.0.0.1:1/optuna")
-    assert "cannot open tracking.storage (connection refused)" in refusal(folders[0], study)
+def test_a_driver_that_begins_waits_for_a_server_that_is_away_and_not_where_it_is_refused(server, folders, background):
+    refused = study_on(server.url.replace(PASSWORD, "guessed"))
+    assert "cannot open tracking.storage (password authentication failed)" in refusal(folders[0], refused)
+    study = study_on(server.url)
+
+    def begin() -> bool:
+        with study_lock(folders[0], study):
+            return open_storage(study.tracking.storage, folders[0].journal) is not None
+
+    server.kill()
+    beginning = background.submit(begin)
+    time.sleep(1)
+    assert not beginning.done()
+    server.start()
+    assert beginning.result()
+
+
+def test_a_driver_that_is_asked_to_end_asks_no_further_whether_it_holds_the_lock(server, folders, untrusting):
+    with study_lock(folders[0], study_on(server.url)) as lock:
+        server.kill()
+        try:
+            asked = time.monotonic()
+            lock.give_up_when(lambda: time.monotonic() > asked + 1)
+            with pytest.raises(StorageLost, match="go on with --resume"):
+                lock.check()
+            assert time.monotonic() < asked + 5
+        finally:
+            server.start()

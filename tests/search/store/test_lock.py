@@ -19,7 +19,7 @@ from fullspectrum.search.config.studyfile import parse
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.store.lock import study_lock
 from fullspectrum.search.store.owner import LockOwner
-from fullspectrum.search.store.serverlock import advisory_key
+from fullspectrum.search.store.serversessions import advisory_key
 
 SETTINGS = {"model": "digits_cnn", "data": "digits", "sparsity": 0.9}
 
@@ -29,7 +29,7 @@ import json, subprocess, sys, time
 from pathlib import Path
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.store.lock import study_lock
-from fullspectrum.search.store.serverlock import advisory_key
+from fullspectrum.search.store.serversessions import advisory_key
 from fullspectrum.search.config.studyfile import parse
 with study_lock(StudyFolder(Path(sys.argv[1])), parse(json.loads(sys.argv[2]))):
     print(subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL).pid, flush=True)
