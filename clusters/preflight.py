@@ -8,7 +8,7 @@ import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Needs:
     """Modules that must import, beside our own."""
     gpus: bool = False
     """Whether torch must see a GPU on the nodes that have one for Ray."""
+    reach: Callable[[], None] | None = None
+    """A function that reaches what all nodes must reach, or raises an error that says in one line why it cannot."""
 
 
 def unfit_nodes(needs: Needs) -> list[str]:
@@ -53,7 +55,7 @@ def unfit_nodes(needs: Needs) -> list[str]:
         for node in nodes:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             with_gpus = needs.gpus and bool(node["Resources"].get("GPU"))
-            question = (mark, needs.readable, needs.modules, with_gpus, _versions())
+            question = (mark, needs.readable, needs.modules, with_gpus, _versions(), needs.reach)
             looks[look.options(scheduling_strategy=there).remote(*question)] = node
         _, late = ray.wait(list(looks), num_returns=len(looks), timeout=ANSWER_SECONDS) if looks else ([], [])
         answers = {look: [f"does not answer within {ANSWER_SECONDS:g} s"] for look in late}
@@ -103,6 +105,7 @@ def _look(
     modules: Sequence[str],
     gpus: bool,
     versions: dict[str, str],
+    reach: Callable[[], None] | None,
 ) -> list[str]:
     """Return what is wrong with the node that this runs on."""
     mistakes = []
@@ -123,6 +126,11 @@ def _look(
             importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001 - whatever a user's module does, it is that module's mistake
             mistakes.append(f"cannot import {module!r}: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    if reach is not None:
+        try:
+            reach()
+        except Exception as error:  # noqa: BLE001 - what is not reached is that node's mistake, however it fails
+            mistakes.append(str(error).partition("\n")[0] or type(error).__name__)
     if gpus and not _sees_gpus():
         mistakes.append("has a GPU, but torch sees none; install a torch that is built for it")
     return mistakes

@@ -69,9 +69,9 @@ class Home:
             ) from None
         return self
 
-    def study(self, study_id: str) -> "StudyFolder":
-        """Return the folder of one study."""
-        return StudyFolder(self.path / study_id)
+    def study(self, study_id: str, files: str | None = None) -> "StudyFolder":
+        """Return the folder of one study, shared through the object store `files` where there is one."""
+        return StudyFolder(self.path / study_id, files)
 
     def found(self, pattern: str) -> list[Path]:
         """Return the files of the home that match a pattern, sorted. Raises InputError where it cannot be read."""
@@ -99,11 +99,13 @@ class StudyFolder:
     """The files of one study."""
 
     path: Path
+    files: str | None = None
+    """The URI of the object store through which machines share them; None: all machines see the folder."""
 
     @property
     def absolute(self) -> "StudyFolder":
         """The same folder by its absolute path: workers have working directories of their own."""
-        return StudyFolder(self.path.resolve())
+        return StudyFolder(self.path.resolve(), self.files)
 
     @property
     def settings(self) -> Path:
@@ -135,6 +137,11 @@ class StudyFolder:
         return self.path / Artifact.pretrained_weights(iterations)
 
     @property
+    def origins(self) -> Path:
+        """What the sources are made from."""
+        return self.path / "sources.json"
+
+    @property
     def scores(self) -> Path:
         """The folder of the scores of sources that train."""
         return self.path / "scores"
@@ -154,17 +161,36 @@ class StudyFolder:
         """The driver's state, written every few seconds, for `fullspectrum status`."""
         return self.path / "board.json"
 
+    @property
+    def all_checkpoints(self) -> Path:
+        """The folder of the folders of checkpoints."""
+        return self.path / "checkpoints"
+
     def checkpoints(self, label: str) -> Path:
         """Return the folder of checkpoints of `trial N`, or of the full training `final-LABEL`; gone after its end."""
-        return self.path / "checkpoints" / label.replace(" ", "-")
+        return self.all_checkpoints / label.replace(" ", "-")
+
+    def moved(self, path: Path, to: "StudyFolder") -> Path:
+        """Return the place in another copy of this folder that `path` has in this one."""
+        return to.path / path.relative_to(self.path)
+
+    @property
+    def trials(self) -> Path:
+        """The folder of the folders of trials."""
+        return self.path / "trials"
 
     def trial(self, number: int) -> Path:
         """Return the folder of one trial: mask, candidates, coordinate; of a mask trained in full, its z-score too."""
-        return self.path / "trials" / f"{number:05d}"
+        return self.trials / f"{number:05d}"
+
+    @property
+    def baselines(self) -> Path:
+        """The folder of the folders of baselines."""
+        return self.path / "baselines"
 
     def baseline(self, label: str) -> Path:
         """Return the file of the masks of one baseline."""
-        return self.path / "baselines" / label / Artifact.MASK
+        return self.baselines / label / Artifact.MASK
 
     @property
     def best(self) -> Path:

@@ -149,6 +149,7 @@ def _settings_of(cluster: "Cluster") -> list[str]:
     return [
         *([f"tracking.mlflow={cluster.tracking}"] if cluster.tracking else []),
         *([f"tracking.storage={cluster.study}"] if cluster.study else []),
+        *([f"tracking.files={cluster.storage}"] if "://" in (cluster.storage or "") else []),
     ]
 
 

@@ -75,3 +75,8 @@ class Tracking(Section):
         None, description="MLflow tracking URI; default: MLFLOW_TRACKING_URI, without it SQLite under the home folder"
     )
     storage: str | None = Field(None, description="Optuna storage URL; default: a journal file under the home folder")
+    files: str | None = Field(
+        None,
+        description="s3://BUCKET/PREFIX, gs:// or file://, through which machines share a study's files; default: the "
+        "home folder, which all of them see",
+    )

@@ -7,7 +7,7 @@ from ..process.heartbeat import RunningTrial
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal, Stage
 from ..protocol.report import Ended, LeftOnRequest, Measured, Report, Scored, StorageFailed
-from ..resumable.checkpoints import Checkpoints
+from ..remote.mirror import mirror_of
 from ..store.records import TrialRecord
 from .budget import FailureBudget
 from .opentrial import OpenTrial, Worker, reports_of
@@ -34,6 +34,7 @@ class Dispatcher:
         self._open: dict[int, OpenTrial] = {}
         self._turns = Turns(study, self._open, self._referee, scoring_slots)
         self._leaving = False
+        self._mirror = mirror_of(search.folder)
 
     def take_up(self) -> None:
         """Take up what the ledger holds: the referee and the listeners of history get all of it."""
@@ -82,6 +83,12 @@ class Dispatcher:
         ]
 
     @property
+    def starting(self) -> list[tuple[int, int]]:
+        """The trials that were proposed and wait for a worker: number and attempt of each."""
+        waiting = [opened.proposal for opened in self._open.values() if opened.running and opened.since is None]
+        return sorted((proposal.number, proposal.attempt) for proposal in waiting)
+
+    @property
     def done(self) -> bool:
         """Whether every trial of the study has ended."""
         return not self._open and self._search.ledger.proposed >= self._search.study.search.trials
@@ -118,10 +125,10 @@ class Dispatcher:
             reason = self._search.shutdown.reason
             self._search.listeners.noticed(f"{reason}: what runs saves a checkpoint and leaves")
 
-    def started(self, number: int) -> None:
-        """Take that a worker took up a trial."""
+    def started(self, number: int, worker: Worker | None = None) -> None:
+        """Take that a worker took up a trial, and which one, where that is known."""
         if (opened := self._open.get(number)) is not None:
-            opened.worker, opened.since, opened.iteration = None, time.time(), opened.reached
+            opened.worker, opened.since, opened.iteration = worker, time.time(), opened.reached
             opened.announced = opened.proposal.attempt
             self._search.listeners.trial_started(opened.proposal)
 
@@ -137,6 +144,9 @@ class Dispatcher:
             opened.running = False
             return False
         opened.worker, opened.iteration = worker, iteration
+        if any(isinstance(report, Scored | Ended) for report in reports):
+            # Whoever hears of it reads the files of the trial here.
+            self._mirror.pull_all(self._search.folder.trial(number))
         new = [r for r in reports if isinstance(r, Scored | Measured) and r.iteration not in opened.known]
         for report in new:
             opened.known.add(report.iteration)
@@ -238,7 +248,7 @@ class Dispatcher:
             self._search.listeners.trial_reported(number, report, gate)
         if outcome:
             self._search.listeners.trial_ended(number, outcome, result)
-            Checkpoints(self._search.folder.checkpoints(f"trial {number}")).clear()
+            self._mirror.remove(self._search.folder.checkpoints(f"trial {number}"))
             del self._open[number]
             if reason := self._budget.spent(outcome, result.reason):
                 self._search.shutdown.request(reason)

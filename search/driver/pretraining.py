@@ -12,7 +12,9 @@ from ...models.weights import init_digest, load_state, save_state
 from ..config.study import Study
 from ..console import warn
 from ..files import StudyFolder, storage_failure
-from ..resumable.checkpoints import Checkpoints, last_attempt
+from ..remote.mirror import mirror_of
+from ..remote.scratch import at_worker
+from ..resumable.checkpoints import next_checkpoints
 from ..resumable.training import LeaveRequested
 from ..worker.device import claim_device, task_options
 from ..worker.pretraining import pretrain
@@ -64,6 +66,7 @@ def make_pretrained_weights(search: "RunningSearch") -> None:
 def _digest(folder: StudyFolder, iterations: int) -> str | None:
     """Return the digest of the weights after so many iterations; None where they are not there, or cannot be read."""
     file = folder.pretrained_weights(iterations)
+    mirror_of(folder).pull(file)
     if not file.exists():
         return None
     try:
@@ -83,11 +86,15 @@ def _pretrain(study: Study, data: Data, state: dict[str, Tensor], each: list[int
     model = build(study.model, data.task, study.seed)
     model.load_state_dict(state)
     model = model.to(claim_device(study.resources))
-    place = folder.checkpoints(_LABEL)
-    checkpoints = Checkpoints(place, last_attempt(place) + 1)
+    folder = at_worker(folder)
+    mirror = mirror_of(folder)
+    leave, checkpoints = mirror.marker(folder.leave), next_checkpoints(folder.checkpoints(_LABEL), mirror)
     try:
-        for iterations, weights in pretrain(study, model, data, each, study.seed, checkpoints, folder.leave):
-            save_state(folder.pretrained_weights(iterations), weights, {_LABEL: str(iterations)})
+        for iterations, weights in pretrain(study, model, data, each, study.seed, checkpoints, leave):
+            file = folder.pretrained_weights(iterations)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_state(file, weights, {_LABEL: str(iterations)})
+            mirror.push(file)
     except LeaveRequested:
         return ""
     except (InputError, OSError) as error:

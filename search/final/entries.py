@@ -27,6 +27,7 @@ from ..protocol.label import (
 )
 from ..protocol.outcome import Outcome
 from ..protocol.training import Entry
+from ..remote.scratch import at_worker
 from ..report.leaderboard import winner_of
 from ..sampling.distribution import MaskDistribution
 from ..sources import Source
@@ -156,9 +157,10 @@ def _inverted(
     distribution: MaskDistribution,
 ) -> MaskSet | None:
     device = claim_device(study.resources)
+    here = at_worker(folder) if folder is not None else None
     model = build(study.model, data.task, study.seed)
     model.load_state_dict(state)
-    start = Workbench(study, model.to(device), data.to(device), sources, folder)
+    start = Workbench(study, model.to(device), data.to(device), sources, here)
     return inverted(Workbenches(start).of(distribution), masks, distribution)
 
 

@@ -19,6 +19,7 @@ from ..config.study import Study
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Values
 from ..protocol.training import CoordinateProgress, TrainingEnd, TrainingProgress, TrainingReport
+from ..remote.mirror import Marker
 from ..resumable.checkpoints import Checkpoints
 from ..resumable.training import ResumableTraining
 from .trajectory import Trajectory
@@ -61,14 +62,14 @@ def train_fully(
     data: Data,
     full: FullTraining,
     checkpoints: Checkpoints | None = None,
-    leave: Path | None = None,
+    leave: Marker | None = None,
     trajectory: Trajectory | None = None,
 ) -> Iterator[TrainingReport]:
     """Train `model` in place and in full, where it lies, from the weights it has, under `masks` (None: dense).
 
     Yields progress about twenty times, and last the end with its test accuracy; with a `trajectory` also the
     coordinate, where the masks change. Where it goes on from one of `checkpoints`, yields what was measured before it
-    too. Raises LeaveRequested where the file `leave` is made.
+    too. Raises LeaveRequested where the marker `leave` is made.
     """
     device = next(model.parameters()).device
     data = data.to(device)

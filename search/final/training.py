@@ -19,6 +19,8 @@ from ..process.shutdown import Shutdown
 from ..protocol.outcome import Outcome
 from ..protocol.report import StorageFailed
 from ..protocol.training import CoordinateProgress, Entry, TrainingEnd, TrainingReport
+from ..remote.mirror import Marker, mirror_of
+from ..remote.scratch import at_worker
 from ..resumable.checkpoints import Checkpoints, last_attempt
 from ..resumable.training import LeaveRequested
 from ..store.records import FinalRecord
@@ -36,31 +38,39 @@ if TYPE_CHECKING:
 # Not Ray's own retries, which begin anew and report everything again.
 @ray.remote(max_retries=0)
 def _train_remotely(
-    study: Study, data: Data, state: dict[str, Tensor], entry: Entry, checkpoints: Checkpoints, leave: Path
+    study: Study, data: Data, state: dict[str, Tensor], entry: Entry, folder: StudyFolder, attempt: int
 ) -> Iterator[TrainingReport | StorageFailed]:
     """Yield what `train_fully` does, or end without an end where it is asked to leave."""
+    here = at_worker(folder)
+    mirror, entry = mirror_of(here), entry.moved(folder, here)
+    leave, checkpoints = mirror.marker(here.leave), Checkpoints(checkpoint_folder(here, entry), attempt, mirror)
     if leave.exists():
         return
     model = build(study.model, data.task, study.seed if entry.init_seed is None else entry.init_seed)
     if entry.init_seed is None:
+        mirror.pull(*filter(None, [entry.weights]))
         model.load_state_dict(state if entry.weights is None else load_state(entry.weights))
     model = model.to(claim_device(study.resources))
     try:
         if entry.init_seed is not None and entry.pretraining:
             _pretrain(study, model, data, entry.init_seed, entry.pretraining, checkpoints, leave)
         if entry.own_weights is not None:
+            entry.own_weights.parent.mkdir(parents=True, exist_ok=True)
             save_state(entry.own_weights, initial_state(model))
+            mirror.push(entry.own_weights)
         full = FullTraining.of(study, entry.training, entry.repeat, entry.iterations)
         trajectory = Trajectory.of(study, state) if entry.ends is not None else None
         reports: list[TrainingReport] = []
         for report in train_fully(model, entry.masks, data, full, checkpoints, leave, trajectory):
             reports.append(report)
             if isinstance(report, TrainingEnd) and entry.ends is not None:
+                entry.ends.mkdir(parents=True, exist_ok=True)
                 if report.masks is not None:
                     save_end(entry.ends / Artifact.END_MASK, entry.ends / Artifact.END_WEIGHTS, report.masks, model)
                 elif report.outcome is Outcome.FINISHED and not entry.label.is_baseline:
                     save_state(entry.ends / Artifact.END_WEIGHTS, initial_state(model))
                 draw(reports, f"{entry.label}: {study.model}, {full.recipe.mask}", entry.ends / Artifact.TRAJECTORY)
+                mirror.push(*_ends(entry))
             yield report
     except LeaveRequested:
         return
@@ -71,14 +81,16 @@ def _train_remotely(
 
 
 def _pretrain(
-    study: Study, model: nn.Module, data: Data, seed: int, iterations: int, checkpoints: Checkpoints, leave: Path
+    study: Study, model: nn.Module, data: Data, seed: int, iterations: int, checkpoints: Checkpoints, leave: Marker
 ) -> None:
     """Bring `model` from its initial weights, of `seed`, to those after so many dense iterations, its own."""
     file = checkpoints.folder / Artifact.pretrained_weights(iterations)
+    checkpoints.mirror.pull(file)
     if not file.exists():
         for _, state in pretrain(study, model, data, [iterations], seed, checkpoints.part("pretraining"), leave):
             file.parent.mkdir(parents=True, exist_ok=True)
             save_state(file, state)
+            checkpoints.mirror.push(file)
     model.load_state_dict(load_state(file))
 
 
@@ -87,8 +99,6 @@ class _Attempts:
     """The full training of an entry, by one worker after another where they die."""
 
     entry: Entry
-    folder: Path
-    """Where its checkpoints lie."""
     deaths: int = 0
     """Workers that died since its last progress."""
     place: tuple[int, bool] = (0, False)
@@ -122,6 +132,12 @@ def checkpoint_folder(folder: StudyFolder, entry: Entry) -> Path:
     return folder.checkpoints(f"final-{entry.label}" + (f"-{entry.repeat}" if entry.repeat else ""))
 
 
+def _ends(entry: Entry) -> list[Path]:
+    """Return the files of its end that the training of an entry may write."""
+    names = (Artifact.END_MASK, Artifact.END_WEIGHTS, Artifact.TRAJECTORY)
+    return [entry.ends / name for name in names] if entry.ends is not None else []
+
+
 def train_entries(
     study: Study, entries: Sequence[Entry], shared: SharedInputs, folder: StudyFolder, shutdown: Shutdown
 ) -> Iterator[tuple[Entry, TrainingReport]]:
@@ -131,13 +147,14 @@ def train_entries(
     `shutdown` is requested, also for a worker that cannot write, the workers leave, and some entries have no end.
     """
     folder = folder.absolute
+    mirror = mirror_of(folder)
     task = _train_remotely.options(num_returns="streaming", **task_options(study.resources))
 
     def start(attempts: _Attempts) -> ray.ObjectRefGenerator:
-        checkpoints = Checkpoints(attempts.folder, last_attempt(attempts.folder) + 1)
-        return task.remote(study, shared.data, shared.state, attempts.entry, checkpoints, folder.leave)
+        attempt = last_attempt(checkpoint_folder(folder, attempts.entry), mirror) + 1
+        return task.remote(study, shared.data, shared.state, attempts.entry, folder, attempt)
 
-    trainings = [_Attempts(entry, checkpoint_folder(folder, entry)) for entry in entries]
+    trainings = [_Attempts(entry) for entry in entries]
     running = {start(attempts): attempts for attempts in trainings}
     while running and not shutdown.overdue:
         ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
@@ -158,6 +175,7 @@ def train_entries(
             if isinstance(report, TrainingEnd):
                 # It may still die, which changes nothing.
                 running.pop(stream, None)
+                mirror.pull(*_ends(attempts.entry), *filter(None, [attempts.entry.own_weights]))
             if isinstance(report, StorageFailed):
                 shutdown.request(report.reason)
             elif attempts.is_new(report):
@@ -169,6 +187,7 @@ def train_all(search: "RunningSearch", entries: Sequence[Entry]) -> None:
 
     The others are announced again, in case the driver that trained them came no further than the ledger.
     """
+    mirror = mirror_of(search.folder)
     known = {record.label: record for record in search.ledger.finals()}
     done = {
         entry.label: record
@@ -180,7 +199,7 @@ def train_all(search: "RunningSearch", entries: Sequence[Entry]) -> None:
             search.listeners.training_opened(entry, entry.label in known.keys() - done.keys())
         if entry.label in done:
             search.listeners.of_history.training_ended(entry, done[entry.label].end)
-            Checkpoints(checkpoint_folder(search.folder, entry)).clear()
+            mirror.remove(checkpoint_folder(search.folder, entry))
     entries = [entry for entry in entries if entry.label not in done]
     search.listeners.trainings_started(entries)
     for entry, report in train_entries(search.study, entries, search.shared, search.folder, search.shutdown):
@@ -189,7 +208,7 @@ def train_all(search: "RunningSearch", entries: Sequence[Entry]) -> None:
             search.listeners.training_ended(entry, report)
             # A training that failed is tried again, when the study is resumed, from where it was.
             if report.outcome is not Outcome.FAILED:
-                Checkpoints(checkpoint_folder(search.folder, entry)).clear()
+                mirror.remove(checkpoint_folder(search.folder, entry))
         elif isinstance(report, CoordinateProgress):
             search.listeners.coordinate_measured(entry, report)
         else:

@@ -6,10 +6,10 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
 from ..files import storage_failure
+from ..remote.mirror import Marker
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
@@ -54,10 +54,10 @@ class Shutdown:
     """A request that the search end: whether and why it was made, and the grace period from then on.
 
     It raises nothing: what waits looks at `requested`, as an exception that meets a destructor or a callback of
-    Ray is printed and lost. Workers look for the file `marker`.
+    Ray is printed and lost. Workers look for the `marker`.
     """
 
-    def __init__(self, marker: Path, grace: float):
+    def __init__(self, marker: Marker, grace: float):
         self._marker = marker
         self._grace = grace
         self._since: float | None = None
@@ -113,7 +113,7 @@ class Shutdown:
 
 
 @contextlib.contextmanager
-def shutdown_on_signals(marker: Path, grace: float) -> Iterator[Shutdown]:
+def shutdown_on_signals(marker: Marker, grace: float) -> Iterator[Shutdown]:
     """Yield a Shutdown that the first SIGINT or SIGTERM requests; the second signal raises KeyboardInterrupt at once.
 
     `marker` is removed on entering and on leaving, and the former handlers are put back: to be entered after Ray is

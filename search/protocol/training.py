@@ -1,10 +1,11 @@
 """A full training: the entry that is to be trained, and the reports on it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...models.masks import MaskSet
+from ..files import StudyFolder
 from ..names import Metric
 from .label import Label
 from .outcome import Outcome
@@ -41,6 +42,16 @@ class Entry:
     ends: Path | None = None
     """Folder for the masks of its end and for the picture of its coordinate over time, where the mask changes while it
     trains, and for the weights of its end; None: not kept."""
+
+    def moved(self, folder: StudyFolder, to: StudyFolder) -> "Entry":
+        """Return the entry on a machine that has a copy of the study's `folder`: with the places of its files there."""
+        if folder.path == to.path:
+            return self
+
+        def moved(path: Path | None) -> Path | None:
+            return None if path is None else folder.moved(path, to)
+
+        return replace(self, weights=moved(self.weights), own_weights=moved(self.own_weights), ends=moved(self.ends))
 
     def cost_of(self, end: "TrainingEnd") -> int | None:
         """Return the optimizer steps that this end needed from the initial weights on; None where its worker died."""

@@ -4,7 +4,6 @@ import hashlib
 import io
 import pickle
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -14,6 +13,7 @@ import torch
 from ...models.errors import first_line
 from ...models.files import open_atomically
 from ..console import warn
+from ..remote.mirror import NO_COPIES, Mirror
 
 #: Files that are kept: the newest, and the one before in case the newest cannot be read.
 _KEPT = 2
@@ -28,15 +28,17 @@ class Checkpoints:
 
     A file is one line that ends with the SHA-256 of the rest, then the output of `torch.save`. Its name has the
     iteration and the attempt, so that a worker that was given up, and lives on, touches no file of a later attempt.
+    Another machine goes on from them by the `mirror`.
     """
 
-    def __init__(self, folder: Path, attempt: int = 1):
+    def __init__(self, folder: Path, attempt: int = 1, mirror: Mirror = NO_COPIES):
         self.folder = folder
         self._attempt = attempt
+        self.mirror = mirror
 
     def part(self, name: str) -> "Checkpoints":
         """Return the checkpoints of a part of the work, in a folder within this one."""
-        return Checkpoints(self.folder / name, self._attempt)
+        return Checkpoints(self.folder / name, self._attempt, self.mirror)
 
     def save(self, state: Mapping[str, Any]) -> Path:
         """Write `state`, whose "iteration" is the number of steps done, and delete all but the last two checkpoints.
@@ -50,9 +52,10 @@ class Checkpoints:
             payload = _Payload(file)
             torch.save(state, cast(BinaryIO, payload))
             payload.finish()
+        self.mirror.push(path)
         for old in self._in_order_of_writing()[:-_KEPT]:
             # Another process may have been faster.
-            old.unlink(missing_ok=True)
+            self.mirror.remove(old)
         return path
 
     def load(self) -> dict[str, Any] | None:
@@ -61,6 +64,7 @@ class Checkpoints:
 
     def states(self) -> Iterator[dict[str, Any]]:
         """Yield the states that can be read, with tensors on the CPU, most iterations first; warn of the others."""
+        self.mirror.pull_all(self.folder)
         for path in sorted(_files(self.folder), key=_numbers, reverse=True):
             try:
                 yield _read(path)
@@ -69,7 +73,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Delete the folder; it need not be there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.mirror.remove(self.folder)
 
     def _in_order_of_writing(self) -> list[Path]:
         """Return the files of this attempt and of those before it.
@@ -80,9 +84,15 @@ class Checkpoints:
         return sorted(own, key=lambda path: _numbers(path)[::-1])
 
 
-def last_attempt(folder: Path) -> int:
+def last_attempt(folder: Path, mirror: Mirror = NO_COPIES) -> int:
     """Return the last attempt that left a checkpoint in `folder`; 0 where none did."""
-    return max((attempt for _, attempt in map(_numbers, _files(folder))), default=0)
+    names = filter(_NAME.fullmatch, mirror.names(folder))
+    return max((attempt for _, attempt in map(_numbers, map(Path, names))), default=0)
+
+
+def next_checkpoints(folder: Path, mirror: Mirror = NO_COPIES) -> Checkpoints:
+    """Return the checkpoints in `folder`, written by the attempt after the last one that left any."""
+    return Checkpoints(folder, last_attempt(folder, mirror) + 1, mirror)
 
 
 class _Payload:

@@ -1,13 +1,13 @@
 """Training that goes on from checkpoints, so that little of it is ever lost."""
 
 import time
-from pathlib import Path
 from typing import TypedDict, cast
 
 from ...models.errors import InputError
 from ...models.training import MaskedTraining
 from ...models.trainingstate import TrainingState
 from ..console import warn
+from ..remote.mirror import Marker
 from .checkpoints import Checkpoints
 
 #: Iterations between two looks at the clock, and at whether to leave.
@@ -39,7 +39,7 @@ class ResumableTraining:
 
     It goes on from the furthest of `checkpoints` that is its own, if there is one: on the CPU to the same bits, mean
     losses included. One is saved where `every` seconds have passed since the last (0: after each chunk), and where the
-    file `leave` is there. Without `checkpoints` nothing is saved, without `leave` nobody can ask.
+    marker `leave` is there. Without `checkpoints` nothing is saved, without `leave` nobody can ask.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ResumableTraining:
         training: MaskedTraining,
         checkpoints: Checkpoints | None = None,
         every: float = 0.0,
-        leave: Path | None = None,
+        leave: Marker | None = None,
     ):
         self.training = training
         self.reported = 0

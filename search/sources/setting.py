@@ -21,6 +21,7 @@ from ...models.training import MaskedTraining, Recipe
 from ...spectral.cache import SpectralCache
 from ...spectral.objectives import L2, Objective
 from ...spectral.variants import PAPER
+from ..remote.mirror import NO_COPIES, Marker, Mirror
 
 #: Images of a batch at most: a larger batch is scored piece by piece, as in the code of SynFlow's authors.
 BATCH = 256
@@ -39,8 +40,10 @@ class SourceTraining:
     """The folder of these scores alone, from which the source goes on. None: progress is not kept."""
     every: float = 60.0
     """Seconds of training between two checkpoints."""
-    leave: Path | None = None
-    """The file whose presence asks the source to save a checkpoint and to raise LeaveRequested."""
+    leave: Marker | None = None
+    """The marker whose presence asks the source to save a checkpoint and to raise LeaveRequested."""
+    mirror: Mirror = NO_COPIES
+    """The way of checkpoints to other machines."""
 
 
 @dataclass(frozen=True)

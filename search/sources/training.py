@@ -13,7 +13,7 @@ from ...models.errors import InputError
 from ...models.masks import MaskSet
 from ...models.seeds import derive
 from ..console import warn
-from ..resumable.checkpoints import Checkpoints, last_attempt
+from ..resumable.checkpoints import Checkpoints, next_checkpoints
 from ..resumable.training import ResumableTraining
 from .rounds import Removal, schedule
 from .setting import Setting
@@ -90,8 +90,7 @@ class TrainingSource(Source):
         """Take up the rounds that are done already; return where the others are to be kept, and what is carried on."""
         if (folder := setting.training.checkpoints) is None:
             return None, None
-        rounds = folder / "rounds"
-        kept = Checkpoints(rounds, last_attempt(rounds) + 1)
+        kept = next_checkpoints(folder / "rounds", setting.training.mirror)
         for state in kept.states():
             try:
                 removal.load_state_dict(state)
@@ -109,8 +108,7 @@ class TrainingSource(Source):
 
     def _checkpoints(self, setting: Setting, number: int) -> Checkpoints:
         assert setting.training.checkpoints is not None, "asked for where progress is kept"
-        folder = setting.training.checkpoints / f"round-{number}"
-        return Checkpoints(folder, last_attempt(folder) + 1)
+        return next_checkpoints(setting.training.checkpoints / f"round-{number}", setting.training.mirror)
 
 
 def _kept(density: float, size: int) -> int:

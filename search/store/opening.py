@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ...models.errors import InputError
 from ..config.study import Study
+from ..console import warn
 from ..files import StudyFolder, write_json
+from ..remote.backup import restore
+from ..remote.mirror import mirror_of
+from .filesystem import lock_warning
 from .former import check_former_storage
 from .ledger import Ledger
 from .lock import study_lock
@@ -35,12 +39,17 @@ def opened(
     with study_lock(folder, study) as lock:
         if lock.stale:
             notice(lock.stale)
+        if warning := lock_warning(folder.path.parent):
+            warn(warning)
+        restore(folder)
         ledger = Ledger(study, open_storage(study.tracking.storage, folder.journal))
         if not ledger.proposed:
             check_former_storage(study, folder)
         _check_begun(folder, ledger.proposed, resume)
         _check_origins(folder, origins, begun=ledger.proposed > 0)
-        yield take_over(ledger, lock.check)
+        writer = take_over(ledger, lock.check)
+        lock.give_up_when(lambda: writer.storage.give_up())
+        yield writer
 
 
 def _check_begun(folder: StudyFolder, proposed: int, resume: bool) -> None:
@@ -50,17 +59,20 @@ def _check_begun(folder: StudyFolder, proposed: int, resume: bool) -> None:
             f"this study ({folder.path.name}) has been run already: {proposed} trials under {str(folder.path)!r}; "
             "go on with --resume, or make another one, for example with --set seed=1"
         )
-    last = max((int(path.name) for path in (folder.path / "trials").glob("[0-9]*")), default=-1)
+    last = max((int(name) for name in mirror_of(folder).names(folder.trials) if name.isdecimal()), default=-1)
     if last >= proposed:
+        there, folders = f"{str(folder.path)!r}", "that folder"
+        if folder.files:
+            there, folders = f"{there} or {folder.files!r}", "both folders"
         raise InputError(
             f"the ledger of study {folder.path.name} holds {proposed} trials, but there are files of trial "
-            f"{last} under {str(folder.path)!r}: part of it is lost; bring it back, or remove that folder to begin anew"
+            f"{last} under {there}: part of it is lost; bring it back, or remove {folders} to begin anew"
         )
 
 
 def _check_origins(folder: StudyFolder, origins: Mapping[str, Origin], begun: bool) -> None:
     """Keep on file what the sources are made from; raise InputError where a study has `begun` with something else."""
-    file = folder.path / "sources.json"
+    file = folder.origins
     before = json.loads(file.read_text()) if begun and file.exists() else origins
     for name, origin in origins.items():
         if origin != before.get(name, origin):

@@ -1,7 +1,6 @@
 """Dense training before masks are chosen: the weights after k iterations, from which all masks start."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from ...models.recipe import Recipe
 from ...models.seeds import derive
 from ...models.training import Diverged, MaskedTraining
 from ..config.study import Study
+from ..remote.mirror import Marker
 from ..resumable.checkpoints import Checkpoints
 from ..resumable.training import ResumableTraining
 
@@ -45,14 +45,14 @@ def pretrain(
     each: Sequence[int],
     seed: int,
     checkpoints: Checkpoints | None = None,
-    leave: Path | None = None,
+    leave: Marker | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Train `model` dense, in place and where it lies; yield each k of `each` with the state after k iterations.
 
     It is the beginning of a full training of the study's recipe: later rewinding goes back to it (Frankle et al., ICML
     2020). `seed` fixes the batches, so that the state after fewer iterations lies on the way to that after more. Goes
-    on from the furthest of `checkpoints`. Raises InputError where it diverges, LeaveRequested where the file `leave` is
-    made.
+    on from the furthest of `checkpoints`. Raises InputError where it diverges, LeaveRequested where the marker `leave`
+    is made.
     """
     device = next(model.parameters()).device
     total, recipe = schedule_iterations(study, data), pretraining_recipe(study)

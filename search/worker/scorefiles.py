@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from ...models.training import Diverged
 from ...models.weights import load_state, save_state
 from ..console import warn
 from ..files import StudyFolder, write_json
+from ..remote.mirror import Mirror, mirror_of
 from ..resumable.training import LeaveRequested
 
 #: Seconds between two looks at scores that another worker computes.
@@ -31,7 +31,9 @@ class ScoreFiles:
     """The scores of a study in `folder`, a file for each key, shared by all of its workers.
 
     A worker that needs scores that nobody has computed computes them while it holds a lock; others wait for them. The
-    system releases the lock when its owner dies, and the next worker goes on from the owner's checkpoints.
+    system releases the lock when its owner dies, and the next worker goes on from the owner's checkpoints. Machines
+    that share files through an object store see no lock of each other: each computes what it does not find there, to
+    the same scores, and saves no time by waiting.
     """
 
     folder: StudyFolder
@@ -48,7 +50,8 @@ class ScoreFiles:
             return found
         divergence = file.with_suffix(".diverged.json")
         with self._locked(file.with_suffix(".lock")):
-            # Another worker may have computed them while this one waited.
+            # Another worker may have computed them while this one waited, or on another machine.
+            self._mirror.pull(file, divergence)
             if (found := _read(file)) is not None:
                 return found
             _raise_known(divergence)
@@ -58,10 +61,17 @@ class ScoreFiles:
             except Diverged as error:
                 # It would diverge again for every trial that wants these scores.
                 write_json(divergence, {"iteration": error.iteration, "loss": str(error.loss)})
+                self._mirror.push(divergence)
                 raise
             save_state(file, {layer: torch.from_numpy(values) for layer, values in scores.items()}, {"key": key})
-            shutil.rmtree(checkpoints, ignore_errors=True)
-            return scores
+            # On a GPU those of another machine may differ in their last bits: the first ones are everybody's.
+            self._mirror.push_first(file)
+            self._mirror.remove(checkpoints)
+            return _read(file) or scores
+
+    @property
+    def _mirror(self) -> Mirror:
+        return mirror_of(self.folder)
 
     @contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
@@ -72,7 +82,7 @@ class ScoreFiles:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    if self.folder.leave.exists():
+                    if self._mirror.marker(self.folder.leave).exists():
                         raise LeaveRequested("left while another worker scores") from None
                 time.sleep(_WAIT)
             yield

@@ -5,6 +5,7 @@ import copy
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ from ..names import Artifact, Metric
 from ..protocol.outcome import Outcome
 from ..protocol.proposal import Proposal, Stage
 from ..protocol.report import Ended, LeftOnRequest, Measured, Report, StorageFailed, to_json
+from ..remote.mirror import mirror_of
+from ..remote.scratch import at_worker, of_process
 from ..resumable.checkpoints import Checkpoints
 from ..resumable.training import LeaveRequested, ResumableTraining
 from ..sources import Source
@@ -58,17 +61,22 @@ class MaskTrial(tune.Trainable):
         if Proposal.from_json(config["proposal"]).stage is Stage.SCORING:
             # An actor is only used again for what asks for the same resources.
             study = study.model_copy(update={"resources": study.resources.while_scoring})
-        self._study, self._folder = study, folder
+        here = at_worker(folder)
+        self._study, self._folder = study, of_process(here)
+        self._mirror = mirror_of(self._folder)
+        self._leave = self._mirror.marker(self._folder.leave)
         self._device = device = claim_device(study.resources)
         self._data = data.to(device)
         model = build(study.model, data.task, study.seed)
         model.load_state_dict(state)
-        self._benches = Workbenches(Workbench(study, model.to(device), self._data, sources, folder))
+        self._benches = Workbenches(Workbench(study, model.to(device), self._data, sources, here))
         self._reports = study.warmup.reports
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take up another trial in the same actor."""
+        if hasattr(self, "_proposal"):
+            self._mirror.forget(self._trial_folder, self._checkpoint_folder)
         self._proposal = Proposal.from_json(new_config["proposal"])
         self._masks = self._chosen_before()
         self._training: ResumableTraining | None = None
@@ -79,12 +87,22 @@ class MaskTrial(tune.Trainable):
         """The workbench of the weights that the trial starts from."""
         return self._benches.of(self._proposal.distribution)
 
+    @property
+    def _trial_folder(self) -> Path:
+        return self._folder.trial(self._proposal.number)
+
+    @property
+    def _checkpoint_folder(self) -> Path:
+        return self._folder.checkpoints(f"trial {self._proposal.number}")
+
     def _chosen_before(self) -> MaskSet | None:
         """Return the mask that an earlier attempt of this trial chose; None where it is not there, whole."""
         if self._proposal.digest is None:
             return None
+        file = self._trial_folder / Artifact.MASK
         try:
-            masks = MaskSet.load(self._folder.trial(self._proposal.number) / Artifact.MASK)
+            self._mirror.pull(file)
+            masks = MaskSet.load(file)
         except InputError:
             return None
         return masks if masks.digest() == self._proposal.digest else None
@@ -116,10 +134,11 @@ class MaskTrial(tune.Trainable):
         return self._training.training.iteration if self._training else 0
 
     def _write_error(self, text: str) -> None:
-        folder = self._folder.trial(self._proposal.number)
+        file = self._trial_folder / Artifact.ERROR
         with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / Artifact.ERROR).write_text(text, encoding="utf-8", errors="replace")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", errors="replace")
+            self._mirror.push(file)
 
     def _score(self) -> list[Report]:
         best: Candidate | None = None
@@ -130,13 +149,14 @@ class MaskTrial(tune.Trainable):
         self._workbench.scores(proposal.distribution)
         known = time.perf_counter()
         for candidate in self._workbench.candidates(proposal.distribution, proposal.seed, proposal.ranking):
-            if self._folder.leave.exists():
+            if self._leave.exists():
                 raise LeaveRequested
             rows.append(candidate.row())
             best = better(best, candidate)
-        folder = self._folder.trial(self._proposal.number)
+        folder = self._trial_folder
         write_json(folder / Artifact.CANDIDATES, self._candidates_record(rows, best))
         if best is None or best.coordinate is None:
+            self._mirror.push(folder)
             return [Ended(Outcome.REJECTED, 0, self._rejection(rows))]
         metadata = self._workbench.metadata(self._proposal.distribution, best.seed) | {"study": self._study.id}
         if best.repaired:
@@ -144,6 +164,7 @@ class MaskTrial(tune.Trainable):
         self._masks = MaskSet(best.masks, metadata)
         self._masks.save(folder / Artifact.MASK)
         write_json(folder / Artifact.COORDINATE, coordinate_table(best.coordinate))
+        self._mirror.push(folder)
         network = self._workbench.costs.cost(best.masks).network
         report = scored(best, best.coordinate, network, self._workbench.source_cost(self._proposal.distribution))
         report = replace(report, source_seconds=known - begun, seconds=time.perf_counter() - known)
@@ -188,7 +209,7 @@ class MaskTrial(tune.Trainable):
         return [report, Ended(Outcome.FINISHED, training.iteration)]
 
     def _begin(self, masks: MaskSet) -> ResumableTraining:
-        study, number = self._study, self._proposal.number
+        study = self._study
         training = MaskedTraining(
             copy.deepcopy(self._workbench.model),
             masks,
@@ -199,8 +220,8 @@ class MaskTrial(tune.Trainable):
             derive(study.seed, "warm-up"),
             self._device,
         )
-        checkpoints = Checkpoints(self._folder.checkpoints(f"trial {number}"), self._proposal.attempt)
-        return ResumableTraining(training, checkpoints, study.faults.checkpoint_seconds, self._folder.leave)
+        checkpoints = Checkpoints(self._checkpoint_folder, self._proposal.attempt, self._mirror)
+        return ResumableTraining(training, checkpoints, study.faults.checkpoint_seconds, self._leave)
 
 
 def trainable_of(

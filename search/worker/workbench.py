@@ -33,6 +33,7 @@ from ..guards.counter import PathCounter
 from ..guards.repair import Unrepairable, repair
 from ..protocol.network import NetworkListing
 from ..protocol.ranking import Ranking
+from ..remote.mirror import mirror_of
 from ..resumable.training import LeaveRequested
 from ..sampling.allocation import allocate
 from ..sampling.dense import kept_dense
@@ -258,8 +259,8 @@ class Workbench:
 
     def _kept_scores(self, source: Source, setting: Setting, seed: int, checkpoints: Path) -> dict[str, np.ndarray]:
         assert self.folder is not None, "there is a folder for scores"
-        every, recipe = self.study.faults.checkpoint_seconds, setting.training.recipe
-        how = SourceTraining(recipe, checkpoints, every, self.folder.leave.resolve())
+        every, recipe, mirror = self.study.faults.checkpoint_seconds, setting.training.recipe, mirror_of(self.folder)
+        how = SourceTraining(recipe, checkpoints, every, mirror.marker(self.folder.leave), mirror)
         return source.scores(replace(setting, training=how), seed)
 
     @contextlib.contextmanager

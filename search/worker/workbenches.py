@@ -1,6 +1,7 @@
 """The workbenches of a study, one for each number of dense iterations before masks are chosen."""
 
 from ...models.weights import load_state
+from ..remote.mirror import mirror_of
 from ..sampling.distribution import MaskDistribution
 from .workbench import Workbench
 
@@ -23,7 +24,9 @@ class Workbenches:
         if iterations not in self._after:
             folder = self.start.folder
             assert folder is not None, "pretrained weights lie in a study's folder"
-            state = load_state(folder.pretrained_weights(iterations))
+            file = folder.pretrained_weights(iterations)
+            mirror_of(folder).pull(file)
+            state = load_state(file)
             self._after[iterations] = self.start.pretrained(iterations, state)
         return self._after[iterations]
 

@@ -9,20 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import psutil
+import psycopg
 from fullspectrum.search.config.study import Study
 from fullspectrum.search.config.studyfile import load_study
 from fullspectrum.search.files import Home, StudyFolder
 from fullspectrum.search.process.heartbeat import read_heartbeat
 from fullspectrum.search.protocol.outcome import Outcome
-from fullspectrum.search.store.ledger import Ledger
+from fullspectrum.search.store.ledger import ROLES, Ledger
 from fullspectrum.search.store.storage import open_storage
 from mlflow import MlflowClient
 
 from ..search.tracked import label_of
+from .s3 import S3
 
 STUDY = """
 model = "digits_cnn"
@@ -74,7 +77,9 @@ class Search:
     started: ClassVar[list["Search"]] = []
     """All that were started since somebody emptied it."""
 
-    def __init__(self, folder: Path, *settings: str, study: str = STUDY, home: str = "runs"):
+    def __init__(self, folder: Path, *settings: str, study: str = STUDY, home: str = "runs", store: S3 | None = None):
+        if store:
+            settings = (*settings, f"tracking.files={store.uri}")
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self._settings = [f"--set={setting}" for setting in settings]
@@ -82,7 +87,13 @@ class Search:
         (folder / "study.toml").write_text(study)
         self.study: Study = load_study(str(folder / "study.toml"), settings)
         self.files: StudyFolder = Home(folder / home).study(self.study.id)
+        self._store = store
         self.process: subprocess.Popen | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its drivers and workers need to reach the store of its files, if it has one."""
+        return self._store.environment if self._store else {}
 
     def start(self, *options: str, program: str = _MAIN, environment: dict[str, str] | None = None) -> "Search":
         """Starts a search, as a user does."""
@@ -103,7 +114,7 @@ class Search:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | (environment or {}),
+            env=os.environ | self.environment | (environment or {}),
         )
         self.started.append(self)
         return self
@@ -129,10 +140,14 @@ class Search:
         self.wait(lambda: not driver or dead(driver), 30, ended=True)
 
     def kill_drivers(self, generator: random.Random, times: int, undisturbed: "Search") -> list[int]:
-        """Kills the driver when its journal has so many lines, drawn from those of the undisturbed search's."""
-        points = sorted(generator.sample(range(3, undisturbed.journalled()), times))
+        """Kills the driver when so much has been written, drawn from what the undisturbed search wrote."""
+        database = self.study.tracking.storage
+        written, whole = (
+            (partial(rows, database), undisturbed.rows()) if database else (self.journalled, undisturbed.journalled())
+        )
+        points = sorted(generator.sample(range(3, whole), times))
         for point in points:
-            self.wait(lambda: self.journalled() >= point)  # noqa: B023
+            self.wait(lambda: written() >= point)  # noqa: B023
             driver = self.wait(self.driver)
             os.kill(driver, signal.SIGKILL)
             self.wait(lambda: self.driver() not in (None, driver))  # noqa: B023
@@ -170,9 +185,12 @@ class Search:
     def _half_trained(self, number: int) -> bool:
         """Whether a trial has trained, and has more to train; true of one that runs in a worker that is stopped."""
         # A checkpoint is written before the iterations that it holds are reported.
-        saved = [
-            int(file.name.split("-")[1]) for file in self.files.checkpoints(f"trial {number}").glob("*.checkpoint")
-        ]
+        folder = self.files.checkpoints(f"trial {number}")
+        if self._store:
+            names = self._store.names(f"{folder.relative_to(self.files.path.parent)}/")
+        else:
+            names = [file.name for file in folder.glob("*.checkpoint")]
+        saved = [int(name.split("-")[1]) for name in names]
         # They are deleted once the trial has ended.
         return 0 < max(saved, default=0) < self.study.warmup.iterations and not self.ledger().trials()[number].outcome
 
@@ -208,6 +226,11 @@ class Search:
         """Lines of the journal in which a word stands; not the ids of runs, as many a line as MLflow had taken then."""
         lines = self.files.journal.read_text().splitlines() if self.files.journal.exists() else []
         return sum(word in line and '"mlflow/' not in line for line in lines)
+
+    def rows(self) -> int:
+        """The trials of the study and their attributes, of which a database has a row each."""
+        ledger = self.ledger()
+        return sum(1 + len(trial.user_attrs) for role in ROLES for trial in ledger.all_trials(role))
 
     def state(self) -> dict[str, Any]:
         """The final state of the study: candidates, digests, outcomes and accuracies."""
@@ -246,6 +269,14 @@ def _once(history: list) -> list:
     """The points of a metric, none of which may stand twice."""
     assert len({(point.step, point.value) for point in history}) == len(history), history
     return history
+
+
+def rows(database: str) -> int:
+    """The trials in a PostgreSQL database and their attributes; none before their tables are there."""
+    with contextlib.suppress(psycopg.errors.UndefinedTable), psycopg.connect(database) as connection:
+        counts = "SELECT (SELECT count(*) FROM trials) + (SELECT count(*) FROM trial_user_attributes)"
+        return connection.execute(counts).fetchone()[0]
+    return 0
 
 
 def dead(pid: int) -> bool:

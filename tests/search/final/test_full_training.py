@@ -138,15 +138,14 @@ def test_asked_to_leave_it_leaves_and_goes_on_later(digits, whole, tmp_path):
     assert trained(digits, checkpoints=checkpoints, leave=leave) == whole
 
 
-def test_a_worker_that_cannot_write_says_so(digits, threads, tmp_path):
-    class Full(Checkpoints):
-        def save(self, state):
-            raise InputError("cannot write") from OSError(errno.ENOSPC, "No space left on device")
+def test_a_worker_that_cannot_write_says_so(digits, threads, tmp_path, monkeypatch):
+    def full(self, state):
+        raise InputError("cannot write") from OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(Checkpoints, "save", full)
     state = initial_state(build(STUDY.model, digits.task, STUDY.seed))
     task = final._train_remotely._function
-    full = Full(tmp_path / "checkpoints")
-    reports = list(task(STUDY, digits, state, DENSE, full, tmp_path / "leave"))
+    reports = list(task(STUDY, digits, state, DENSE, StudyFolder(tmp_path), 1))
     assert reports == [StorageFailed("No space left on device")]
 
 
@@ -213,8 +212,8 @@ def test_a_worker_that_always_dies_is_given_up_after_the_retries(shared, tmp_pat
     assert len(workers.seen()) == 1 + STUDY.faults.retries
 
 
-def test_progress_makes_up_for_workers_that_died(tmp_path):
-    attempts = final._Attempts(DENSE, tmp_path)
+def test_progress_makes_up_for_workers_that_died():
+    attempts = final._Attempts(DENSE)
     for iteration in range(1, 4):
         assert attempts.is_new(TrainingProgress(iteration, 0.5))
         assert attempts.lost(ray.exceptions.WorkerCrashedError(), retries=1) is None
@@ -223,13 +222,13 @@ def test_progress_makes_up_for_workers_that_died(tmp_path):
     assert attempts.lost(ray.exceptions.WorkerCrashedError(), retries=1).outcome is Outcome.FAILED
 
 
-def test_the_coordinate_comes_after_the_accuracy_of_its_iteration_and_the_next_worker_tells_neither_again(tmp_path):
+def test_the_coordinate_comes_after_the_accuracy_of_its_iteration_and_the_next_worker_tells_neither_again():
     start, accuracy, coordinate = (
         CoordinateProgress(0, {"l2": 1.0}),
         TrainingProgress(16, 0.5),
         CoordinateProgress(16, {"l2": 2.0}),
     )
-    attempts = final._Attempts(DENSE, tmp_path)
+    attempts = final._Attempts(DENSE)
     for known in range(1, 4):
         seen = [attempts.is_new(report) for report in (start, accuracy, coordinate)[:known]]
         assert seen == [False] * (known - 1) + [True]
@@ -399,8 +398,8 @@ def test_the_masks_of_the_end_are_kept_with_their_weights_where_they_changed(dig
         MaskSet({name: np.arange(w.numel()).reshape(w.shape) % 50 == 0 for name, w in prunable(model).items()}), 0
     )
     entry = Entry(label.Label.of_trial(3), start, {"learning_rate": 0.05}, ends=tmp_path)
-    task, checkpoints = final._train_remotely._function, Checkpoints(tmp_path / "checkpoints")
-    *_, end = task(study, digits, initial_state(model), entry, checkpoints, tmp_path / "leave")
+    task = final._train_remotely._function
+    *_, end = task(study, digits, initial_state(model), entry, StudyFolder(tmp_path), 1)
     ended, state = MaskSet.load(tmp_path / "end_mask.safetensors"), load_state(tmp_path / "end_weights.safetensors")
     assert end.outcome is Outcome.FINISHED and end.masks == ended != start
     assert {name: int(mask.sum()) for name, mask in ended.items()} == {n: int(m.sum()) for n, m in start.items()}

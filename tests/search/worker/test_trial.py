@@ -16,6 +16,7 @@ from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.protocol.outcome import Outcome
 from fullspectrum.search.protocol.proposal import Proposal
 from fullspectrum.search.protocol.report import Ended, LeftOnRequest, Measured, Report, Scored, StorageFailed, from_json
+from fullspectrum.search.remote.scratch import VARIABLE, begin
 from fullspectrum.search.sampling.distribution import MaskDistribution
 from fullspectrum.search.worker.trial import MaskTrial
 
@@ -39,12 +40,12 @@ def reports(result: dict) -> list[Report]:
 def trial(tmp_path):
     """A trial as a worker sets it up, of the tiny study with the given overrides."""
 
-    def start(*overrides: str) -> MaskTrial:
+    def start(*overrides: str, folder: StudyFolder | None = None) -> MaskTrial:
         study = tiny_study(*overrides)
         state = initial_state(build(study.model, DATA.task, study.seed))
         # Not its constructor, which makes folders for Tune.
         made = MaskTrial.__new__(MaskTrial)
-        made.setup(proposal(), study, DATA, state, {}, StudyFolder(tmp_path))
+        made.setup(proposal(), study, DATA, state, {}, folder or StudyFolder(tmp_path))
         return made
 
     return start
@@ -171,20 +172,27 @@ def test_the_chosen_mask_of_a_per_layer_search_scores_at_least_as_high_as_every_
     assert {name: str(seed) for name, seed in seeds.items()} == record["best"]
 
 
-def test_another_attempt_goes_on_from_the_checkpoint_of_the_one_before_with_its_mask(trial, monkeypatch):
-    """P2, fault 1: with the very results of a trial that nothing happened to."""
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_another_attempt_goes_on_from_the_checkpoint_of_the_one_before_with_its_mask(
+    trial, monkeypatch, tmp_path, elsewhere
+):
+    """P2, faults 1 and 2: with the very results of a trial that nothing happened to; on another machine too."""
+    folder = StudyFolder(tmp_path / "abc", f"file://{tmp_path}/store" if elsewhere else None)
+    begin(folder)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "one"))
     settings = (
         "warmup.iterations=60",
         "warmup.report_every=20",
         "faults.checkpoint_seconds=0",
         "warmup.early_stopping=false",
     )
-    undisturbed = trial(*settings)
+    undisturbed = trial(*settings, folder=folder)
     expected = [reports(undisturbed.step()) for _ in range(4)]
     undisturbed.reset_config(proposal(1))
     first = [reports(undisturbed.step()) for _ in range(3)]
     # A new worker: what it knows is in files.
-    heir = trial(*settings)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "other"))
+    heir = trial(*settings, folder=folder)
     monkeypatch.setattr(heir, "_score", None)
     steps = []
     run = MaskedTraining.run
