@@ -28,7 +28,7 @@ class OpenTrial:
     waits: Stage | None = None
     """The part that it waits to be handed out for; None where it runs, or has to be proposed again."""
     worker: Worker | None = None
-    """Known from its first report on."""
+    """None where it is not known before its first report."""
     since: float | None = None
     """When a worker took it up, in seconds since the epoch."""
     iteration: int = 0

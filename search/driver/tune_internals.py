@@ -1,8 +1,10 @@
-"""The use of private names of Ray Tune; whatever another version of Tune lacks is left out."""
+"""The use of private names of Ray and of Ray Tune; whatever another version lacks is left out."""
 
 import contextlib
 from collections.abc import Iterator
 
+import ray
+from ray._private import state as _state
 from ray.tune import registry
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
@@ -12,6 +14,23 @@ def worker_starts(controller: TuneController, trial: Trial) -> bool:
     """Return whether the worker that was requested for a pending trial has its resources already."""
     actor = getattr(controller, "_trial_to_actor", {}).get(trial)
     return actor is not None and controller._actor_manager.is_actor_started(actor)
+
+
+def process_of(trial: Trial) -> tuple[str, int] | None:
+    """Return the machine's name and the process id of the worker that takes up a trial; None where they are not known.
+
+    Ray's head is asked: a worker says so itself only when it reports, and may run out of memory before.
+    """
+    actor = getattr(trial.temporary_state, "ray_actor", None)
+    if actor is None:
+        return None
+    try:
+        found = _state.state.actor_table(actor._actor_id.hex())
+        hosts = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes()}
+        host, pid = hosts[found["Address"]["NodeID"]], int(found["Pid"])
+    except Exception:  # noqa: BLE001 - of another version of Ray, or of Ray's client
+        return None
+    return (host, pid) if pid else None
 
 
 def forget_ended(controller: TuneController) -> None:

@@ -27,7 +27,7 @@ from .dispatch import Dispatcher
 from .opentrial import Worker
 from .placement import Placement
 from .running import RunningSearch
-from .tune_internals import forget_ended, trainable_kept, worker_starts
+from .tune_internals import forget_ended, process_of, trainable_kept, worker_starts
 
 Result = TypeVar("Result")
 
@@ -91,7 +91,8 @@ class TuneAdapter:
 
     def started(self, trial: Trial) -> None:
         """Pass on that a worker took up a trial."""
-        self._call(self._dispatcher.started, trial.config["number"])
+        process = process_of(trial)
+        self._call(self._dispatcher.started, trial.config["number"], Worker(*process) if process else None)
 
     def report(self, trial: Trial, result: dict[str, Any]) -> bool:
         """Pass on what a worker reported of a trial; return whether the trial goes on."""
@@ -107,13 +108,15 @@ class TuneAdapter:
     def out_of_memory(self, message: str) -> None:
         """Handle that Ray killed a worker because its machine ran out of memory, which ended Tune's run.
 
-        The trial that lost it is the one that the message names; else it may be any of those whose process is not
-        known yet, as they have not reported, or, without such, any. The others go on as after an interruption.
+        The trial that lost it is the one whose worker the message names. A worker that is none of theirs was just
+        starting: then it may be any of the trials that wait for one. The others go on as after an interruption.
         """
         running = self._dispatcher.running
         named = [one for one in running if one["pid"] and re.search(rf"\bpid={one['pid']}\b", message)]
-        for one in named or [one for one in running if one["pid"] is None] or running:
-            self._call(self._dispatcher.lost, one["trial"], one["attempt"], "its worker ran out of memory")
+        suspects = named or [one for one in running if one["pid"] is None]
+        lost = [(one["trial"], one["attempt"]) for one in suspects] or self._dispatcher.starting
+        for number, attempt in lost or [(one["trial"], one["attempt"]) for one in running]:
+            self._call(self._dispatcher.lost, number, attempt, "its worker ran out of memory")
         self._call(self._dispatcher.interrupted)
 
 

@@ -12,6 +12,7 @@ from fullspectrum.search.config.studyfile import parse, with_overrides
 from fullspectrum.search.driver.dispatch import Dispatcher
 from fullspectrum.search.driver.opentrial import Worker
 from fullspectrum.search.driver.running import RunningSearch
+from fullspectrum.search.driver.tuning import TuneAdapter
 from fullspectrum.search.files import StudyFolder
 from fullspectrum.search.process.shutdown import Shutdown
 from fullspectrum.search.protocol.events import Listeners
@@ -487,3 +488,17 @@ def test_a_trial_of_a_source_that_trains_keeps_its_worker_for_its_whole_life(tmp
     driver = Driver(settings, InMemoryStorage(), folder_at(tmp_path / "study"))
     assert driver.dispatcher.propose().stage is Stage.WHOLE
     assert driver.report(0, 1, scored())
+
+
+@pytest.mark.parametrize(("pid", "charged"), [(11, 0), (12, 1), (13, 2)])
+def test_running_out_of_memory_is_charged_to_the_trial_whose_worker_it_was(tmp_path, pid, charged):
+    """Fault 10: two workers that have not reported yet, and one that was just starting."""
+    driver = Driver(study(), InMemoryStorage(), folder_at(tmp_path / "study"))
+    for number, process in ((0, 11), (1, 12)):
+        driver.dispatcher.propose()
+        driver.dispatcher.started(number, Worker("here", process))
+    driver.dispatcher.propose()
+    TuneAdapter(driver.dispatcher, driver.shutdown).out_of_memory(f"killed: ray::MaskTrial pid={pid}, ip=10.0.0.1")
+    assert [trial.lost for trial in driver.ledger.trials()] == [int(number == charged) for number in range(3)]
+    # All of them go on.
+    assert sorted(driver.dispatcher.propose().number for _ in range(3)) == [0, 1, 2]

@@ -32,6 +32,19 @@ def held(tmp_path_factory) -> dict[str, list[int]]:
 
         forget_ended = tuning.forget_ended
         patch.setattr(tuning, "forget_ended", forget)
+        started, report = tuning.TuneAdapter.started, tuning.TuneAdapter.report
+
+        def told_at_the_start(adapter, trial: Trial) -> None:
+            processes[trial.trial_id] = tuning.process_of(trial)
+            started(adapter, trial)
+
+        def told_in_a_report(adapter, trial: Trial, result: dict) -> bool:
+            sizes.setdefault("known", []).append(processes[trial.trial_id] == (result["hostname"], result["pid"]))
+            return report(adapter, trial, result)
+
+        processes: dict[str, tuple[str, int] | None] = {}
+        patch.setattr(tuning.TuneAdapter, "started", told_at_the_start)
+        patch.setattr(tuning.TuneAdapter, "report", told_in_a_report)
         asked: list[bytes] = []
         ask = registry._internal_kv_get
         patch.setattr(registry, "_internal_kv_get", lambda key: asked.append(key) or ask(key))
@@ -42,12 +55,16 @@ def held(tmp_path_factory) -> dict[str, list[int]]:
 
 def test_tune_holds_no_more_trials_than_run_at_once(held):
     assert len(held["_trials"]) == TRIALS
-    for name in held.keys() - {"asked"}:
+    for name in held.keys() - {"asked", "known"}:
         assert max(held[name]) <= CONCURRENT, name
 
 
 def test_tune_remembers_no_results_in_order_to_print_them(held):
     assert set(held["callbacks"]) == {1}
+
+
+def test_the_process_of_a_worker_is_known_before_it_reports(held):
+    assert held["known"] and all(held["known"])
 
 
 def test_tune_asks_once_what_it_trains(held):
