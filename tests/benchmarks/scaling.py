@@ -276,9 +276,10 @@ class Timeline:
     def __init__(self, times: Times, settings: Study, mean: float):
         self._times, self._settings = times, settings
         share = settings.gate.quantile + (1 - settings.gate.quantile) * settings.gate.control
-        # About half of those that train come past the rung in the middle.
-        expected = times.scoring_of("random")
-        whole = statistics.mean(expected) + share * 0.7 * settings.warmup.iterations * times.iteration
+        # A third of those that train comes past the rung in the middle, and the others train on until that is decided.
+        expected, warmup = times.scoring_of("random"), settings.warmup
+        full = warmup.iterations * times.iteration + len(warmup.reports) * times.validation
+        whole = statistics.mean(expected) + share * 0.85 * full
         self._stretch = mean / whole
 
     def of(self, proposal: Proposal) -> deque[tuple[float, list[Report]]]:
@@ -352,6 +353,11 @@ class Run:
             return
         self._idle.append(now)
         self._fill()
+
+    @property
+    def worked(self) -> float:
+        """Seconds that all workers worked."""
+        return sum(end - begin for begin, end in self._worked)
 
     @property
     def filled(self) -> float:
@@ -435,6 +441,7 @@ def measure(
     for heading in (
         "workers",
         "trials",
+        "s a trial",
         "efficiency",
         "all at work after",
         "driver busy",
@@ -453,6 +460,7 @@ def measure(
         table.add_row(
             str(workers),
             str(run.trials),
+            f"{run.worked / run.trials:.0f}",
             f"{run.efficiency:.1%}",
             f"{run.filled:.1f} s",
             f"{run.driver_busy / run.seconds:.1%}",
