@@ -13,6 +13,7 @@ from .test_cluster import secured
 pytestmark = pytest.mark.timeout(240)
 
 #: Ray's own autoscaler over nodes that are processes of this machine: two types of one node each at most.
+#: The provider knows the head by the name of its type.
 _GROWING = {
     "cluster_name": "growing",
     "max_workers": 2,
@@ -25,7 +26,7 @@ _GROWING = {
         "disable_launch_config_check": True,
     },
     "available_node_types": {
-        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
         "cpu": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 1},
         "gpu": {
             "resources": {"CPU": 1, "GPU": 1, "accelerator_type:T4": 1},
@@ -34,7 +35,7 @@ _GROWING = {
             "max_workers": 1,
         },
     },
-    "head_node_type": "head",
+    "head_node_type": "ray.head.default",
     "auth": {},
     "file_mounts": {},
     **{
