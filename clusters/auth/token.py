@@ -60,8 +60,3 @@ def existing_token(cluster: Cluster) -> Path:
     if not text:
         raise ClusterError(f"the token file {str(file)!r} is empty; delete it, and a new token is made")
     return file
-
-
-def token_environment(file: Path) -> dict[str, str]:
-    """Return the environment of a process of Ray that has, and asks for, the token of a file."""
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..auth.token import existing_token, known_of, make_token, token_environment
+from ..auth.token import existing_token, known_of, make_token
 from ..errors import ClusterError
 from ..job import Job
+from ..rendering.local import head_environment, head_options
 from ..secretfiles import secret_values
 from .ports import free_ports
 from .rayjobs import RayJobs, Unreachable
@@ -29,21 +30,6 @@ _START_SECONDS = 90.0
 
 #: Seconds that Ray has to end.
 _END_SECONDS = 15.0
-
-#: What Ray takes loopback by, and by what it leaves at once; a lost node is noticed within 8 seconds.
-_SETTINGS = {
-    # Ray's own way of saying that there will be no other nodes: nothing listens beyond 127.0.0.1 then.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "2000",
-    "RAY_health_check_failure_threshold": "3",
-    # What is shipped is installed from a file, and asks no index.
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "PIP_NO_INDEX": "1",
-}
 
 
 @dataclass(frozen=True)
@@ -145,22 +131,17 @@ class LocalTarget(HeadTarget):
         # A folder of its own keeps it apart from every other Ray, and short, as sockets lie in it.
         folder = tempfile.mkdtemp(prefix="fs-", dir="/tmp")
         dashboard, client = free_ports(2)
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"]
-        command += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={folder}"]
-        # The ports that others of this machine may have by default are taken from those that are free.
-        command += ["--port=0", "--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]
-        command += [f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
-        command += [f"--num-cpus={self.cluster.head.cpus}", f"--num-gpus={self.cluster.head.gpus}"]
+        ports = [f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
+        options = [*head_options(self.cluster), f"--temp-dir={folder}", *ports]
         outside = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN")}
-        environment = outside | _SETTINGS | self.cluster.environment | secrets | token_environment(token)
         log = known_of(self.cluster) / "head.log"
         with log.open("w") as output:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**environment, "PATH": _environment_path()},
+                env={**outside, **head_environment(self.cluster), **secrets, "PATH": _environment_path()},
                 cwd=folder,
                 # Ctrl-C and the end of the terminal do not reach it.
                 start_new_session=True,

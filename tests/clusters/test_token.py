@@ -2,7 +2,7 @@
 
 import pytest
 from fullspectrum.clusters.auth.secrets import refuse_secrets
-from fullspectrum.clusters.auth.token import existing_token, make_token, token_environment
+from fullspectrum.clusters.auth.token import existing_token, make_token
 from fullspectrum.clusters.errors import ClusterError
 from fullspectrum.clusters.spec.cluster import Cluster
 
@@ -18,7 +18,6 @@ def test_a_token_is_made_once_and_for_its_owner_alone(cluster):
     text = file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(text) == 64 and make_token(cluster).read_text() == text
-    assert token_environment(file) == {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o660])
