@@ -182,7 +182,7 @@ def test_a_search_comes_home_by_a_job_too(place):
     assert copied - {Path("report.html")} == unpacked
     for home in ("results", "unpacked"):
         assert "finished" in place.run("status", place.study, "--home", home)
-        place.run("export", f"best:{place.study}", "--home", home, "--format", "npz", "-o", f"{home}/best.npz")
+        place.run("export", f"best:{place.study}", "--home", home, "--format", "csr", "-o", f"{home}/best.npz")
 
 
 def test_a_change_of_the_package_never_runs_as_it_was(place, tmp_path, monkeypatch):
