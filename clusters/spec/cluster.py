@@ -86,6 +86,11 @@ class Cluster(Section):
     slurm: Slurm | None = Field(None, description="where batch jobs run (slurm)")
 
     @property
+    def object_store(self) -> bool:
+        """Whether `storage` is an object store, and no folder."""
+        return self.storage is not None and "://" in self.storage
+
+    @property
     def most_workers(self) -> int:
         """The worker nodes that the cluster may grow to."""
         return sum(group.most for group in self.workers)

@@ -36,7 +36,7 @@ class Target(ABC):
                 "storage to a folder that all of them see, or to s3://BUCKET/PREFIX"
             )
         # In an object store lie the files of a study; what its driver alone needs lies on the head.
-        return f"/tmp/fullspectrum-{self.cluster.name}" if "://" in storage else storage
+        return f"/tmp/fullspectrum-{self.cluster.name}" if self.cluster.object_store else storage
 
     @abstractmethod
     def check(self, job: Job) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from ..console import aside
 from .clusters.following import follow_job, print_ways_back
+from .clusters.meant import settings_of
 from .options import AGAIN, RUNS, ClusterName, ClusterSettings, HomeFolder, Settings
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _job(place: "Target", name: str, settings: list[str], home: Path, scratch: P
     from ..plan.machines import check_room, machines_of
 
     cluster = place.cluster
-    settings = [*settings, *_settings_of(cluster)]
+    settings = [*settings, *settings_of(cluster)]
     study = load_study(name, settings)
     is_file = names_file(name)
     texts = [(f"--set {setting.partition('=')[0]}", setting) for setting in settings]
@@ -142,15 +143,6 @@ def _check_nodes(place: "Target", name: str, settings: list[str]) -> None:
     if not _is_described(place.cluster):
         nodes = {node.name: node.resources for node in place.status().nodes if node.alive}
         check_room(place.cluster, running_machines(nodes), load_study(name, settings).resources)
-
-
-def _settings_of(cluster: "Cluster") -> list[str]:
-    """Return the settings of a study that a cluster decides."""
-    return [
-        *([f"tracking.mlflow={cluster.tracking}"] if cluster.tracking else []),
-        *([f"tracking.storage={cluster.study}"] if cluster.study else []),
-        *([f"tracking.files={cluster.storage}"] if "://" in (cluster.storage or "") else []),
-    ]
 
 
 def _travelling(study: "Study", here: Path) -> dict[str, Path]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ...console import aside
 
 if TYPE_CHECKING:
+    from ....clusters.spec.cluster import Cluster
     from ....clusters.targets.target import Target
 
 
@@ -38,3 +39,12 @@ def job_and_studies(place: "Target", study: str, settings: list[str]) -> tuple[s
     ((name, ids),) = found.items()
     matching = [each for each in ids if each.startswith(study)]
     return name, matching if len(matching) < len(ids) else ids
+
+
+def settings_of(cluster: "Cluster") -> list[str]:
+    """Return the settings of a study that a cluster decides."""
+    return [
+        *([f"tracking.mlflow={cluster.tracking}"] if cluster.tracking else []),
+        *([f"tracking.storage={cluster.study}"] if cluster.study else []),
+        *([f"tracking.files={cluster.storage}"] if cluster.object_store else []),
+    ]
