@@ -60,17 +60,19 @@ _REASONS = (
 )
 
 
-#: Those of them that no waiting mends.
-_MISTAKES = (
-    "password authentication failed",
-    "no password supplied",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "failed to resolve host",
-    "name or service not known",
-    "access denied",
-    "unknown database",
-    "unable to open database file",
+#: Those of them that pass, so that a driver that begins waits; another one is a mistake in the URL, or at the server.
+_PASSING = (
+    "connection refused",
+    "too many clients",
+    "starting up",
+    "shutting down",
+    "timeout expired",
+    "can't connect",
+    "lost connection",
+    "no route to host",
+    "closed the connection unexpectedly",
+    "terminating connection",
+    "database is locked",
 )
 
 
@@ -156,14 +158,14 @@ def with_retries(
 
     The pauses grow from 0.2 s to 10 s, until `seconds` have passed or `give_up` returns true; then raise StorageLost.
     `operation` must be idempotent: it may have been committed and only the answer lost. Errors of another kind (a full
-    disk, a missing table) are raised at once; of the `first` operation also what may be a mistake in the URL.
+    disk, a missing table) are raised at once; of the `first` operation also whatever may be a mistake in the URL.
     """
 
     def away(error: Exception) -> str | None:
         if not isinstance(error, DBAPIError | StorageInternalError | Disconnected) or not _away(error):
             return None
         reason = _reason(error)
-        return None if first and reason in _MISTAKES else reason
+        return None if first and reason not in _PASSING else reason
 
     def lost(clause: str) -> StorageLost:
         return StorageLost(f"{clause}; nothing that was recorded is lost: when it answers again, go on with --resume")

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from fullspectrum.models.errors import InputError
 from fullspectrum.search.config.study import ConfigError
-from fullspectrum.search.store import storage as module
+from fullspectrum.search.remote import retries
 from fullspectrum.search.store.journal import JournalLock
 from fullspectrum.search.store.storage import RetryingStorage, StorageLost, engine_settings, open_storage, with_retries
 from hypothesis import HealthCheck, given, settings
@@ -152,7 +152,6 @@ def test_lines_of_many_writers_are_all_there_and_whole(tmp_path):
         "mysterydb://ada:hunter2@127.0.0.1/optuna",
         "sqlite:////nowhere/hunter2/optuna.db",
         "postgresql+nodriver://ada:hunter2@127.0.0.1:1/optuna",
-        "postgresql://ada:hunter2@127.0.0.1:1/optuna",
         "postgresql://ada:x@hunter2@127.0.0.1:1/optuna",
         "postgresql://ada@127.0.0.1:hunter2/optuna",
         "postgresql://ada@127.0.0.1:1/optuna?sslmode=hunter2",
@@ -161,7 +160,16 @@ def test_lines_of_many_writers_are_all_there_and_whole(tmp_path):
 def test_a_database_that_cannot_be_used_is_told_without_its_password(tmp_path, url):
     with pytest.raises(ConfigError) as caught:
         open_storage(url, tmp_path / "journal.log")
-    message = str(caught.value)
+    told(str(caught.value))
+
+
+def test_a_reader_does_not_wait_for_a_database_that_is_away(tmp_path):
+    with pytest.raises(ConfigError, match="connection refused") as caught:
+        open_storage("postgresql://ada:hunter2@127.0.0.1:1/optuna", tmp_path / "journal.log", create=False)
+    told(str(caught.value))
+
+
+def told(message: str) -> None:
     assert "tracking.storage" in message
     assert "expected a database URL" in message
     assert "\n" not in message
@@ -203,7 +211,7 @@ def clock(monkeypatch):
             self.now += seconds
 
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(retries, "time", clock)
     return clock
 
 
