@@ -1,6 +1,7 @@
 """The use of private names of Ray and of Ray Tune; whatever another version lacks is left out."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import ray
@@ -25,12 +26,17 @@ def process_of(trial: Trial) -> tuple[str, int] | None:
     if actor is None:
         return None
     try:
-        found = _state.state.actor_table(actor._actor_id.hex())
-        hosts = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes()}
-        host, pid = hosts[found["Address"]["NodeID"]], int(found["Pid"])
+        return _process_of_actor(actor._actor_id.hex())
     except Exception:  # noqa: BLE001 - of another version of Ray, or of Ray's client
         return None
-    return (host, pid) if pid else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _process_of_actor(actor_id: str) -> tuple[str, int]:
+    # Once for each actor, which runs many trials: Ray's head knows of all that ever were.
+    found = _state.state.actor_table(actor_id)
+    hosts = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes()}
+    return hosts[found["Address"]["NodeID"]], int(found["Pid"])
 
 
 def forget_ended(controller: TuneController) -> None:
