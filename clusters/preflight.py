@@ -105,7 +105,7 @@ def _look(
     modules: Sequence[str],
     gpus: bool,
     versions: dict[str, str],
-    reach: Callable[[], None] | None,
+    reach: Callable[[], None] | None = None,
 ) -> list[str]:
     """Return what is wrong with the node that this runs on."""
     mistakes = []

@@ -31,6 +31,14 @@ def test_what_cannot_be_read_or_imported_is_told(tmp_path, monkeypatch):
     assert lines[2].startswith("cannot import 'absent_here': ModuleNotFoundError")
 
 
+def test_what_cannot_be_reached_is_told():
+    def reach() -> None:
+        raise ValueError("cannot use tracking.files\nat all")
+
+    assert _look(None, [], [], False, _versions(), reach) == ["cannot use tracking.files"]
+    assert _look(None, [], [], False, _versions(), lambda: None) == []
+
+
 @pytest.mark.parametrize("name", ["Python", "fullspectrum", "ray", "torch"])
 def test_another_version_is_told_with_both(name):
     here = _versions()

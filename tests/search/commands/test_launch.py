@@ -117,6 +117,16 @@ def test_a_job_carries_the_study_its_settings_and_where_its_files_are(folder, ca
         assert json.loads(capsys.readouterr().out)["jobs"][0]["id"] == name
 
 
+def test_where_the_nodes_share_an_object_store_the_files_of_a_study_go_through_it(folder, capsys):
+    (folder / "study.toml").write_text(STUDY)
+    with fake_head("right") as head:
+        lab(folder, head.address)
+        stored = ["--cluster-set", "storage=s3://bucket/studies", "--detach"]
+        assert main(["launch", "lab.toml", "study.toml", *stored]) == 0
+        ((_, job),) = head.jobs.items()
+        assert "--set=tracking.files=s3://bucket/studies --home=/tmp/fullspectrum-lab" in job["entrypoint"]
+
+
 @pytest.mark.parametrize("command", [["status", "local"], ["logs", "local"], ["stop", "local", "digits"]])
 def test_a_cluster_that_does_not_run_is_no_traceback(capsys, command):
     status = main(["clusters", *command])
