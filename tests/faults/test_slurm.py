@@ -100,16 +100,17 @@ def test_a_batch_job_that_slurm_takes_away_begins_again_and_comes_to_the_same(tm
         folder = Home(site.storage).study(study.id)
         assert "is submitted" in site.fullspectrum("launch", "cluster.toml", "study.toml", "--detach")
         site.wait(lambda: site.log().count(finished) >= 2)
+        before = {trial.number: trial for trial in _ledger(undisturbed, folder).trials() if trial.outcome}
+        number = slurm.run("squeue", "--noheader", "--format=%i").strip()
+        slurm.run("scontrol", "requeue", number)
+        # Once it searches again, all of Ray's nodes are there.
+        site.wait(lambda: f"study {study.id}:" in site.log().partition("for the 2. time")[2])
         assert "runs already" in site.fullspectrum("launch", "cluster.toml", "study.toml", "--detach")
         token = site.job / "token"
         assert token.stat().st_mode & 0o077 == 0
         assert (site.job / "secrets").stat().st_mode & 0o077 == 0
         processes = _processes_of(token)
         _refuses_strangers(processes)
-        before = {trial.number: trial for trial in _ledger(undisturbed, folder).trials() if trial.outcome}
-        number = slurm.run("squeue", "--noheader", "--format=%i").strip()
-        slurm.run("scontrol", "requeue", number)
-        site.wait(lambda: "for the 2. time" in site.log())
         assert "SIGTERM: what runs saves a checkpoint and leaves" in site.log()
         assert site.fullspectrum("clusters", "logs", "cluster.toml", "study.toml", "--follow")
         assert (site.job / "ended").read_text() == "0\n"
@@ -143,7 +144,7 @@ def _processes_of(token: Path) -> list[psutil.Process]:
 
 
 def _refuses_strangers(processes: list[psutil.Process]) -> None:
-    """Checks that what listens beyond loopback answers nobody without a token: neither HTTP nor a call of Ray."""
+    """Checks that what listens beyond loopback serves no HTTP without a token."""
     listening = set()
     for process in processes:
         with contextlib.suppress(psutil.Error):
