@@ -192,9 +192,9 @@ def test_a_change_of_the_package_never_runs_as_it_was(place, tmp_path, monkeypat
     for mark in (1, 2):
         (tmp_path / "mark.py").write_text(f"MARK = {mark}\n")
         files = {**package_files(), "fullspectrum/spectral/mark.py": tmp_path / "mark.py"}
-        monkeypatch.setattr(shipping, "package_files", lambda files=files: files)
-        wheel = build_wheel(tmp_path)
-        monkeypatch.undo()
+        with monkeypatch.context() as changed:
+            changed.setattr(shipping, "package_files", lambda files=files: files)
+            wheel = build_wheel(tmp_path)
         job = Job(f"fullspectrum-{mark:012x}", ["python", "-c", program], wheel=wheel)
         target.submit(job)
         assert f"mark {mark}\n" in "".join(target.logs(job.name, follow=True))
