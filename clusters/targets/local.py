@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 from ..auth.token import existing_token, known_of, make_token
 from ..errors import ClusterError
 from ..job import Job
@@ -84,8 +86,6 @@ class LocalTarget(HeadTarget):
             head = self._running()
             if head is None:
                 return
-            import psutil
-
             with contextlib.suppress(psutil.NoSuchProcess):
                 leader = psutil.Process(head.pid)
                 _end([leader, *leader.children(recursive=True)])
@@ -116,18 +116,13 @@ class LocalTarget(HeadTarget):
             head = _Head(**json.loads(self._file.read_text()))
         except (OSError, ValueError, TypeError):
             return None
-        import psutil
-
         try:
             process = psutil.Process(head.pid)
-            alive = process.create_time() == head.born and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
-            alive = False
-        return head if alive else None
+            return None
+        return head if process.create_time() == head.born and _runs(process) else None
 
     def _start(self, token: Path, secrets: dict[str, str], mark: str) -> None:
-        import psutil
-
         # A folder of its own keeps it apart from every other Ray, and short, as sockets lie in it.
         folder = tempfile.mkdtemp(prefix="fs-", dir="/tmp")
         dashboard, client = free_ports(2)
@@ -176,18 +171,25 @@ def _wait_until_up(jobs: RayJobs, process: "subprocess.Popen[bytes]", folder: st
         time.sleep(0.2)
 
 
-def _end(processes: "list[psutil.Process]") -> None:  # type: ignore[name-defined]  # noqa: F821
+def _end(processes: list[psutil.Process]) -> None:
     """End a process (the first) and its descendants: SIGTERM to it, and SIGKILL to all that are left after a while."""
-    import psutil
-
     leader = processes[0]
     with contextlib.suppress(psutil.NoSuchProcess):
         leader.send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(processes, timeout=_END_SECONDS)
+    end = time.monotonic() + _END_SECONDS
+    while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < end:
+        time.sleep(0.1)
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=_END_SECONDS)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Return whether a process runs; one that has ended may stand in the list for ever, where nobody asks how."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _environment_path() -> str:
