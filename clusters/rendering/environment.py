@@ -9,11 +9,13 @@ from ..spec.cluster import Cluster
 TOKEN = "~/.fullspectrum/token"
 SECRETS = "~/.fullspectrum/secrets"
 
-#: Settings by which Ray notices a silently lost node within 8 s; by default it takes more than a minute.
+#: Settings by which Ray notices a silently lost node within 8 s, and a node or a driver a lost head within 10 s; by
+#: default either takes a minute and more.
 HEALTH = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
 }
 
 

@@ -18,13 +18,19 @@ GOAL = 30.0
 _MAIN = "import sys; from fullspectrum.search.cli import main; sys.exit(main())"
 
 #: One trial of one candidate, which is not trained.
-_SMALL = ("search.trials=1", "search.samples_per_trial=1", "warmup.iterations=0", "final.top_k=0")
+_SMALL = (
+    "search.trials=1",
+    "pretraining.iterations=0",
+    "search.samples_per_trial=1",
+    "warmup.iterations=0",
+    "final.top_k=0",
+)
 
 
 def seconds(folder: Path, seed: int, *command: str) -> float:
     """Return the seconds until a command has printed the end of its first trial; it is waited for."""
     options = [f"--set={setting}" for setting in (*_SMALL, f"seed={seed}")]
-    environment = os.environ | {"HOME": str(folder)}
+    environment = os.environ | {"HOME": str(folder), "PYTHONUNBUFFERED": "1"}
     began, first = time.monotonic(), None
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     line = [sys.executable, "-c", _MAIN, *command, *options]
@@ -32,7 +38,7 @@ def seconds(folder: Path, seed: int, *command: str) -> float:
         said = []
         for text in process.stdout:
             said.append(text)
-            if "[1/1]" in text and first is None:
+            if "1/1] trial 0" in text and first is None:
                 first = time.monotonic() - began
     if first is None:
         raise RuntimeError("".join(said))
