@@ -187,7 +187,7 @@ def _end(processes: list[psutil.Process]) -> None:
 def _runs(process: psutil.Process) -> bool:
     """Return whether a process runs; one that has ended may stand in the list for ever, where nobody asks how."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
