@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .postgres import running
+from .postgres import PASSWORD, running
 from .s3 import S3, serving
 from .searches import Search
 from .test_cluster import lost_node
@@ -43,13 +43,16 @@ def test_a_trial_of_a_lost_machine_goes_on_from_the_store_and_an_outage_of_that_
     assert not {"study.json", "record.json"} & set(names)
 
 
-def test_drivers_are_killed_on_postgresql_and_one_on_a_new_machine_ends_the_study(tmp_path, undisturbed, store):
+def test_drivers_are_killed_on_postgresql_and_one_on_a_new_machine_ends_the_study(
+    tmp_path, undisturbed, store, monkeypatch
+):
     """P1, P3, P5 (faults 4 and 8): the first driver waits for the database, which is away, and obeys Ctrl-C meanwhile.
 
     The last driver has neither the home folder of those before it, nor their record.
     """
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with running() as server:
-        where = f"tracking.storage={server.url}"
+        where = f"tracking.storage={server.url.replace(f':{PASSWORD}', '')}"
         first = Search(tmp_path / "first", where, store=store)
         server.kill()
         for asked in (True, False):
