@@ -48,7 +48,8 @@ def unfit_nodes(needs: Needs) -> list[str]:
 
     # A node that no work can be put on need not be able to do it.
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    look = ray.remote(num_cpus=0, max_retries=0)(_look)
+    # The types of Ray end at five arguments.
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(_look)
     mistakes = []
     with _marked(needs.shared) as mark:
         looks = {}
@@ -56,7 +57,7 @@ def unfit_nodes(needs: Needs) -> list[str]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             with_gpus = needs.gpus and bool(node["Resources"].get("GPU"))
             question = (mark, needs.readable, needs.modules, with_gpus, _versions(), needs.reach)
-            looks[look.options(scheduling_strategy=there).remote(*question)] = node
+            looks[task.options(scheduling_strategy=there).remote(*question)] = node
         _, late = ray.wait(list(looks), num_returns=len(looks), timeout=ANSWER_SECONDS) if looks else ([], [])
         answers = {look: [f"does not answer within {ANSWER_SECONDS:g} s"] for look in late}
         answers |= {look: _answer(look) for look in looks if look not in answers}

@@ -97,9 +97,11 @@ def test_the_journal_keeps_a_trial_under_these_names(trials):
     assert trained.params.keys() == {"source"} | {f"theta/{name}" for name in LAYERS}
     distribution = {"source", "temperature", "batch_seed", "theta", "allocation"}
     assert trained.user_attrs["distribution"].keys() == distribution
-    assert trained.user_attrs["scored"].keys() == SCORED | {"digest", "training/iterations"}
-    assert trained.user_attrs["measured/2"].keys() == WARMED
-    known = SCORED | WARMED | {"digest", "gate"}
+    # What took how long stands in the ledger alone.
+    scored, measured = {"seconds/source", "seconds/scoring"}, {"seconds/training", "seconds/validation"}
+    assert trained.user_attrs["scored"].keys() == SCORED | {"digest", "training/iterations"} | scored
+    assert trained.user_attrs["measured/2"].keys() == WARMED | measured
+    known = SCORED | WARMED | {"digest", "gate"} | scored | measured
     assert all(trial.user_attrs["result"].keys() <= known | {"outcome", "reason"} for trial in trials["masks"])
     assert trained.user_attrs["result"].keys() >= known
 
