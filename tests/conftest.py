@@ -11,6 +11,8 @@ from torchvision.datasets import CIFAR10
 
 PER_FILE = 40
 
+#: Those that lose machines and servers of their own.
+MACHINES = re.compile(r"tests/(faults/test_(autoscaling|files|machines|secrets|slurm)|clusters/(services|targets)/)")
 #: Where the tests stand that start Ray, searches or servers, and mostly wait for them.
 WAITING = re.compile(
     r"tests/(faults|clusters)/|tests/search/("
@@ -28,7 +30,7 @@ USING = re.compile(
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
     """Deal the tests that wait to one worker, one after the other, while the others compute in the rest, by file.
 
-    The others also run the commands, which takes as long as their computing.
+    The others also run the commands, which takes as long as their computing, and the tests of whole machines.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -36,6 +38,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
         def _split_scope(self, nodeid: str) -> str:
             if USING.match(nodeid):
                 return "using"
+            if MACHINES.match(nodeid):
+                return "machines"
             return "waiting" if WAITING.match(nodeid) else nodeid.partition("::")[0]
 
     return Scheduling(config, log)
