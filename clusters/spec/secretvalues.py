@@ -17,6 +17,11 @@ _SHAPES = re.compile(
     r"|sk-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
 
+#: Parts of a URL's query whose values are secret, whatever the service.
+SECRET_PARTS = frozenset(
+    ("password", "passwd", "pwd", "token", "access_token", "secret", "sslpassword", "key", "apikey", "api_key")
+)
+
 #: A URL within a text.
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
@@ -29,16 +34,17 @@ def names_secret(name: str) -> bool:
 
 def holds_secret(text: str) -> bool:
     """Return whether a text is, or holds, a secret by its shape: a token, a private key, a URL with a password."""
-    return bool(_SHAPES.search(text)) or any(_has_password(url) for url in _URL.findall(text))
+    return bool(_SHAPES.search(text)) or any(url_holds_secret(url) for url in _URL.findall(text))
 
 
-def _has_password(url: str) -> bool:
+def url_holds_secret(url: str) -> bool:
+    """Return whether a URL names a password, or has a secret in its query; of what is no URL, whether it may."""
     try:
         parts = urlsplit(url)
-        query = parse_qsl(parts.query)
-        return parts.password is not None or any(key.lower() in ("password", "passwd", "token") for key, _ in query)
+        query = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
-        return False
+        return "@" in url
+    return parts.password is not None or any(name.lower() in SECRET_PARTS for name, _ in query)
 
 
 def secret_places(value: Any, place: str = "") -> Iterator[str]:

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
 
+from ...clusters.spec.secretvalues import SECRET_PARTS, url_holds_secret
 from .study import ConfigError
-
-#: Parts of a query whose values are secret, whatever the service.
-_SECRET = {"password", "passwd", "pwd", "token", "access_token", "secret", "sslpassword", "key", "apikey", "api_key"}
 
 #: How each setting is given its secret otherwise.
 _WAYS_OUT = {
@@ -16,23 +14,12 @@ _WAYS_OUT = {
 }
 
 
-def holds_secret(url: str) -> bool:
-    """Return whether a URL names a password, or has a secret in its query."""
-    try:
-        parts = urlsplit(url)
-        query = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:
-        # What is no URL is refused where it is used; it may hold anything.
-        return "@" in url
-    return parts.password is not None or any(name.lower() in _SECRET for name, _ in query)
-
-
 def without_secret(url: str) -> str:
     """Return a URL without its password and without what is secret in its query; one without them as it is.
 
     Of HTTP no user is left either: a user without a password would take the place of what the environment says.
     """
-    if not holds_secret(url):
+    if not url_holds_secret(url):
         return url
     try:
         parts = urlsplit(url)
@@ -41,7 +28,9 @@ def without_secret(url: str) -> str:
     user, _, host = parts.netloc.rpartition("@")
     name = user.partition(":")[0]
     place = host if not name or parts.scheme in ("http", "https") else f"{name}@{host}"
-    kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if key.lower() not in _SECRET]
+    kept = [
+        (key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if key.lower() not in SECRET_PARTS
+    ]
     return urlunsplit((parts.scheme, place, parts.path, urlencode(kept, quote_via=quote_plus), parts.fragment))
 
 
@@ -50,7 +39,7 @@ def check_file(study: str, settings: Mapping[str, Any]) -> None:
     tracking = settings.get("tracking")
     for name, way_out in _WAYS_OUT.items():
         value = tracking.get(name) if isinstance(tracking, Mapping) else None
-        if isinstance(value, str) and holds_secret(value):
+        if isinstance(value, str) and url_holds_secret(value):
             raise ConfigError(f"{study}: tracking.{name} holds a password, which has no place in a file; {way_out}")
 
 
