@@ -59,11 +59,8 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
     """P1 to P5 (faults 2, 4, 6): the same final set, each result once, each loss noticed within the bound."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     environment = secured(tmp_path) | {"PGPASSWORD": PASSWORD, "OMP_NUM_THREADS": "1"}
-    times = []
-
     def passed(what: str) -> None:
-        times.append((what, round(time.monotonic() - began, 1)))
-        print(*times[-1], flush=True)
+        print(f"{what} after {time.monotonic() - began:.1f} s", flush=True)
 
     with Network() as network, running(network.address(1)) as postgres:
         began = time.monotonic()
@@ -126,7 +123,7 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
             def ended() -> int:
                 return sum(trial.outcome is not None for trial in search.ledger().trials())
 
-            # A worker machine dies in the middle of a trial.
+            # A worker machine dies in the middle of a trial, and another one takes its place.
             wait(lambda: begun() and one.runs("ray::MaskTrial"), 240)
             passed("first checkpoint")
             one.kill()
@@ -135,25 +132,30 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
             passed("one noticed")
             boot(one)
 
-            # The other one is cut off for 30 s; meanwhile the driver is killed.
+            # So does the head machine, and the driver with it; the search is launched again.
+            head.kill()
+            assert ended() < search.study.search.trials
+            boot(head)
+            wait(lambda: len(_alive(jobs)) == 3, 120)
+            passed("new head")
+            assert f"job fullspectrum-{search.study.id} is submitted on cluster lab" in launch("--detach")
+
+            # The driver alone is killed in mid-run.
+            wait(lambda: two.runs("ray::MaskTrial"), 240)
+            (driver,) = _drivers(head)
+            os.kill(driver, signal.SIGKILL)
+            wait(lambda: _drivers(head) not in ([], [driver]))
+            passed("driver again")
+
+            # The other machine is cut off for 30 s.
+            wait(lambda: two.runs("ray::MaskTrial"), 240)
             with two.cut_off():
                 cut = time.monotonic()
                 _, seconds = wait(lambda: two.address not in _alive(jobs))
                 assert seconds < NOTICED
                 passed("two noticed")
-                (driver,) = _drivers(head)
-                os.kill(driver, signal.SIGKILL)
-                wait(lambda: _drivers(head) not in ([], [driver]))
-                passed("driver again")
                 time.sleep(max(0.0, 30 - (time.monotonic() - cut)))
             passed("link again")
-
-            # The head machine dies, and a new one takes its place; the search is launched again.
-            assert ended() < search.study.search.trials
-            head.kill()
-            boot(head)
-            wait(lambda: len(_alive(jobs)) == 3, 120)
-            passed("new head")
             said = launch()
             passed("done")
             assert "best masks beside the baselines" in said
