@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 
 # One worker for the tests that start searches and wait for them, one for all that compute.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 # What hurts a search: killed workers and drivers, lost nodes, full disks, servers that are away. A part of `make test`.
 test-faults: $(INSTALLED)

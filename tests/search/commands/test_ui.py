@@ -93,7 +93,7 @@ def test_the_page_of_a_study_at_a_server_is_named_and_nothing_is_started(
     )
     assert main(["ui", finished.study.id, "--home", str(home.path)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"{finished.study.id}: http://…@mlflow.internal:5000/#/experiments/")
+    assert out.startswith(f"{finished.study.id}: http://mlflow.internal:5000/#/experiments/")
     assert "secret" not in out and started == []
 
 
