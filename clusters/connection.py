@@ -33,6 +33,9 @@ def connect(address: str | None = None) -> Iterator[bool]:
     # By default Ray reports its use to its makers, and warns of a coming change in how it hides GPUs.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Nor does it ask for a token where it shows its metrics; without a port it does not show them.
+    for setting in ("AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT"):
+        os.environ.setdefault(setting, "-1")
     cluster = None if address == HERE else address
     if cluster is not None:
         _probe(cluster)

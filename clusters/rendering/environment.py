@@ -9,9 +9,12 @@ from ..spec.cluster import Cluster
 TOKEN = "~/.fullspectrum/token"
 SECRETS = "~/.fullspectrum/secrets"
 
-#: Settings by which Ray notices a silently lost node within 8 s, and a node or a driver a lost head within 10 s; by
-#: default either takes a minute and more.
-HEALTH = {
+#: Settings of Ray on all nodes. It notices a silently lost node within 8 s, and a node or a driver a lost head within
+#: 10 s; by default either takes a minute and more.
+RAY_SETTINGS = {
+    # No port: Ray's autoscaler and dashboard would show their metrics to whoever asks, without a token.
+    "AUTOSCALER_METRIC_PORT": "-1",
+    "DASHBOARD_METRIC_PORT": "-1",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
@@ -25,6 +28,6 @@ def node_environment(cluster: Cluster, job: Job) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         # By default Ray kills a job 3 s after it asked it to stop; it takes whole seconds.
         "RAY_JOB_STOP_WAIT_TIME_S": str(math.ceil(job.grace_seconds)),
-        **HEALTH,
+        **RAY_SETTINGS,
         **cluster.environment,
     }

@@ -44,7 +44,7 @@ node_options=(--block --disable-usage-stats --dashboard-agent-listen-port=0 --mi
 node_options+=("${memory_options[@]}")
 
 on_node "$head" ray start --head --port="$port" --node-ip-address="$head_address" --include-dashboard=false \
-  --ray-client-server-port=$((port + 1)) --num-cpus="$head_cpus" --num-gpus="$head_gpus" "${node_options[@]}" &
+  --no-monitor --ray-client-server-port=$((port + 1)) --num-cpus="$head_cpus" --num-gpus="$head_gpus" "${node_options[@]}" &
 steps=($!)
 for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do
   if [ "$node" != "$head" ]; then

@@ -5,7 +5,7 @@ import shlex
 from ..job import Job
 from ..secretfiles import token_file
 from ..spec.cluster import Cluster
-from .environment import HEALTH
+from .environment import RAY_SETTINGS
 from .rendered import Rendered
 from .submission import submission
 
@@ -25,7 +25,7 @@ _SETTINGS = {
 def head_environment(cluster: Cluster) -> dict[str, str]:
     """Return the environment variables of the head, but for its secrets."""
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file(cluster))}
-    return {**_SETTINGS, **HEALTH, **cluster.environment, **token}
+    return {**_SETTINGS, **RAY_SETTINGS, **cluster.environment, **token}
 
 
 def head_options(cluster: Cluster) -> list[str]:

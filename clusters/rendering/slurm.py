@@ -16,7 +16,7 @@ from ..spec.nodes import Node
 from ..spec.places import Slurm
 from ..validation.mistake import DocumentError
 from ..validation.sbatch import check_options
-from .environment import HEALTH
+from .environment import RAY_SETTINGS
 from .merge import merged
 from .rendered import Rendered
 from .sbatchoptions import option_lines
@@ -159,7 +159,7 @@ def _values(cluster: Cluster, job: Job) -> list[str]:
 
 
 def _environment(cluster: Cluster, job: Job) -> Mapping[str, str]:
-    return {"RAY_USAGE_STATS_ENABLED": "0", **HEALTH, **cluster.environment, **job.environment}
+    return {"RAY_USAGE_STATS_ENABLED": "0", **RAY_SETTINGS, **cluster.environment, **job.environment}
 
 
 def _node(cluster: Cluster) -> Node:

@@ -59,6 +59,7 @@ def test_a_launched_search_survives_machines_a_link_its_driver_and_its_head(tmp_
     """P1 to P5 (faults 2, 4, 6): the same final set, each result once, each loss noticed within the bound."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     environment = secured(tmp_path) | {"PGPASSWORD": PASSWORD, "OMP_NUM_THREADS": "1"}
+
     def passed(what: str) -> None:
         print(f"{what} after {time.monotonic() - began:.1f} s", flush=True)
 
