@@ -8,12 +8,12 @@ from .errors import ClusterError
 from .spec.cluster import Cluster
 
 #: The folder of what is the user's, and no search's.
-_FOLDER = "~/.fullspectrum"
+FOLDER = "~/.fullspectrum"
 
 
 def token_file(cluster: Cluster) -> Path:
     """Return the file of a cluster's token, which need not be there."""
-    return Path(cluster.auth.token_file or f"{_FOLDER}/{cluster.name}.token").expanduser().absolute()
+    return Path(cluster.auth.token_file or f"{FOLDER}/{cluster.name}.token").expanduser().absolute()
 
 
 def secret_file(cluster: Cluster, variable: str) -> Path:
@@ -21,7 +21,7 @@ def secret_file(cluster: Cluster, variable: str) -> Path:
     source, _, name = cluster.secrets[variable].partition(":")
     if source == "file":
         return Path(name).expanduser().absolute()
-    return Path(f"{_FOLDER}/{cluster.name}.secrets/{variable}").expanduser()
+    return Path(f"{FOLDER}/{cluster.name}.secrets/{variable}").expanduser()
 
 
 def secret_values(cluster: Cluster) -> dict[str, str]:

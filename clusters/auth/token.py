@@ -6,16 +6,16 @@ import stat
 from pathlib import Path
 
 from ..errors import ClusterError
-from ..secretfiles import token_file
+from ..secretfiles import FOLDER, token_file
 from ..spec.cluster import Cluster
-
-#: The folder of what this machine knows of its clusters, such as what `clusters down` ends.
-_OURS = "~/.fullspectrum"
 
 
 def known_of(cluster: Cluster) -> Path:
-    """Return the folder of what this machine knows of a cluster, for its owner alone; it is made."""
-    folder = Path(_OURS).expanduser() / cluster.name
+    """Return the folder of what this machine knows of a cluster, such as what `clusters down` ends; it is made.
+
+    It is for its owner alone.
+    """
+    folder = Path(FOLDER).expanduser() / cluster.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 

@@ -5,7 +5,7 @@ from typing import Any
 from ..job import Job
 from ..spec.cluster import Cluster
 from ..spec.nodes import Head, Workers
-from .rayup import ray_up, resources
+from .rayup import rented
 from .rendered import Rendered
 
 
@@ -16,32 +16,7 @@ def render_aws(cluster: Cluster, job: Job) -> Rendered:
     provider: dict[str, Any] = {"type": "aws", "region": cloud.region}
     if cloud.zone:
         provider["availability_zone"] = cloud.zone
-    own = {
-        "max_workers": cluster.most_workers,
-        # A stopped machine still costs its disk.
-        "provider": provider | {"cache_stopped_nodes": False},
-        "auth": {"ssh_user": cloud.user},
-        "head_node_type": "head",
-        "available_node_types": {
-            "head": {
-                "resources": resources(cluster.head, cluster.trials_on_head),
-                "min_workers": 0,
-                "max_workers": 0,
-                "node_config": _instance(cluster, cluster.head),
-            },
-            **{
-                group.name: {
-                    "resources": resources(group),
-                    "min_workers": group.least,
-                    "max_workers": group.most,
-                    "node_config": _instance(cluster, group),
-                }
-                for group in cluster.workers
-            },
-        },
-        "initialization_commands": cloud.setup,
-    }
-    return ray_up(cluster, job, own)
+    return rented(cluster, job, provider, _instance)
 
 
 def _instance(cluster: Cluster, node: Head | Workers) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from ..job import Job
 from ..spec.cluster import Cluster
 from ..spec.machines import ATTACHED
 from ..spec.nodes import Head, Workers
-from .rayup import ray_up, resources
+from .rayup import rented
 from .rendered import Rendered
 
 
@@ -14,38 +14,13 @@ def render_gcp(cluster: Cluster, job: Job) -> Rendered:
     """Return `cluster.yaml` and `job.json`. Raise ClusterError for what Google Cloud would refuse."""
     cloud = cluster.cloud
     assert cloud
-    own = {
-        "max_workers": cluster.most_workers,
-        "provider": {
-            "type": "gcp",
-            "region": cloud.region,
-            "availability_zone": cloud.zone,
-            "project_id": cloud.project,
-            # A stopped machine still costs its disk.
-            "cache_stopped_nodes": False,
-        },
-        "auth": {"ssh_user": cloud.user},
-        "head_node_type": "head",
-        "available_node_types": {
-            "head": {
-                "resources": resources(cluster.head, cluster.trials_on_head),
-                "min_workers": 0,
-                "max_workers": 0,
-                "node_config": _instance(cluster, cluster.head),
-            },
-            **{
-                group.name: {
-                    "resources": resources(group),
-                    "min_workers": group.least,
-                    "max_workers": group.most,
-                    "node_config": _instance(cluster, group),
-                }
-                for group in cluster.workers
-            },
-        },
-        "initialization_commands": cloud.setup,
+    provider = {
+        "type": "gcp",
+        "region": cloud.region,
+        "availability_zone": cloud.zone,
+        "project_id": cloud.project,
     }
-    return ray_up(cluster, job, own)
+    return rented(cluster, job, provider, _instance)
 
 
 def _instance(cluster: Cluster, node: Head | Workers) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """What the files of `ray up` have in common, whoever the machines are from."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..job import Job
 from ..secretfiles import secret_file, token_file
 from ..spec.cluster import Cluster
-from ..spec.nodes import Node
+from ..spec.nodes import Head, Node, Workers
 from .environment import SECRETS, TOKEN, node_environment
 from .merge import finished
 from .rendered import Rendered
@@ -49,6 +49,44 @@ def ray_up(cluster: Cluster, job: Job, own: Mapping[str, Any], head_options: str
     document = finished(cluster.kind, document, cluster.overrides)
     comment = f"Ray cluster {cluster.name}, to be started by `ray up`"
     return Rendered({"cluster.yaml": yaml_text(comment, document), "job.json": submission(cluster, job)})
+
+
+def rented(
+    cluster: Cluster,
+    job: Job,
+    provider: Mapping[str, Any],
+    machine: Callable[[Cluster, Head | Workers], dict[str, Any]],
+) -> Rendered:
+    """Return what `ray_up` does for machines that a `provider` rents out; `machine` says what is asked for a node.
+
+    Raise ClusterError for what the provider would refuse.
+    """
+    assert cluster.cloud
+    groups = {
+        group.name: {
+            "resources": resources(group),
+            "min_workers": group.least,
+            "max_workers": group.most,
+            "node_config": machine(cluster, group),
+        }
+        for group in cluster.workers
+    }
+    head = {
+        "resources": resources(cluster.head, cluster.trials_on_head),
+        "min_workers": 0,
+        "max_workers": 0,
+        "node_config": machine(cluster, cluster.head),
+    }
+    own = {
+        "max_workers": cluster.most_workers,
+        # A stopped machine still costs its disk.
+        "provider": {**provider, "cache_stopped_nodes": False},
+        "auth": {"ssh_user": cluster.cloud.user},
+        "head_node_type": "head",
+        "available_node_types": {"head": head, **groups},
+        "initialization_commands": cluster.cloud.setup,
+    }
+    return ray_up(cluster, job, own)
 
 
 def resources(node: Node, trials: bool = True) -> dict[str, int]:
